@@ -1,0 +1,49 @@
+"""Escape times of SGD and sharpness-aware minimization from saddle points, as stochastic differential equations."""
+
+from sam_sde.dynamics import DNSAM, SAM, SGD, USAM, Dynamics, PerturbedSGD
+from sam_sde.escape import (
+    EscapeInterrupted,
+    EscapeResult,
+    NormalStart,
+    Progress,
+    Trajectory,
+    compare,
+    escape_times,
+)
+from sam_sde.noise import ConstantNoise, FrozenHessianNoise, HessianNoise, IsotropicNoise, Noise, NoNoise
+from sam_sde.regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
+from sam_sde.statistics import Outcome
+from sam_sde.surfaces import LossSurface
+
+__all__ = [
+    "DNSAM",
+    "SAM",
+    "SGD",
+    "USAM",
+    "Ball",
+    "Box",
+    "ConstantNoise",
+    "Dynamics",
+    "EscapeInterrupted",
+    "EscapeResult",
+    "FrozenHessianNoise",
+    "HessianNoise",
+    "IsotropicNoise",
+    "LevelSet",
+    "LossAbove",
+    "LossBelow",
+    "LossSurface",
+    "NoNoise",
+    "Noise",
+    "NormalStart",
+    "Outcome",
+    "PerturbedSGD",
+    "Progress",
+    "Region",
+    "Slab",
+    "Trajectory",
+    "UnstableDistance",
+    "compare",
+    "escape_times",
+]
+__version__ = "0.1.0"

@@ -1,0 +1,14 @@
+"""Regions that a path must leave, and the rules of crossing inside a step."""
+
+from sam_sde.regions.region import (
+    Ball,
+    Box,
+    LevelSet,
+    LossAbove,
+    LossBelow,
+    Region,
+    Slab,
+    UnstableDistance,
+)
+
+__all__ = ["Ball", "Box", "LevelSet", "LossAbove", "LossBelow", "Region", "Slab", "UnstableDistance"]

@@ -1,0 +1,20 @@
+"""Survival, summary and comparison of escape times: arrays in, data frames out."""
+
+from sam_sde.statistics.comparison import compare_samples
+from sam_sde.statistics.sample import Outcome, Sample, outcome_words, restrict
+from sam_sde.statistics.summary import summarize, summary_table
+from sam_sde.statistics.survival import median_time, restricted_mean, survival_curve, thin
+
+__all__ = [
+    "Outcome",
+    "Sample",
+    "compare_samples",
+    "median_time",
+    "outcome_words",
+    "restrict",
+    "restricted_mean",
+    "summarize",
+    "summary_table",
+    "survival_curve",
+    "thin",
+]

@@ -1,0 +1,34 @@
+"""Loss surfaces: a loss of one weight vector, and its derivatives for many paths at once."""
+
+from sam_sde.surfaces.closed_forms import (
+    beale,
+    himmelblau,
+    monkey_saddle,
+    muller_brown,
+    rosenbrock,
+    scalar_factorization,
+    styblinski_tang,
+)
+from sam_sde.surfaces.expressions import expression_surface
+from sam_sde.surfaces.python_file import python_surface
+from sam_sde.surfaces.registry import SURFACES
+from sam_sde.surfaces.separable import double_well, embedded_saddle, quadratic
+from sam_sde.surfaces.surface import CriticalPoint, LossSurface
+
+__all__ = [
+    "SURFACES",
+    "CriticalPoint",
+    "LossSurface",
+    "beale",
+    "double_well",
+    "embedded_saddle",
+    "expression_surface",
+    "himmelblau",
+    "monkey_saddle",
+    "muller_brown",
+    "python_surface",
+    "quadratic",
+    "rosenbrock",
+    "scalar_factorization",
+    "styblinski_tang",
+]

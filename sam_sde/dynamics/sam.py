@@ -1,0 +1,188 @@
+"""Sharpness-aware minimization: SAM, USAM, DNSAM and any perturbation of one's own."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from sam_sde import checks
+from sam_sde.dynamics.base import GradientDynamics
+from sam_sde.dynamics.perturbations import (
+    Custom,
+    Normalized,
+    NormalizedByFullGradient,
+    Perturbation,
+    Unnormalized,
+)
+from sam_sde.noise import Noise
+from sam_sde.surfaces import LossSurface
+
+ASCENTS = ("full", "same", "independent")
+DRIFTS = ("stop_gradient", "total", "expansion")
+
+
+class _Ascent(NamedTuple):
+    """What drift and noise both need of a state: the gradient, tr Σ/B, and the perturbed weights."""
+
+    gradient: torch.Tensor
+    spread: torch.Tensor
+    perturbed: torch.Tensor
+
+
+class PerturbedSGD(GradientDynamics):
+    """dw = b(w) dt + √(η/B) G(w) dW for `w ← w - η g(w + p)`, with t = η · steps and w^p = w + p(∇ℓ(w)).
+
+    drift
+        "stop_gradient" (the algorithm): b = -∇ℓ(w^p), and for `ascent="same"` also -(c/2B) ∇tr Σ with Dp ≈ c·I.
+        "total": b = -∇_w[ℓ(w^p)], the derivative through p as well (Kim et al., arXiv 2301.06308, Theorem 2).
+        "expansion": b = -(∇ℓ + H p(∇ℓ)), the first order in p: for USAM -∇(ℓ + (ρ/2)‖∇ℓ‖²), for SAM and DNSAM
+        -∇(ℓ + ρ‖∇ℓ‖) (Monzio Compagnoni et al., arXiv 2301.08203).
+    ascent: the batch that p is made from, with L Lᵀ = Σ
+        "full": G = L(w^p).
+        "same" as the descent: G = L(w^p) + H(w^p) Dp L(w).
+        "independent" of it: G = [L(w^p), H(w^p) Dp L(w)], with twice the Brownian motions.
+    The last two noises are first order in ξ, the gradient noise, about the mean perturbation; "total" and
+    "expansion" accept the full ascent only.
+
+    perturbation: p, a torch function of ONE gradient (dim,). With an ascent other than "full" its mean is taken
+        to be p(∇ℓ), and with "same" the noise must be constant, since ∇tr Σ enters by a coefficient that is not
+        known for it.
+
+    Raises
+        ValueError: an unknown ascent or drift, a combination that is not defined, or what SGD refuses.
+    """
+
+    def __init__(
+        self,
+        surface: LossSurface,
+        noise: Noise,
+        *,
+        lr: float,
+        perturbation: Callable[[torch.Tensor], torch.Tensor] | Perturbation,
+        batch_size: int = 1,
+        ascent: str = "full",
+        drift: str = "stop_gradient",
+        momentum: float = 0.0,
+    ):
+        super().__init__(surface, noise, lr=lr, batch_size=batch_size, momentum=momentum)
+        self.ascent = checks.one_of("ascent", ascent, ASCENTS)
+        self.drift = checks.one_of("drift", drift, DRIFTS)
+        self.perturbation = perturbation if isinstance(perturbation, Perturbation) else Custom(perturbation)
+        if drift != "stop_gradient" and ascent != "full":
+            raise ValueError(f"drift: {drift!r} is defined for ascent 'full' only, got ascent {ascent!r}")
+        if ascent == "same" and isinstance(self.perturbation, Custom) and not noise.additive:
+            raise ValueError("ascent: 'same' with a perturbation of one's own needs constant noise")
+        if ascent != "full":
+            self.noise_type = "general"
+        if ascent == "independent":
+            self.channels *= 2
+
+    def _ascend(self, w: torch.Tensor) -> _Ascent:
+        gradient = self.surface.gradient(w)
+        if self.ascent == "full":
+            spread = gradient.new_zeros(())
+        else:
+            spread = self.noise.trace(w)[:, None] / self.batch_size
+        return _Ascent(gradient, spread, w + self.perturbation(gradient, spread))
+
+    def _drift(self, w: torch.Tensor, ascent: _Ascent) -> torch.Tensor:
+        gradient, spread, perturbed = ascent
+        if self.drift == "expansion":
+            return -gradient - self.surface.hessian_product(w, perturbed - w)
+        descent = self.surface.gradient(perturbed)
+        if self.drift == "total":
+            chain = self.perturbation.transposed_derivative(gradient, spread, descent)
+            return -descent - self.surface.hessian_product(w, chain)
+        if self.ascent == "same" and not self.noise.additive:
+            gain = self.perturbation.gain(gradient, spread)
+            return -descent - (gain / (2 * self.batch_size)) * self.noise.trace_gradient(w)
+        return -descent
+
+    def _diffuse(self, w: torch.Tensor, ascent: _Ascent, z: torch.Tensor) -> torch.Tensor:
+        descent_z, ascent_z = (z, z) if self.ascent != "independent" else z.chunk(2, dim=-1)
+        noise = self.noise.product(ascent.perturbed, descent_z)
+        if self.ascent != "full":
+            shift = self.perturbation.derivative(
+                ascent.gradient, ascent.spread, self.noise.product(w, ascent_z)
+            )
+            noise = noise + self.surface.hessian_product(ascent.perturbed, shift)
+        return self.noise_scale * noise
+
+    def f(self, t: float, w: torch.Tensor) -> torch.Tensor:
+        return self._drift(w, self._ascend(w))
+
+    def g_prod(self, t: float, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        if self.noise_type == "additive":
+            return self.noise_scale * self.noise.product(w, z)
+        return self._diffuse(w, self._ascend(w), z)
+
+    def f_and_g_prod(self, t: float, w: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The drift and g z at the cost of one ascent."""
+        ascent = self._ascend(w)
+        return self._drift(w, ascent), self._diffuse(w, ascent, z)
+
+    def g_transpose_prod(self, t: float, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+        if self.noise_type == "additive":
+            return self.noise_scale * self.noise.transposed_product(w, direction)
+        ascent = self._ascend(w)
+        descent_z = self.noise.transposed_product(ascent.perturbed, direction)
+        if self.ascent == "full":
+            return self.noise_scale * descent_z
+        shift = self.surface.hessian_product(ascent.perturbed, direction)
+        shift = self.perturbation.transposed_derivative(ascent.gradient, ascent.spread, shift)
+        ascent_z = self.noise.transposed_product(w, shift)
+        if self.ascent == "same":
+            return self.noise_scale * (descent_z + ascent_z)
+        return self.noise_scale * torch.cat([descent_z, ascent_z], dim=-1)
+
+    def largest_variance(self) -> float | None:
+        return super().largest_variance() if self.ascent == "full" else None
+
+
+class USAM(PerturbedSGD):
+    """Unnormalized SAM: p = ρ g. See `PerturbedSGD` for the equation, `ascent` and `drift`.
+
+    On a quadratic with eigenvalue λ the drift is -λ(1+ρλ)w: a saddle attracts iff ρ > 1/|λ| for every negative λ
+    (Kim et al., Theorem 1); the noise's factor is 1 (full), 1+ρλ (same) or √(1+(ρλ)²) (independent), exactly.
+    """
+
+    def __init__(self, surface: LossSurface, noise: Noise, *, rho: float, **options):
+        super().__init__(surface, noise, perturbation=Unnormalized(rho), **options)
+        self.rho = self.perturbation.rho
+
+
+class SAM(PerturbedSGD):
+    """SAM as it is run (Foret et al., ICLR 2021): p = ρ g/‖g‖, and 0 where g = 0.
+
+    See `PerturbedSGD` for the equation, `ascent` and `drift`. With the ascent "same" or "independent" p is
+    ρ (g+ξ)/‖g+ξ‖, whose mean and noise are closed by ‖g+ξ‖ → m = √(‖g‖² + tr Σ/B):
+    p = ρ g/m and Dp = (ρ/m)(I - g gᵀ/m²).
+    """
+
+    def __init__(self, surface: LossSurface, noise: Noise, *, rho: float, **options):
+        super().__init__(surface, noise, perturbation=Normalized(rho), **options)
+        self.rho = self.perturbation.rho
+
+
+class DNSAM(PerturbedSGD):
+    """SAM with the ascent divided by the norm of the full gradient: p = ρ (g + ξ)/‖∇ℓ‖ (Monzio Compagnoni et al.).
+
+    See `PerturbedSGD` for the equation, `ascent` and `drift`. It has no value where ∇ℓ = 0; with the ascent "full"
+    it is SAM.
+
+    Raises
+        ValueError: started where the gradient is zero.
+    """
+
+    def __init__(self, surface: LossSurface, noise: Noise, *, rho: float, **options):
+        super().__init__(surface, noise, perturbation=NormalizedByFullGradient(rho), **options)
+        self.rho = self.perturbation.rho
+
+    def check_start(self, w: torch.Tensor) -> None:
+        self.surface.check_at(w)
+        if (self.surface.gradient(w) == 0).all(-1).any():
+            raise ValueError(
+                "start: DNSAM divides by the full gradient's norm, which is zero there; "
+                "start beside the critical point, or use SAM"
+            )
+        super().check_start(w)

@@ -1,0 +1,122 @@
+"""Takes one block of paths to their ends: chunks of steps, exits within a chunk, removal of finished paths."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from sam_sde.engines.first_exit import first_exits
+from sam_sde.engines.problem import EscapeProblem
+from sam_sde.statistics import Outcome
+
+CHUNK = 64
+
+Advance = Callable[[EscapeProblem, torch.Tensor, torch.Tensor, int, int], torch.Tensor]
+
+
+@dataclass
+class BlockResult:
+    """How each path of a block ended: outcome (an `Outcome`), time, and the state then (paths, dim).
+
+    A failed path has the time at which its state was no longer finite, and the last state that was.
+    """
+
+    outcome: torch.Tensor
+    time: torch.Tensor
+    point: torch.Tensor
+
+
+@dataclass
+class _Alive:
+    """The paths being integrated: place in the block, number of the path, state; `finished` ones are dead weight."""
+
+    place: torch.Tensor
+    paths: torch.Tensor
+    w: torch.Tensor
+    finished: torch.Tensor
+
+    def compacted(self, below: float) -> "_Alive":
+        alive = ~self.finished
+        if int(alive.sum()) >= below * len(alive):
+            return self
+        return _Alive(self.place[alive], self.paths[alive], self.w[alive], self.finished[alive])
+
+
+def run_block(
+    problem: EscapeProblem,
+    advance: Advance,
+    start: torch.Tensor,
+    paths: torch.Tensor,
+    *,
+    chunk: int = CHUNK,
+    compact_below: float = 0.8,
+    report: Callable[[int, int], None] | None = None,
+    record: Callable[[int, torch.Tensor, torch.Tensor], None] | None = None,
+) -> BlockResult:
+    """Integrates the paths with numbers `paths` (paths,) from `start` (paths, dim) until each has ended.
+
+    chunk: steps between two looks for exits; the memory is that of chunk + 1 states.
+    compact_below: finished paths are removed once fewer than this fraction of the carried ones is alive.
+    report: called after each chunk with (steps done, path-steps integrated in it).
+    record: called with (first step, paths, states (steps + 1, paths, dim)) of each chunk.
+    """
+    result = BlockResult(
+        outcome=torch.full((len(paths),), Outcome.CENSORED, dtype=torch.int8, device=start.device),
+        time=torch.full((len(paths),), problem.t_max, dtype=torch.float64, device=start.device),
+        point=start.clone(),
+    )
+    alive = _Alive(
+        torch.arange(len(paths), device=start.device),
+        paths,
+        start,
+        torch.zeros(len(paths), dtype=torch.bool, device=start.device),
+    )
+    step = 0
+    while step < problem.n_steps and len(alive.place):
+        n_steps = min(chunk, problem.n_steps - step)
+        states = advance(problem, alive.w, alive.paths, step, n_steps)
+        if record is not None:
+            record(step, alive.paths, states)
+        _settle(problem, result, alive, states, step)
+        if report is not None:
+            report(step + n_steps, len(alive.place) * n_steps)
+        alive.w = states[-1]
+        alive = alive.compacted(compact_below)
+        step += n_steps
+        if bool(alive.finished.all()):
+            break
+    still_inside = ~alive.finished
+    result.point[alive.place[still_inside]] = alive.w[still_inside]
+    return result
+
+
+def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, states: torch.Tensor, step: int) -> None:
+    """Writes down the paths that left or failed in this chunk, and marks them as finished."""
+    last_finite = _last_finite_step(states)
+    exits = first_exits(
+        problem, states, alive.paths, step, torch.where(alive.finished, 0, last_finite)
+    )
+    failed = (last_finite < len(states) - 1) & ~alive.finished
+    failed[exits.row] = False
+    place = alive.place[failed]
+    result.outcome[place] = Outcome.FAILED
+    result.time[place] = ((step + last_finite[failed] + 1) * problem.dt).double().clamp(max=problem.t_max)
+    result.point[place] = states[last_finite[failed], failed.nonzero()[:, 0]]
+
+    time = (step + exits.step + exits.fraction) * problem.dt
+    in_time = time <= problem.t_max
+    place = alive.place[exits.row]
+    result.outcome[place] = torch.where(in_time, Outcome.ESCAPED, Outcome.CENSORED).to(torch.int8)
+    result.time[place] = time.clamp(max=problem.t_max)
+    result.point[place] = exits.point
+    alive.finished = alive.finished | failed
+    alive.finished[exits.row] = True
+
+
+def _last_finite_step(states: torch.Tensor) -> torch.Tensor:
+    """Index (paths,) of the last state that is finite; a state that is not stays so, thus the last one tells."""
+    last = torch.full((states.shape[1],), len(states) - 1, device=states.device)
+    bad = ~torch.isfinite(states[-1]).all(-1)
+    if bad.any():
+        last[bad] = torch.isfinite(states[:, bad]).all(-1).sum(0) - 1
+    return last

@@ -1,0 +1,60 @@
+"""A Brownian motion for torchsde whose increments are keyed by path, step and coordinate."""
+
+import torch
+import torchsde
+
+from sam_sde.random import STEPS_PER_COUNTER, Purpose, Stream
+
+
+class KeyedBrownian(torchsde.BaseBrownian):
+    """Increments over the steps [k, k+1] of a clock that counts steps: standard normals (paths, channels).
+
+    It must be asked once a step, in order, beginning with `first_step`. With `return_U` it also gives the space-time
+    integral U = W/2 + N/√12 of a unit step, N a second keyed normal, which torchsde's srk needs.
+    """
+
+    def __init__(self, stream: Stream, paths: torch.Tensor, channels: int, dtype: torch.dtype, first_step: int):
+        self._stream = stream
+        self._paths = paths
+        self._channels = channels
+        self._dtype = dtype
+        self._next_step = first_step
+        self._quads: dict[Purpose, tuple[int, torch.Tensor]] = {}
+
+    def __call__(self, ta, tb=None, return_U=False, return_A=False):
+        step = self._next_step
+        if float(ta) != step or float(tb) != step + 1:
+            raise RuntimeError(
+                f"the Brownian motion was asked for [{float(ta)}, {float(tb)}], not step {step}"
+            )
+        self._next_step += 1
+        increment = self._normal(Purpose.DIFFUSION, step)
+        if not return_U:
+            return increment
+        return increment, 0.5 * increment + 12**-0.5 * self._normal(Purpose.SECOND_NORMAL, step)
+
+    def _normal(self, purpose: Purpose, step: int) -> torch.Tensor:
+        quad, position = divmod(step, STEPS_PER_COUNTER)
+        if self._quads.get(purpose, (None,))[0] != quad:
+            normals = self._stream.normals_of_quad(purpose, self._paths, quad, self._channels, self._dtype)
+            self._quads[purpose] = (quad, normals)
+        return self._quads[purpose][1][position]
+
+    def __repr__(self):
+        return f"KeyedBrownian(seed={self._stream.seed}, arm={self._stream.arm!r}, shape={self.shape})"
+
+    @property
+    def dtype(self):
+        return self._dtype
+
+    @property
+    def device(self):
+        return self._paths.device
+
+    @property
+    def shape(self):
+        return (len(self._paths), self._channels)
+
+    @property
+    def levy_area_approximation(self):
+        return "space-time"

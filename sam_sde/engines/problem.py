@@ -1,0 +1,77 @@
+"""What an engine is asked to integrate, checked before anything runs."""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+
+from sam_sde import checks
+from sam_sde.dynamics import Dynamics
+from sam_sde.random import Stream
+from sam_sde.regions import Region
+from sam_sde.regions.crossing import CROSSINGS, shift_distance
+
+# What torchsde's Itô methods accept; its own error comes late and names none of the user's words.
+METHODS = {
+    "additive": ("euler", "milstein", "srk"),
+    "diagonal": ("euler", "milstein", "srk"),
+    "general": ("euler",),
+}
+
+
+@dataclass(frozen=True)
+class EscapeProblem:
+    """One arm's escape: dynamics, region, step and random numbers; nothing of how many paths, or where they start.
+
+    t_max: time at which a path still inside is censored; rounded up to whole steps of dt.
+    dt: step of the integration in time (the dynamics' lr makes it one step of the optimizer).
+    method: "euler", "milstein" or "srk" of torchsde; "general" noise accepts "euler" only.
+    crossing: "bridge", "shift" or "none" (see `sam_sde.regions.crossing`).
+
+    Raises
+        ValueError: a value out of its range, or a method that does not fit the noise.
+    """
+
+    dynamics: Dynamics
+    region: Region
+    stream: Stream
+    t_max: float
+    dt: float
+    method: str = "euler"
+    crossing: str = "bridge"
+    n_steps: int = field(init=False)
+
+    def __post_init__(self):
+        checks.positive("t_max", self.t_max)
+        checks.positive("dt", self.dt)
+        if self.dt > self.t_max:
+            raise ValueError(f"dt: expected at most t_max = {self.t_max:g}, got {self.dt:g}")
+        noise_type = checks.one_of("noise_type", self.dynamics.noise_type, METHODS)
+        checks.one_of("method", self.method, METHODS["additive"])
+        if self.method not in METHODS[noise_type]:
+            raise ValueError(
+                f"method: {self.method!r} does not integrate {noise_type} noise; try "
+                + " or ".join(repr(method) for method in METHODS[noise_type])
+            )
+        checks.one_of("crossing", self.crossing, CROSSINGS)
+        n_steps = math.ceil(self.t_max / self.dt * (1 - 1e-12))
+        checks.whole("t_max / dt", n_steps, low=1, high=2**33)
+        object.__setattr__(self, "n_steps", n_steps)
+
+    def check_start(self, w: torch.Tensor) -> None:
+        """Raises ValueError where paths cannot start at w (paths, dim), in the dtype and on the device of the run."""
+        self.dynamics.check_start(w)
+        self.region.check_start(w)
+        if self.crossing == "shift":
+            self._check_shift(w)
+
+    def _check_shift(self, w: torch.Tensor) -> None:
+        level = self.region.levels(w)
+        row, face = torch.ones_like(level, dtype=torch.bool).nonzero(as_tuple=True)
+        normal = self.region.normal(w[row], face)
+        variance = self.dynamics.g_transpose_prod(0.0, w[row], normal).square().sum(-1) * self.dt
+        if (level.flatten() >= -shift_distance(variance)).any():
+            raise ValueError(
+                "start: inside the region, but in the layer of width 0.58 √(v·dt) that crossing 'shift' removes; "
+                "use crossing 'bridge', a smaller dt or a larger region"
+            )

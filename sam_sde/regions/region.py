@@ -1,0 +1,235 @@
+"""Regions that a path must leave: level functions that are negative inside."""
+
+import abc
+from collections.abc import Callable, Sequence
+
+import torch
+
+from sam_sde import checks
+from sam_sde.constant import Constant
+from sam_sde.surfaces import LossSurface
+
+Points = Sequence[float] | torch.Tensor
+
+
+class Region(abc.ABC):
+    """The set where every one of its faces has a negative level φ(w).
+
+    Shapes: w (paths, dim), levels (paths, faces), face (paths,), normal (paths, dim).
+
+    Attributes
+        dim: number of coordinates; None if any.
+        faces: number of level functions.
+        slope: a bound on |∇φ| where one is known (1 for a signed distance), else None.
+    """
+
+    dim: int | None = None
+    faces = 1
+    slope: float | None = 1.0
+
+    @abc.abstractmethod
+    def levels(self, w: torch.Tensor) -> torch.Tensor:
+        """φ(w) of each face."""
+
+    @abc.abstractmethod
+    def normal(self, w: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
+        """∇φ(w) of one face, chosen for each path."""
+
+    def check_start(self, w: torch.Tensor) -> None:
+        """Raises ValueError where w (paths, dim) has another number of coordinates or is not inside."""
+        if self.dim not in (None, w.shape[-1]):
+            raise ValueError(f"region: made for {self.dim} coordinates, but a state has {w.shape[-1]}")
+        level = self.levels(w).amax(-1)
+        outside = ~(level < 0)
+        if outside.any():
+            worst = int(outside.nonzero()[0])
+            point = ", ".join(f"{x:.6g}" for x in w[worst, :8].tolist())
+            raise ValueError(
+                f"start: {int(outside.sum())} of {len(w)} paths start outside the region {self}, the first at "
+                f"({point}), where its level is {level[worst].item():.6g} and should be negative"
+            )
+
+    def __repr__(self) -> str:
+        return type(self).__name__
+
+
+class Ball(Region):
+    """‖w - centre‖ < radius; φ is the signed distance."""
+
+    def __init__(self, centre: Points, radius: float):
+        self._centre = Constant(checks.vector("centre", centre))
+        self.radius = checks.positive("radius", radius)
+        self.dim = len(self._centre.value)
+
+    def levels(self, w):
+        return torch.linalg.vector_norm(w - self._centre.like(w), dim=-1, keepdim=True) - self.radius
+
+    def normal(self, w, face):
+        return _unit(w - self._centre.like(w))
+
+    def __repr__(self):
+        return f"Ball(centre={_short(self._centre)}, radius={self.radius:g})"
+
+
+class Slab(Region):
+    """|n·(w - centre)| < half_width with n the unit vector along `direction`; φ is the signed distance."""
+
+    def __init__(self, centre: Points, direction: Points, half_width: float):
+        self._centre = Constant(checks.vector("centre", centre))
+        self.dim = len(self._centre.value)
+        direction = checks.vector("direction", direction, self.dim)
+        if direction.norm() == 0:
+            raise ValueError("direction: expected a vector that is not zero")
+        self._direction = Constant(direction / direction.norm())
+        self.half_width = checks.positive("half_width", half_width)
+
+    def _position(self, w):
+        return (w - self._centre.like(w)) @ self._direction.like(w)
+
+    def levels(self, w):
+        return self._position(w).abs()[:, None] - self.half_width
+
+    def normal(self, w, face):
+        side = torch.where(self._position(w) < 0, -1.0, 1.0).to(w)
+        return side[:, None] * self._direction.like(w)
+
+    def __repr__(self):
+        return (
+            f"Slab(centre={_short(self._centre)}, direction={_short(self._direction)}, "
+            f"half_width={self.half_width:g})"
+        )
+
+
+class Box(Region):
+    """low < w < high in every coordinate: two faces a coordinate, each a signed distance.
+
+    An infinite bound is written as a large number.
+    """
+
+    def __init__(self, low: Points, high: Points):
+        low = checks.vector("low", low)
+        high = checks.vector("high", high, len(low))
+        if not (low < high).all():
+            raise ValueError(f"low: expected it below high in every coordinate, got {low.tolist()} and {high.tolist()}")
+        self._low, self._high = Constant(low), Constant(high)
+        self.dim = len(low)
+        self.faces = 2 * self.dim
+
+    def levels(self, w):
+        return torch.cat([self._low.like(w) - w, w - self._high.like(w)], dim=-1)
+
+    def normal(self, w, face):
+        sign = torch.where(face < self.dim, -1.0, 1.0).to(w)
+        return torch.zeros_like(w).scatter_(-1, (face % self.dim)[:, None], sign[:, None])
+
+    def __repr__(self):
+        return f"Box(low={_short(self._low)}, high={_short(self._high)})"
+
+
+class UnstableDistance(Region):
+    """‖P(w - at)‖ < distance, P the projection on the eigenvectors of H(at) with negative eigenvalues.
+
+    Raises
+        ValueError: `at` is no critical point (‖∇ℓ‖ above 1e-4 of the scale that the Hessian sets over
+            `distance`), or no eigenvalue there is negative.
+    """
+
+    def __init__(self, surface: LossSurface, at: Points, distance: float):
+        at = checks.vector("at", at, surface.dim)
+        self.distance = checks.positive("distance", distance)
+        surface.check_at(at[None])
+        gradient = surface.gradient(at[None])[0].norm().item()
+        values, vectors = torch.linalg.eigh(surface.hessian(at[None])[0])
+        scale = values.abs().max().item() * self.distance
+        if gradient > 1e-4 * scale:
+            raise ValueError(
+                f"at: {at.tolist()} is no critical point, the gradient there has norm {gradient:.6g}"
+            )
+        if values[0] >= -1e-9 * values.abs().max():
+            raise ValueError(f"at: no unstable direction, the eigenvalues there are {values.tolist()}")
+        self.dim = surface.dim
+        self._at = Constant(at)
+        self._unstable = Constant(vectors[:, values < 0])
+
+    def _coordinates(self, w):
+        return (w - self._at.like(w)) @ self._unstable.like(w)
+
+    def levels(self, w):
+        return torch.linalg.vector_norm(self._coordinates(w), dim=-1, keepdim=True) - self.distance
+
+    def normal(self, w, face):
+        return _unit(self._coordinates(w)) @ self._unstable.like(w).mT
+
+    def __repr__(self):
+        return f"UnstableDistance(at={_short(self._at)}, distance={self.distance:g})"
+
+
+class LevelSet(Region):
+    """φ(w) < 0 for any differentiable torch function φ of ONE vector w (dim,)."""
+
+    slope = None
+
+    def __init__(self, level: Callable[[torch.Tensor], torch.Tensor]):
+        if not callable(level):
+            raise ValueError(f"level: expected a function of one vector that is negative inside, got {level!r}")
+        self.level = level
+
+    def levels(self, w):
+        return torch.func.vmap(self.level)(w)[:, None]
+
+    def normal(self, w, face):
+        return torch.func.vmap(torch.func.grad(self.level))(w)
+
+    def check_start(self, w):
+        try:
+            shape = self.level(w[0]).shape
+        except Exception as error:
+            raise ValueError(f"level: failed at the start, {type(error).__name__}: {error}") from error
+        if shape != ():
+            raise ValueError(f"level: expected a scalar for one vector, got the shape {tuple(shape)}")
+        super().check_start(w)
+
+
+class LossBelow(Region):
+    """ℓ(w) < level: left when the loss rises to `level`."""
+
+    slope = None
+
+    def __init__(self, surface: LossSurface, level: float):
+        self.surface = surface
+        self.level = checks.real("level", level)
+        self.dim = surface.dim
+
+    def levels(self, w):
+        return self.surface.value(w)[:, None] - self.level
+
+    def normal(self, w, face):
+        return self.surface.gradient(w)
+
+    def __repr__(self):
+        return f"LossBelow({self.level:g})"
+
+
+class LossAbove(LossBelow):
+    """ℓ(w) > level: left when the loss falls to `level`."""
+
+    def levels(self, w):
+        return -super().levels(w)
+
+    def normal(self, w, face):
+        return -super().normal(w, face)
+
+    def __repr__(self):
+        return f"LossAbove({self.level:g})"
+
+
+def _unit(vectors: torch.Tensor) -> torch.Tensor:
+    """Unit vectors; the first axis where a vector is zero, for at the centre every direction leads out."""
+    length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    first_axis = torch.zeros_like(vectors)
+    first_axis[..., 0] = 1.0
+    return torch.where(length > 0, vectors / length, first_axis)
+
+
+def _short(constant: Constant) -> str:
+    return "(" + ", ".join(f"{x:g}" for x in constant.value[:8].tolist()) + ")"
