@@ -57,9 +57,7 @@ def _unit_interval(word: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return (word.to(dtype) + 0.5) * 2.0**-32
 
 
-def _box_muller(
-    word0: torch.Tensor, word1: torch.Tensor, dtype: torch.dtype
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _box_muller(word0: torch.Tensor, word1: torch.Tensor, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
     radius = torch.sqrt(-2.0 * torch.log(_unit_interval(word0, dtype)))
     angle = (2.0 * math.pi) * _unit_interval(word1, dtype)
     return radius * torch.cos(angle), radius * torch.sin(angle)

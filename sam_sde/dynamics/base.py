@@ -40,11 +40,7 @@ class Dynamics(abc.ABC):
     def g_transpose_prod(self, t: float, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         """g(t, w)ᵀ d (paths, channels): its square is the variance along d that a crossing needs."""
         factor = self.g(t, w)
-        return (
-            factor * direction
-            if self.noise_type == "diagonal"
-            else torch.einsum("pij,pi->pj", factor, direction)
-        )
+        return factor * direction if self.noise_type == "diagonal" else torch.einsum("pij,pi->pj", factor, direction)
 
     def largest_variance(self) -> float | None:
         """A bound on |gᵀd|² over all t, w and unit d, where one is known: it saves work far from a boundary."""
@@ -65,9 +61,7 @@ class GradientDynamics(Dynamics):
             available), or the noise is made for another number of coordinates.
     """
 
-    def __init__(
-        self, surface: LossSurface, noise: Noise, *, lr: float, batch_size: int = 1, momentum: float = 0.0
-    ):
+    def __init__(self, surface: LossSurface, noise: Noise, *, lr: float, batch_size: int = 1, momentum: float = 0.0):
         self.surface = surface
         self.noise = noise
         self.lr = checks.positive("lr", lr)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import torch
 
 from sam_sde import checks
+from sam_sde.rows import row_norm, row_sum
 
 
 class Perturbation(abc.ABC):
@@ -26,9 +27,7 @@ class Perturbation(abc.ABC):
     def derivative(self, gradient: torch.Tensor, spread: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """Dp(g) v (paths, dim)."""
 
-    def transposed_derivative(
-        self, gradient: torch.Tensor, spread: torch.Tensor, v: torch.Tensor
-    ) -> torch.Tensor:
+    def transposed_derivative(self, gradient: torch.Tensor, spread: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """Dp(g)ᵀ v (paths, dim); the rules of this module but `Custom` have a symmetric Dp."""
         return self.derivative(gradient, spread, v)
 
@@ -56,15 +55,15 @@ class Normalized(Perturbation):
         self.rho = checks.non_negative("rho", rho)
 
     def gain(self, gradient, spread):
-        squared = gradient.square().sum(-1, keepdim=True) + spread
+        squared = row_sum(gradient.square()) + spread
         return torch.where(squared > 0, self.rho * squared.rsqrt(), 0.0)
 
     def __call__(self, gradient, spread):
         return self.gain(gradient, spread) * gradient
 
     def derivative(self, gradient, spread, v):
-        squared = gradient.square().sum(-1, keepdim=True) + spread
-        along = (gradient * v).sum(-1, keepdim=True) / torch.where(squared > 0, squared, 1.0)
+        squared = row_sum(gradient.square()) + spread
+        along = row_sum(gradient * v) / torch.where(squared > 0, squared, 1.0)
         return self.gain(gradient, spread) * (v - along * gradient)
 
 
@@ -75,7 +74,7 @@ class NormalizedByFullGradient(Perturbation):
         self.rho = checks.non_negative("rho", rho)
 
     def gain(self, gradient, spread):
-        return self.rho / torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
+        return self.rho / row_norm(gradient)
 
     def __call__(self, gradient, spread):
         return self.gain(gradient, spread) * gradient

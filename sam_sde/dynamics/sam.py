@@ -102,9 +102,7 @@ class PerturbedSGD(GradientDynamics):
         descent_z, ascent_z = (z, z) if self.ascent != "independent" else z.chunk(2, dim=-1)
         noise = self.noise.product(ascent.perturbed, descent_z)
         if self.ascent != "full":
-            shift = self.perturbation.derivative(
-                ascent.gradient, ascent.spread, self.noise.product(w, ascent_z)
-            )
+            shift = self.perturbation.derivative(ascent.gradient, ascent.spread, self.noise.product(w, ascent_z))
             noise = noise + self.surface.hessian_product(ascent.perturbed, shift)
         return self.noise_scale * noise
 

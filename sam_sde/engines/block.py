@@ -9,7 +9,7 @@ from sam_sde.engines.first_exit import first_exits
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.statistics import Outcome
 
-CHUNK = 64
+CHUNK = 32
 
 Advance = Callable[[EscapeProblem, torch.Tensor, torch.Tensor, int, int], torch.Tensor]
 
@@ -93,9 +93,7 @@ def run_block(
 def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, states: torch.Tensor, step: int) -> None:
     """Writes down the paths that left or failed in this chunk, and marks them as finished."""
     last_finite = _last_finite_step(states)
-    exits = first_exits(
-        problem, states, alive.paths, step, torch.where(alive.finished, 0, last_finite)
-    )
+    exits = first_exits(problem, states, alive.paths, step, torch.where(alive.finished, 0, last_finite))
     failed = (last_finite < len(states) - 1) & ~alive.finished
     failed[exits.row] = False
     place = alive.place[failed]

@@ -1,5 +1,7 @@
 """A Brownian motion for torchsde whose increments are keyed by path, step and coordinate."""
 
+from collections.abc import Callable
+
 import torch
 import torchsde
 
@@ -10,24 +12,33 @@ class KeyedBrownian(torchsde.BaseBrownian):
     """Increments over the steps [k, k+1] of a clock that counts steps: standard normals (paths, channels).
 
     It must be asked once a step, in order, beginning with `first_step`. With `return_U` it also gives the space-time
-    integral U = W/2 + N/√12 of a unit step, N a second keyed normal, which torchsde's srk needs.
+    integral U = W/2 + N/√12 of a unit step, N a second keyed normal, which torchsde's srk needs. `on_step` is called once
+    at each of them.
     """
 
-    def __init__(self, stream: Stream, paths: torch.Tensor, channels: int, dtype: torch.dtype, first_step: int):
+    def __init__(
+        self,
+        stream: Stream,
+        paths: torch.Tensor,
+        channels: int,
+        dtype: torch.dtype,
+        first_step: int,
+        on_step: Callable[[], None] = lambda: None,
+    ):
         self._stream = stream
         self._paths = paths
         self._channels = channels
         self._dtype = dtype
         self._next_step = first_step
+        self._on_step = on_step
         self._quads: dict[Purpose, tuple[int, torch.Tensor]] = {}
 
     def __call__(self, ta, tb=None, return_U=False, return_A=False):
         step = self._next_step
         if float(ta) != step or float(tb) != step + 1:
-            raise RuntimeError(
-                f"the Brownian motion was asked for [{float(ta)}, {float(tb)}], not step {step}"
-            )
+            raise RuntimeError(f"the Brownian motion was asked for [{float(ta)}, {float(tb)}], not step {step}")
         self._next_step += 1
+        self._on_step()
         increment = self._normal(Purpose.DIFFUSION, step)
         if not return_U:
             return increment

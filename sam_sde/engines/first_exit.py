@@ -1,5 +1,6 @@
 """The first exit of each path within a chunk of steps: which step, when inside it, and where."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -7,8 +8,8 @@ import torch
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.random import Purpose
 from sam_sde.regions.crossing import (
-    bridge_may_cross,
     bridge_probability,
+    bridge_reach,
     crossing_fraction,
     shift_distance,
 )
@@ -65,35 +66,36 @@ def first_exits(
 
 def _candidates(problem: EscapeProblem, states: torch.Tensor, n_valid: torch.Tensor) -> _Candidates:
     """All steps whose crossing cannot be excluded by the levels and the largest variance of the noise."""
-    n_steps, n_paths, dim = len(states) - 1, states.shape[1], states.shape[2]
-    level = problem.region.levels(states.reshape(-1, dim)).reshape(n_steps + 1, n_paths, -1)
-    level0, level1 = level[:-1], level[1:]
-    largest, slope = problem.dynamics.largest_variance(), problem.region.slope
-    if problem.crossing == "none":
-        possible = level1 >= 0
-    elif largest is None or slope is None:
-        possible = torch.ones_like(level1, dtype=torch.bool)
-    else:
-        # 1e-4 more than the bound, so that rounding in float32 excludes nothing.
-        variance = 1.0001 * largest * slope**2 * problem.dt
-        if problem.crossing == "bridge":
-            possible = bridge_may_cross(level0, level1, variance)
-        else:
-            possible = level1 >= -shift_distance(variance)
-    index = torch.arange(n_steps, device=states.device)[:, None]
-    # A path is surely out from the first step that ends outside, so later ones need no look.
-    surely_out = torch.where((level1 >= 0).any(-1), index, n_steps).amin(0)
-    counts = (index < n_valid) & (index <= surely_out)
-    step, row, face = (possible & counts[..., None]).nonzero(as_tuple=True)
+    n_steps, dim = len(states) - 1, states.shape[2]
+    level = problem.region.levels(states.reshape(-1, dim)).reshape(n_steps + 1, states.shape[1], -1)
+    near = level >= -_reach(problem)
+    step, row, face = (near[:-1] | near[1:]).nonzero(as_tuple=True)
+    level1 = level[step + 1, row, face]
+    # A path is surely out from the first step that ends outside: later ones need no look.
+    surely_out = n_valid.clone().scatter_reduce_(0, row, torch.where(level1 >= 0, step + 1, n_steps), "amin")
+    wanted = step < surely_out[row]
+    step, row, face = step[wanted], row[wanted], face[wanted]
     return _Candidates(
         step,
         row,
         face,
         states[step, row],
         states[step + 1, row],
-        level0[step, row, face].double(),
-        level1[step, row, face].double(),
+        level[step, row, face].double(),
+        level1[wanted].double(),
     )
+
+
+def _reach(problem: EscapeProblem) -> float:
+    """How far inside the boundary a step may begin or end and yet cross it."""
+    if problem.crossing == "none":
+        return 0.0
+    largest, slope = problem.dynamics.largest_variance(), problem.region.slope
+    if largest is None or slope is None:
+        return math.inf
+    variance = largest * slope**2 * problem.dt
+    reach = bridge_reach(variance) if problem.crossing == "bridge" else shift_distance(variance)
+    return 1.0001 * reach  # more than rounding in float32 can exclude
 
 
 def _variance(problem: EscapeProblem, w: torch.Tensor, step: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
@@ -119,7 +121,6 @@ def _shift_crossings(problem, candidates: _Candidates, first_step: int) -> torch
 def _bridge_exits(problem, crossed: _Candidates, paths: torch.Tensor, first_step: int) -> Exits:
     """Draws the time of each crossing, keeps the earliest face of each path, and draws the exit point."""
     step, path = first_step + crossed.step, paths[crossed.row]
-    zero = torch.zeros_like(crossed.face)
     fraction = crossing_fraction(
         crossed.level0,
         crossed.level1,
@@ -165,6 +166,4 @@ def _first_of_each(row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The different rows, and where each stands first."""
     different, inverse = torch.unique(row, return_inverse=True)
     position = torch.full_like(different, len(row))
-    return different, position.scatter_reduce_(
-        0, inverse, torch.arange(len(row), device=row.device), "amin"
-    )
+    return different, position.scatter_reduce_(0, inverse, torch.arange(len(row), device=row.device), "amin")

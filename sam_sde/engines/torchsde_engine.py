@@ -1,4 +1,11 @@
-"""The reference engine: torchsde, on a clock that counts steps."""
+"""The reference engine: torchsde, on a clock that counts steps.
+
+torchsde adds dt to its clock in floating point, where 0.1 + 0.1 + … misses its mark and makes a step of 1e-12. Here
+time is measured in steps of dt: the drift is f·dt, the diffusion g·√dt, and a step has the length 1. Whole numbers are
+exact, so every step has the same length, and an increment of the Brownian motion is found by its index.
+"""
+
+from types import SimpleNamespace
 
 import torch
 import torchsde
@@ -8,39 +15,69 @@ from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.engines.problem import EscapeProblem
 
 
-class StepClock:
-    """The dynamics with time measured in steps of dt: drift f·dt and diffusion g·√dt, a step of length 1.
+class StateCollector:
+    """The state at the start of each step: the one where the drift is first evaluated after the noise was drawn.
 
-    torchsde adds dt to its clock in floating point, where 0.1 + 0.1 + … misses its mark and makes a step of 1e-12.
-    Whole numbers are exact, so every step has the same length and an increment is found by its index.
+    torchsde's own output would interpolate each of them, at the cost of a step.
     """
 
-    def __init__(self, dynamics: Dynamics, dt: float):
-        self.sde_type = dynamics.sde_type
-        self.noise_type = dynamics.noise_type
-        self.f = lambda step, w: dynamics.f(step * dt, w) * dt
-        if dynamics.noise_type == "diagonal":
-            self.g = lambda step, w: dynamics.g(step * dt, w) * dt**0.5
-        else:
-            self.g_prod = lambda step, w, z: dynamics.g_prod(step * dt, w, z) * dt**0.5
-        if hasattr(dynamics, "f_and_g_prod"):
-            self.f_and_g_prod = lambda step, w, z: _scaled(dynamics.f_and_g_prod(step * dt, w, z), dt)
+    def __init__(self):
+        self.states: list[torch.Tensor] = []
+        self._step_began = False
+
+    def step_begins(self) -> None:
+        self._step_began = True
+
+    def see(self, w: torch.Tensor) -> None:
+        if self._step_began:
+            self.states.append(w)
+            self._step_began = False
+
+    def take(self, end: torch.Tensor) -> torch.Tensor:
+        """All states and `end`, stacked; the collector is empty then, for torchsde holds it in a cycle."""
+        states = torch.stack([*self.states, end])
+        self.states.clear()
+        return states
 
 
-def _scaled(drift_and_noise: tuple[torch.Tensor, torch.Tensor], dt: float):
-    drift, noise = drift_and_noise
-    return drift * dt, noise * dt**0.5
+def in_steps(dynamics: Dynamics, dt: float, collector: StateCollector) -> SimpleNamespace:
+    """The dynamics in torchsde's protocol, with time measured in steps of dt.
+
+    torchsde evaluates every method that it finds, so only those of use are there.
+    """
+    root_dt = dt**0.5
+
+    def f(step, w):
+        collector.see(w)
+        return dynamics.f(step * dt, w) * dt
+
+    def f_and_g_prod(step, w, z):
+        collector.see(w)
+        drift, noise = dynamics.f_and_g_prod(step * dt, w, z)
+        return drift * dt, noise * root_dt
+
+    sde = SimpleNamespace(noise_type=dynamics.noise_type, sde_type=dynamics.sde_type, f=f)
+    if dynamics.noise_type == "diagonal":
+        sde.g = lambda step, w: dynamics.g(step * dt, w) * root_dt
+    else:
+        sde.g_prod = lambda step, w, z: dynamics.g_prod(step * dt, w, z) * root_dt
+    if hasattr(dynamics, "f_and_g_prod"):
+        sde.f_and_g_prod = f_and_g_prod
+    return sde
 
 
 def advance(
     problem: EscapeProblem, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int
 ) -> torch.Tensor:
     """States (n_steps + 1, paths, dim) from w (paths, dim) at `first_step`; `paths` are the paths' numbers."""
-    brownian = KeyedBrownian(problem.stream, paths, problem.dynamics.channels, w.dtype, first_step)
-    clock = torch.arange(first_step, first_step + n_steps + 1, dtype=torch.float64)
+    collector = StateCollector()
+    sde = in_steps(problem.dynamics, problem.dt, collector)
+    brownian = KeyedBrownian(
+        problem.stream, paths, problem.dynamics.channels, w.dtype, first_step, collector.step_begins
+    )
+    clock = torch.tensor([first_step, first_step + n_steps], dtype=torch.float64)
     devices = [w.device] if w.is_cuda else []
     # torchsde draws from the global generator to check g_prod; the user's random numbers stay as they were.
     with torch.no_grad(), torch.random.fork_rng(devices=devices):
-        return torchsde.sdeint(
-            StepClock(problem.dynamics, problem.dt), w, clock, bm=brownian, method=problem.method, dt=1.0
-        )
+        ends = torchsde.sdeint(sde, w, clock, bm=brownian, method=problem.method, dt=1.0)
+    return collector.take(ends[-1])

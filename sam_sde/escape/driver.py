@@ -21,8 +21,8 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 MAX_PATHS = 2**31
 
 # The states of a chunk should stay in a processor's cache, and a step should be long beside torch's 10 µs a call.
-BLOCK_COORDINATES = 2**16
-SMALLEST_BLOCK, LARGEST_BLOCK = 64, 2**14
+BLOCK_COORDINATES = 2**17
+SMALLEST_BLOCK, LARGEST_BLOCK = 64, 2**16
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,9 @@ class _Run:
 
     def replay(self, path: int) -> Trajectory:
         path = checks.whole("path", path, low=0, high=self.n_paths - 1)
-        return trajectories(
-            self.problem, self.start, [path], engine=self.engine, device=self.device, dtype=self.dtype
-        )[0]
+        return trajectories(self.problem, self.start, [path], engine=self.engine, device=self.device, dtype=self.dtype)[
+            0
+        ]
 
 
 def default_block_size(dim: int) -> int:

@@ -53,9 +53,7 @@ def trajectories(
         compact_below=1.0,
         record=record,
     )
-    ends = zip(
-        paths, kept, result.outcome.tolist(), result.time.tolist(), result.point.cpu().numpy(), strict=True
-    )
+    ends = zip(paths, kept, result.outcome.tolist(), result.time.tolist(), result.point.cpu().numpy(), strict=True)
     return [_cut(problem.dt, every, *end) for end in ends]
 
 

@@ -21,9 +21,12 @@ def bridge_probability(level0: torch.Tensor, level1: torch.Tensor, variance: tor
     return torch.where(level1 >= 0, 1.0, inside)
 
 
-def bridge_may_cross(level0: torch.Tensor, level1: torch.Tensor, variance: float) -> torch.Tensor:
-    """False only where `bridge_probability` is below every uniform, for any v·dt up to `variance`."""
-    return (level1 >= 0) | (2.0 * level0 * level1 < NEGLIGIBLE_EXPONENT * variance)
+def bridge_reach(variance: float) -> float:
+    """A distance: where both |φ₀| and |φ₁| exceed it, `bridge_probability` is below every uniform.
+
+    `variance` is the largest that v·dt can be.
+    """
+    return (0.5 * NEGLIGIBLE_EXPONENT * variance) ** 0.5
 
 
 def crossing_fraction(

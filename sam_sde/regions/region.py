@@ -7,6 +7,7 @@ import torch
 
 from sam_sde import checks
 from sam_sde.constant import Constant
+from sam_sde.rows import row_norm
 from sam_sde.surfaces import LossSurface
 
 Points = Sequence[float] | torch.Tensor
@@ -62,7 +63,7 @@ class Ball(Region):
         self.dim = len(self._centre.value)
 
     def levels(self, w):
-        return torch.linalg.vector_norm(w - self._centre.like(w), dim=-1, keepdim=True) - self.radius
+        return row_norm(w - self._centre.like(w)) - self.radius
 
     def normal(self, w, face):
         return _unit(w - self._centre.like(w))
@@ -95,8 +96,7 @@ class Slab(Region):
 
     def __repr__(self):
         return (
-            f"Slab(centre={_short(self._centre)}, direction={_short(self._direction)}, "
-            f"half_width={self.half_width:g})"
+            f"Slab(centre={_short(self._centre)}, direction={_short(self._direction)}, half_width={self.half_width:g})"
         )
 
 
@@ -142,9 +142,7 @@ class UnstableDistance(Region):
         values, vectors = torch.linalg.eigh(surface.hessian(at[None])[0])
         scale = values.abs().max().item() * self.distance
         if gradient > 1e-4 * scale:
-            raise ValueError(
-                f"at: {at.tolist()} is no critical point, the gradient there has norm {gradient:.6g}"
-            )
+            raise ValueError(f"at: {at.tolist()} is no critical point, the gradient there has norm {gradient:.6g}")
         if values[0] >= -1e-9 * values.abs().max():
             raise ValueError(f"at: no unstable direction, the eigenvalues there are {values.tolist()}")
         self.dim = surface.dim
@@ -155,7 +153,7 @@ class UnstableDistance(Region):
         return (w - self._at.like(w)) @ self._unstable.like(w)
 
     def levels(self, w):
-        return torch.linalg.vector_norm(self._coordinates(w), dim=-1, keepdim=True) - self.distance
+        return row_norm(self._coordinates(w)) - self.distance
 
     def normal(self, w, face):
         return _unit(self._coordinates(w)) @ self._unstable.like(w).mT
@@ -225,7 +223,7 @@ class LossAbove(LossBelow):
 
 def _unit(vectors: torch.Tensor) -> torch.Tensor:
     """Unit vectors; the first axis where a vector is zero, for at the centre every direction leads out."""
-    length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    length = row_norm(vectors)
     first_axis = torch.zeros_like(vectors)
     first_axis[..., 0] = 1.0
     return torch.where(length > 0, vectors / length, first_axis)

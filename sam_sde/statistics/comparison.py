@@ -71,7 +71,5 @@ def _reference(arms: Iterable[str], reference: str | None) -> str:
         return arms[0]
     if reference not in arms:
         nearest = difflib.get_close_matches(str(reference), arms, n=1, cutoff=0.0)[0]
-        raise ValueError(
-            f"reference: unknown arm {reference!r}; did you mean {nearest!r}? Known: {', '.join(arms)}"
-        )
+        raise ValueError(f"reference: unknown arm {reference!r}; did you mean {nearest!r}? Known: {', '.join(arms)}")
     return reference

@@ -32,9 +32,7 @@ def paired_effects(arm: Sample, reference: Sample) -> dict[str, float]:
         **_rates(times, escaped, base_times, base_escaped),
         "logrank_statistic": math.nan,
         "p_value": math.nan,
-        "curves_cross": _curves_cross(
-            np.where(escaped, times, np.inf), np.where(base_escaped, base_times, np.inf)
-        ),
+        "curves_cross": _curves_cross(np.where(escaped, times, np.inf), np.where(base_escaped, base_times, np.inf)),
     }
 
 
@@ -75,9 +73,7 @@ def _rates(
     if base_escaped.any() and times.any():
         ratio = float((escaped.sum() / times.sum()) * (base_times.sum() / base_escaped.sum()))
     if ratio > 0:
-        influence = (
-            _influence(escaped) - _influence(times) - _influence(base_escaped) + _influence(base_times)
-        )
+        influence = _influence(escaped) - _influence(times) - _influence(base_escaped) + _influence(base_times)
         low, high = log_normal_interval(ratio, _standard_error(influence))
     return {"rate_ratio": ratio, "rate_ratio_low": low, "rate_ratio_high": high}
 
@@ -92,9 +88,7 @@ def _curves_cross(times: np.ndarray, base_times: np.ndarray) -> bool:
     def fraction_by(values: np.ndarray) -> np.ndarray:
         return np.searchsorted(np.sort(values), grid, side="right") / max(len(values), 1)
 
-    left, base_left, both_left = (
-        fraction_by(values) for values in (times, base_times, np.maximum(times, base_times))
-    )
+    left, base_left, both_left = (fraction_by(values) for values in (times, base_times, np.maximum(times, base_times)))
     difference = base_left - left
     discordant = left + base_left - 2 * both_left
     variance = np.maximum(discordant - difference**2, 0.0) / max(len(times), 1)

@@ -58,9 +58,7 @@ def expression_surface(text: str, dim: int | None = None) -> LossSurface:
     if dim is None:
         dim = needed
     elif whole("dim", dim, low=1) < needed:
-        raise ValueError(
-            f"dim: expected at least {needed} for the expression {_short(expression.text)}, got {dim}"
-        )
+        raise ValueError(f"dim: expected at least {needed} for the expression {_short(expression.text)}, got {dim}")
     return LossSurface(expression, dim, name=expression.text)
 
 
@@ -73,9 +71,7 @@ class Expression:
         self._compute = reader.read(_parsed(self.text))
         self.used = tuple(sorted(reader.used))
         if not self.used:
-            raise ValueError(
-                f"expression: expected a variable (x, y, z or w0, w1, …) in {_short(self.text)}, got none"
-            )
+            raise ValueError(f"expression: expected a variable (x, y, z or w0, w1, …) in {_short(self.text)}, got none")
 
     def __call__(self, w: Tensor) -> Tensor:
         return self._compute({index: w[index] for index in self.used})
@@ -225,9 +221,7 @@ def _of_two(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Part, Par
 
     def apply(a: Tensor | float, b: Tensor | float) -> Tensor:
         like = a if isinstance(a, Tensor) else b
-        return function(
-            *(part if isinstance(part, Tensor) else torch.full_like(like, part) for part in (a, b))
-        )
+        return function(*(part if isinstance(part, Tensor) else torch.full_like(like, part) for part in (a, b)))
 
     return apply
 

@@ -63,9 +63,7 @@ def _module(path: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        lines = [
-            frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
-        ]
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         where = f" in line {lines[-1]}" if lines else ""
         raise ValueError(f"python: importing {path.name} failed{where} with {said}") from error
     return module
@@ -74,9 +72,7 @@ def _module(path: Path) -> ModuleType:
 def _function(module: ModuleType, name: str) -> Callable[[Tensor], Tensor]:
     file = Path(module.__file__).name
     if not hasattr(module, name):
-        own = [
-            key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
-        ]
+        own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
         known = [key for key in own if callable(vars(module)[key])]
         hint = nearest(name, known) if known else "it defines no functions"
         raise ValueError(f"python: {file} has no function {name!r}; {hint}")

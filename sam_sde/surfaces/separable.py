@@ -124,9 +124,7 @@ def _quartic_critical_points(h: float, quartic: float, cubic: float) -> list[tup
 
 def _lowest(points: list[tuple[float, float]], h: float, quartic: float, cubic: float) -> tuple[float, float]:
     """The one of the critical points of a coordinate where h x²/2 + λ x⁴/2 - ξ x³/3 is smallest."""
-    return min(
-        points, key=lambda point: point[0] ** 2 * (h / 2 + quartic * point[0] ** 2 / 2 - cubic * point[0] / 3)
-    )
+    return min(points, key=lambda point: point[0] ** 2 * (h / 2 + quartic * point[0] ** 2 / 2 - cubic * point[0] / 3))
 
 
 class WeightedSum:
@@ -162,10 +160,7 @@ class _EmbeddedSaddle:
 
     def __call__(self, w: Tensor) -> Tensor:
         square = w * w
-        return (
-            0.5 * self.eigenvalues(square)
-            + (square * (0.5 * self.quartic * square - self.cubic / 3 * w)).sum()
-        )
+        return 0.5 * self.eigenvalues(square) + (square * (0.5 * self.quartic * square - self.cubic / 3 * w)).sum()
 
 
 @dataclass(frozen=True)

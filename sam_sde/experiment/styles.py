@@ -1,0 +1,85 @@
+"""What all figures share: the colour and line of each arm, sizes, and how an arm's name is written."""
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+WIDTH = 5.5  # inches: one column of a page
+FONT = 9
+SMALL_FONT = 8
+
+# The palette of Okabe and Ito (2008), which readers with any kind of colour vision tell apart. Grey stands in
+# for its yellow, which vanishes as a line on white paper. Each has its own line for print without colour.
+BLUE = ("#0072B2", "-")
+VERMILLION = ("#D55E00", "--")
+GREEN = ("#009E73", "-.")
+PURPLE = ("#CC79A7", ":")
+ORANGE = ("#E69F00", (0, (8, 2)))
+SKY_BLUE = ("#56B4E9", (0, (5, 1, 1, 1, 1, 1)))
+BLACK = ("#000000", (0, (3, 1, 1, 1)))
+GREY = ("#7F7F7F", (0, (1, 2.5)))
+
+FAMILIES = {"SGD": BLUE, "SAM": VERMILLION, "USAM": GREEN, "DNSAM": PURPLE}
+# Other arms take what no family has claimed; last blue and vermillion, which readers know as SGD and SAM.
+PALETTE = [ORANGE, SKY_BLUE, BLACK, GREY, GREEN, PURPLE, VERMILLION, BLUE]
+
+
+def arm_styles(arms: list[str]) -> dict[str, dict]:
+    """The `color` and `linestyle` of each arm, in the order of `arms`.
+
+    The arm called SGD, or else the first whose name starts so, is always blue; the same holds for SAM
+    (vermillion), USAM (green) and DNSAM (purple). The others take the remaining colours in order.
+    """
+    arms = list(dict.fromkeys(arms))
+    chosen = {}
+    for family, style in FAMILIES.items():
+        members = [arm for arm in arms if arm.upper().startswith(family)]
+        if members:
+            chosen[min(members, key=lambda arm: arm.upper() != family)] = style
+    unclaimed = [style for style in PALETTE if style not in chosen.values()]
+    unclaimed += [(color, PALETTE[(i + turn) % 8][1]) for turn in range(1, 8) for i, (color, _) in enumerate(PALETTE)]
+    for i, arm in enumerate(arm for arm in arms if arm not in chosen):
+        chosen[arm] = unclaimed[i % len(unclaimed)]
+    return {arm: dict(zip(("color", "linestyle"), chosen[arm], strict=True)) for arm in arms}
+
+
+def plain(text: str, longest: int | None = None) -> str:
+    """A name as matplotlib writes it literally: no mathematics between dollars, and cut where too long."""
+    if longest is not None and len(text) > longest:
+        text = text[: longest - 1] + "…"
+    return text.replace("$", r"\$")
+
+
+def new_figure(width: float, height: float, layout: str = "constrained") -> Figure:
+    """A figure outside of pyplot, in inches, that can be drawn without a display."""
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def tidy(axes: Axes) -> None:
+    """Two spines instead of four, and tick labels in the small font."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=SMALL_FONT)
+
+
+def add_legend(figure: Figure, handles: list, labels: list[str], loc: str = "outside upper center") -> None:
+    """A legend outside of the axes, where it hides nothing; the figure grows by its height.
+
+    It has as many columns as there is room for, judged by the number of letters.
+    """
+    letters = [len(label) + 8 for label in labels]  # the handle and the gap are as wide as 8
+    room = 15 * figure.get_figwidth()
+    columns = len(labels) if sum(letters) <= room else max(1, int(room / max(letters)))
+    rows = -(-len(labels) // columns)
+    figure.set_figheight(figure.get_figheight() + 0.17 * rows)
+    figure.legend(
+        handles,
+        labels,
+        loc=loc,
+        ncols=columns,
+        fontsize=SMALL_FONT,
+        frameon=False,
+        handlelength=3.2,  # long enough to show a whole period of a dashed line
+        columnspacing=1.5,
+    )
