@@ -25,6 +25,9 @@ class BlockResult:
     time: torch.Tensor
     point: torch.Tensor
 
+    def cpu(self) -> "BlockResult":
+        return BlockResult(self.outcome.cpu(), self.time.cpu(), self.point.cpu())
+
 
 @dataclass
 class _Alive:

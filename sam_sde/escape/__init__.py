@@ -1,21 +1,24 @@
 """Escape times: the driver, its result, and trajectories of single paths."""
 
 from sam_sde.escape.comparison import compare
-from sam_sde.escape.driver import DTYPES, EscapeInterrupted, Progress, escape_times, resolve_device
+from sam_sde.escape.driver import DTYPES, escape_times, prepare, resolve_device
 from sam_sde.escape.result import EscapeResult
+from sam_sde.escape.run import EscapeInterrupted, EscapeRun, Progress
 from sam_sde.escape.start import NormalStart, PointStart
-from sam_sde.escape.trajectory import Trajectory, trajectories
+from sam_sde.escape.trajectory import Recorder, Trajectory
 
 __all__ = [
     "DTYPES",
     "EscapeInterrupted",
     "EscapeResult",
+    "EscapeRun",
     "NormalStart",
     "PointStart",
     "Progress",
+    "Recorder",
     "Trajectory",
     "compare",
     "escape_times",
+    "prepare",
     "resolve_device",
-    "trajectories",
 ]

@@ -1,48 +1,29 @@
-"""Escape times of many paths: blocks of fixed size, one after the other, with progress."""
+"""From arguments to escape times: every argument checked, every default filled in."""
 
+import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from sam_sde import checks
 from sam_sde.dynamics import Dynamics
-from sam_sde.engines import ENGINES, EscapeProblem, run_block
+from sam_sde.engines import ENGINES, EscapeProblem
 from sam_sde.engines.block import CHUNK
 from sam_sde.escape.result import EscapeResult
+from sam_sde.escape.run import EscapeRun, Progress
 from sam_sde.escape.start import NormalStart, PointStart
-from sam_sde.escape.trajectory import Trajectory, trajectories
 from sam_sde.random import Stream
 from sam_sde.regions import Region
-from sam_sde.statistics import Outcome
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 MAX_PATHS = 2**31
 
-# The states of a chunk should stay in a processor's cache, and a step should be long beside torch's 10 µs a call.
+# A step should be long beside the time that torch takes to be called, and the states of a chunk should stay small.
 BLOCK_COORDINATES = 2**17
 SMALLEST_BLOCK, LARGEST_BLOCK = 64, 2**16
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: paths that ended their block, of these escaped, and the fraction of the work done."""
-
-    finished: int
-    escaped: int
-    fraction: float
-
-
-class EscapeInterrupted(KeyboardInterrupt):
-    """An interrupt during `escape_times`; `result` holds the paths of the blocks that were finished, or None."""
-
-    def __init__(self, result: EscapeResult | None):
-        super().__init__("interrupted")
-        self.result = result
-
-
-def escape_times(
+def prepare(
     dynamics: Dynamics,
     *,
     start: Sequence[float] | NormalStart,
@@ -60,141 +41,75 @@ def escape_times(
     block_size: int | None = None,
     chunk: int = CHUNK,
     compact_below: float = 0.8,
-    progress: Callable[[Progress], None] | None = None,
-) -> EscapeResult:
-    """First times at which `n_paths` paths of `dynamics` leave `region`, with t = lr·steps.
+) -> EscapeRun:
+    """A run of `n_paths` paths, checked and ready to execute. Times are t = lr·steps.
 
     start: one point (dim,) for all paths, or a `NormalStart`.
-    t_max: paths inside then are censored; rounded up to whole steps.
+    region: the set to leave. t_max: paths still inside then are censored; rounded up to whole steps.
     seed, arm: the key of the random numbers. Runs with different seeds or arms are independent; path i of equal
         seed and arm is the same path in every run, whatever n_paths, chunk or companions.
     dt: step of the integration; default the dynamics' lr, one step of the optimizer.
-    method: "euler", "milstein" or "srk" (torchsde's); state-dependent noise accepts "euler" only.
-    crossing: "bridge" (a path may leave and return within a step), "shift" (region shrunk instead), or "none"
-        (only the steps' ends count, as for the discrete algorithm).
+    method: "euler", "milstein" or "srk" of torchsde; state-dependent noise accepts "euler" only.
+    engine: "torchsde", or "auto", which is the same.
+    crossing: "bridge" (a path may leave and return within a step), "shift" (the region is shrunk instead), or
+        "none" (only the ends of steps count, as for the discrete algorithm).
     device: "auto" (CUDA where there is one), "cpu", "cuda", …; dtype: "float32" or "float64".
     block_size: paths integrated together; the default follows from dim alone.
     chunk, compact_below: see `sam_sde.engines.block.run_block`; they change the speed, not the result.
-    progress: called after each chunk.
 
     Raises
-        ValueError: an argument out of its range, a start outside the region, a loss or noise that is not finite there.
-        EscapeInterrupted: on Ctrl-C, with the blocks that were finished.
+        ValueError: an argument out of its range, a start outside the region, a loss that is not finite there.
     """
+    if not isinstance(dynamics, Dynamics):
+        raise ValueError(f"dynamics: expected an optimizer such as SGD(...) or SAM(...), got {dynamics!r}")
+    if not isinstance(region, Region):
+        raise ValueError(f"region: expected a Region such as Ball(...) or LevelSet(...), got {region!r}")
+    if not isinstance(start, NormalStart):
+        start = PointStart(checks.vector("start", start, dynamics.dim))
+    if block_size is None:
+        block_size = max(SMALLEST_BLOCK, min(LARGEST_BLOCK, BLOCK_COORDINATES // dynamics.dim))
     problem = EscapeProblem(
         dynamics=dynamics,
         region=region,
-        stream=Stream(seed, arm),
+        stream=Stream(checks.whole("seed", seed, low=0, high=2**64 - 1), arm),
         t_max=checks.positive("t_max", t_max),
-        dt=dynamics.lr if dt is None else dt,
+        dt=checks.positive("dt", dynamics.lr if dt is None else dt),
         method=method,
         crossing=crossing,
     )
-    n_paths = checks.whole("n_paths", n_paths, low=1, high=MAX_PATHS)
-    chunk = checks.whole("chunk", chunk, low=1)
-    block_size = default_block_size(dynamics.dim) if block_size is None else block_size
-    run = _Run(
+    return EscapeRun(
         problem=problem,
-        start=start if isinstance(start, NormalStart) else PointStart(checks.vector("start", start, dynamics.dim)),
-        n_paths=n_paths,
-        engine=resolve_engine(engine),
+        start=start,
+        n_paths=checks.whole("n_paths", n_paths, low=1, high=MAX_PATHS),
+        engine=checks.one_of("engine", engine, ("auto", *ENGINES)).replace("auto", "torchsde"),
         device=resolve_device(device),
         dtype=resolve_dtype(dtype),
         block_size=checks.whole("block_size", block_size, low=1),
+        chunk=checks.whole("chunk", chunk, low=1),
+        compact_below=checks.non_negative("compact_below", compact_below),
     )
-    run.check_start()
-    return run.execute(chunk, compact_below, progress)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A checked problem with its paths, and where they are computed."""
+def escape_times(
+    dynamics: Dynamics, *, progress: Callable[[Progress], None] | None = None, **arguments
+) -> EscapeResult:
+    """First times at which paths of `dynamics` leave a region; the arguments are those of `prepare`.
 
-    problem: EscapeProblem
-    start: NormalStart
-    n_paths: int
-    engine: str
-    device: torch.device
-    dtype: torch.dtype
-    block_size: int
+    `progress` is called after each chunk of steps. Raises ValueError as `prepare` does, and EscapeInterrupted on
+    Ctrl-C, with the result of the blocks of paths that were finished.
 
-    def block(self, first: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Numbers (paths,) and start points (paths, dim) of the block that begins with path `first`."""
-        paths = torch.arange(first, min(first + self.block_size, self.n_paths), device=self.device)
-        return paths, self.start.points(paths, self.problem.stream).to(self.dtype)
-
-    def check_start(self) -> None:
-        if len(self.start.mean) != self.problem.dynamics.dim:
-            raise ValueError(
-                f"start: expected {self.problem.dynamics.dim} numbers, one for each coordinate, "
-                f"got {len(self.start.mean)}"
-            )
-        for first in range(0, 1 if self.start.std == 0 else self.n_paths, self.block_size):
-            self.problem.check_start(self.block(first)[1])
-
-    def execute(self, chunk: int, compact_below: float, progress) -> EscapeResult:
-        blocks = []
-        path_steps = escaped = 0
-        try:
-            for first in range(0, self.n_paths, self.block_size):
-                paths, start = self.block(first)
-
-                def report(steps_done: int, integrated: int, first=first, size=len(paths)) -> None:
-                    nonlocal path_steps
-                    path_steps += integrated
-                    if progress is not None:
-                        work = first + size * steps_done / self.problem.n_steps
-                        progress(Progress(first, escaped, work / self.n_paths))
-
-                block = run_block(
-                    self.problem,
-                    ENGINES[self.engine],
-                    start,
-                    paths,
-                    chunk=chunk,
-                    compact_below=compact_below,
-                    report=report,
-                )
-                blocks.append([column.cpu().numpy() for column in (block.outcome, block.time, block.point)])
-                escaped += int((blocks[-1][0] == Outcome.ESCAPED).sum())
-                if progress is not None:
-                    finished = first + len(paths)
-                    progress(Progress(finished, escaped, finished / self.n_paths))
-        except KeyboardInterrupt:
-            raise EscapeInterrupted(self.result(blocks, path_steps) if blocks else None) from None
-        return self.result(blocks, path_steps)
-
-    def result(self, blocks: list[list[np.ndarray]], path_steps: int) -> EscapeResult:
-        outcome, times, points = (np.concatenate(column) for column in zip(*blocks, strict=True))
-        return EscapeResult(
-            times=times,
-            outcome=outcome,
-            t_max=self.problem.t_max,
-            lr=self.problem.dynamics.lr,
-            exit_points=points,
-            dt=self.problem.dt,
-            stream=self.problem.stream,
-            engine=self.engine,
-            device=str(self.device),
-            block_size=self.block_size,
-            path_steps=path_steps,
-            _replay=self.replay,
-        )
-
-    def replay(self, path: int) -> Trajectory:
-        path = checks.whole("path", path, low=0, high=self.n_paths - 1)
-        return trajectories(self.problem, self.start, [path], engine=self.engine, device=self.device, dtype=self.dtype)[
-            0
-        ]
+    >>> escape_times(sgd, start=[0, 0], region=Ball([0, 0], 1.0), t_max=50.0, n_paths=100_000, seed=0)
+    """
+    for name in arguments:
+        checks.one_of("argument", name, _ARGUMENTS)
+    return prepare(dynamics, **arguments).execute(progress)
 
 
-def default_block_size(dim: int) -> int:
-    return max(SMALLEST_BLOCK, min(LARGEST_BLOCK, BLOCK_COORDINATES // dim))
-
-
-def resolve_engine(engine: str) -> str:
-    """The engine's name; "auto" is torchsde."""
-    return checks.one_of("engine", engine, ("auto", *ENGINES)).replace("auto", "torchsde")
+_PARAMETERS = inspect.signature(prepare).parameters
+_ARGUMENTS = tuple(_PARAMETERS)[1:]
+escape_times.__signature__ = inspect.Signature(
+    [*_PARAMETERS.values(), inspect.signature(escape_times).parameters["progress"]], return_annotation=EscapeResult
+)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -206,7 +121,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"device: cannot use {device!r}: {reason}; try 'auto' or 'cpu'") from None
+        raise ValueError(f"device: cannot use {str(device)!r} ({reason}); try 'auto' or 'cpu'") from None
     return device
 
 

@@ -1,12 +1,10 @@
-"""All states of a few paths, kept."""
+"""The states of a few paths, kept."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from sam_sde.engines import ENGINES, EscapeProblem, run_block
-from sam_sde.escape.start import NormalStart
 from sam_sde.statistics import Outcome
 
 
@@ -24,49 +22,29 @@ class Trajectory:
     states: np.ndarray
 
 
-def trajectories(
-    problem: EscapeProblem,
-    start: NormalStart,
-    paths: list[int],
-    *,
-    engine: str,
-    device: torch.device,
-    dtype: torch.dtype,
-    every: int = 1,
-) -> list[Trajectory]:
-    """Integrates the paths with these numbers, keeping every `every`-th state: memory grows with the steps."""
-    numbers = torch.tensor(paths, device=device)
-    kept: list[list[tuple[int, np.ndarray]]] = [[] for _ in paths]
-    place = {number: i for i, number in enumerate(paths)}
+class Recorder:
+    """Keeps every `every`-th state of the paths with the numbers `paths` while blocks are integrated."""
 
-    def record(first_step: int, alive: torch.Tensor, states: torch.Tensor) -> None:
-        offset = -first_step % every
-        chunk = states[:-1][offset::every].cpu().numpy()
-        for row, number in enumerate(alive.tolist()):
-            kept[place[number]].append((first_step + offset, chunk[:, row]))
+    def __init__(self, paths: list[int], every: int = 1):
+        self.paths = paths
+        self.every = every
+        self._chunks: dict[int, list[tuple[int, np.ndarray]]] = {path: [] for path in paths}
 
-    result = run_block(
-        problem,
-        ENGINES[engine],
-        start.points(numbers, problem.stream).to(dtype),
-        numbers,
-        compact_below=1.0,
-        record=record,
-    )
-    ends = zip(paths, kept, result.outcome.tolist(), result.time.tolist(), result.point.cpu().numpy(), strict=True)
-    return [_cut(problem.dt, every, *end) for end in ends]
+    def record(self, first_step: int, alive: torch.Tensor, states: torch.Tensor) -> None:
+        """Takes what it wants of a chunk: states (steps + 1, paths, dim) of the paths numbered `alive`."""
+        rows = torch.isin(alive, torch.tensor(self.paths, device=alive.device)).nonzero()[:, 0]
+        offset = -first_step % self.every
+        chunk = states[:-1, rows][offset :: self.every].cpu().numpy()
+        for i, path in enumerate(alive[rows].tolist()):
+            self._chunks[path].append((first_step + offset, chunk[:, i]))
 
-
-def _cut(dt: float, every: int, path: int, kept, outcome: int, time: float, point: np.ndarray) -> Trajectory:
-    """Joins the kept chunks of a path and ends them with the path's own end."""
-    times = np.concatenate([(first + every * np.arange(len(chunk))) * dt for first, chunk in kept])
-    states = np.concatenate([chunk for _, chunk in kept])
-    before = times < time
-    if outcome == Outcome.FAILED:
-        return Trajectory(path, Outcome(outcome), times[before], states[before])
-    return Trajectory(
-        path,
-        Outcome(outcome),
-        np.append(times[before], time),
-        np.concatenate([states[before], point[None]]),
-    )
+    def trajectory(self, path: int, dt: float, outcome: int, time: float, point: np.ndarray) -> Trajectory:
+        """The kept states of a path before `time`, ended by how it ended."""
+        chunks = self._chunks[path]
+        times = np.concatenate([(first + self.every * np.arange(len(chunk))) * dt for first, chunk in chunks])
+        states = np.concatenate([chunk for _, chunk in chunks])
+        before = times < time
+        times, states = times[before], states[before]
+        if outcome == Outcome.FAILED:
+            return Trajectory(path, Outcome(outcome), times, states)
+        return Trajectory(path, Outcome(outcome), np.append(times, time), np.concatenate([states, point[None]]))

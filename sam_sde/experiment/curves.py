@@ -34,7 +34,7 @@ def draw_survival(survival: pd.DataFrame, summary: pd.DataFrame, styles: dict | 
     ticks = ticks[ticks <= last * (1 + 1e-9)]
     axes.set(xlim=(0, last), ylim=(0, 1), xticks=ticks)
     tidy(axes)
-    axes.set_ylabel("fraction still inside", fontsize=FONT)
+    axes.set_ylabel("fraction still inside (95 % bands)", fontsize=FONT)
     axes.set_xlabel(_time_label(summary), fontsize=FONT)
     _draw_table(table, curves, ticks, last, styles)
     add_legend(figure, lines, [plain(arm, 30) + _failed_note(summary, arm) for arm in arms])
@@ -121,7 +121,7 @@ def _log_edges(logs: list[np.ndarray], log_t_max: float) -> np.ndarray:
     width = min((width for width in widths if width > 0), default=0.1)
     bins = int(np.clip((high - low) / width, BINS_FEWEST, BINS_MOST))
     # The outer edges are the extremes themselves, so that no bin reaches beyond t_max.
-    return np.linspace(low, high, bins + 1) if low < high else np.linspace(low - 0.05, low + 0.05, 2)
+    return np.linspace(low, high, bins + 1) if high - low > 1e-6 else np.array([low - 0.05, high + 0.05])
 
 
 def _draw_histogram(axes: Axes, logs: np.ndarray, edges: np.ndarray, n_paths: int, style: dict, filled: bool):
@@ -173,7 +173,7 @@ def _percentage(part: int, whole: int) -> str:
         return "< 0.1 %"
     if 99.9 < percent < 100:
         return "> 99.9 %"
-    return f"{percent:.3g} %"
+    return f"{percent:.1f} %" if 0 < percent < 100 else f"{percent:.0f} %"
 
 
 def _failed_note(summary: pd.DataFrame, arm: str) -> str:

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from sam_sde.experiment.styles import FONT, SMALL_FONT, WIDTH, add_legend, arm_styles, new_figure, plain
+from sam_sde.experiment.styles import FONT, SMALL_FONT, WIDTH, add_legend, arm_styles, new_figure, plain, small_ticks
 from sam_sde.regions import Region
 from sam_sde.surfaces import LossSurface
 
@@ -78,7 +79,7 @@ def draw_sample_paths(
         _draw_critical_points(panel, surface, view)
         panel.set(xlim=view[0], ylim=view[1], aspect="equal")
         panel.set_title(plain(arm, letters), fontsize=FONT, color=styles[arm]["color"])
-        panel.tick_params(labelsize=SMALL_FONT)
+        small_ticks(panel)
     _label_axes(panels, axes_names)
     if shades is not None:
         _draw_colorbar(figure, panels, shades)
@@ -87,9 +88,10 @@ def draw_sample_paths(
 
 
 def view_of(sample_paths: pd.DataFrame, region: Region | None) -> View:
-    """What to show: all of the paths and of the region, with a margin, and not narrower than 1 to 3.
+    """What to show: all of the paths and of the region, with a margin, and not narrower than 1 to 2.
 
-    A region that is more than ten times as long as it is wide, such as a slab, is shown in part.
+    The region is what rays from the start reach of it; one that is more than ten times as long as it is
+    wide, such as a slab, is shown in part.
     """
     points = sample_paths[["x0", "x1"]].to_numpy(float)
     if region is not None:
@@ -97,7 +99,7 @@ def view_of(sample_paths: pd.DataFrame, region: Region | None) -> View:
     low, high = points.min(axis=0), points.max(axis=0)
     sides = high - low
     longest = sides.max() or max(1.0, np.abs(points).max()) * 0.1  # one point alone gets some room
-    half = np.maximum(sides, longest / 3) / 2 + MARGIN * longest
+    half = np.maximum(sides, longest / 2) / 2 + MARGIN * longest
     centre = (low + high) / 2
     (x_low, y_low), (x_high, y_high) = (centre - half).tolist(), (centre + half).tolist()
     return (x_low, x_high), (y_low, y_high)
@@ -112,8 +114,8 @@ def _boundary_points(points: np.ndarray, region: Region) -> np.ndarray:
     distances = scale * np.geomspace(1e-3, 1e3, 600)
     inside = _on(start + distances[:, None, None] * directions, lambda w: region.levels(w).amax(-1)) < 0
     reach = np.where(inside.all(axis=0), np.inf, distances[inside.argmin(axis=0)])
-    bounded = reach.max() <= 10 * reach.min()
-    shown = np.isfinite(reach) & (bounded | (reach <= 1.5 * reach.min()))
+    width = reach + np.roll(reach, 32)  # from boundary to boundary, through the start
+    shown = np.isfinite(width) & ((width.max() <= 10 * width.min()) | (width <= 1.5 * width.min()))
     return start + reach[shown, None] * directions[shown]
 
 
@@ -121,7 +123,7 @@ def _on(points: np.ndarray, function) -> np.ndarray:
     """A function of states (paths, 2) at points of any shape (…, 2), in pieces that bound the memory."""
     states = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float64)).reshape(-1, 2)
     with torch.no_grad():
-        values = torch.cat([function(piece) for piece in states.split(4096)])
+        values = torch.cat([function(piece) for piece in states.split(1024)])
     return values.double().cpu().numpy().reshape(points.shape[:-1])
 
 
@@ -138,7 +140,7 @@ class _Grid:
     def draw(self, axes: Axes):
         """Draws on one panel; returns the shades for a colour bar, or None where the loss is constant."""
         if self.level is not None and np.nanmin(self.level) < 0 < np.nanmax(self.level):
-            axes.contour(self.x, self.y, self.level, [0.0], colors="black", linewidths=1.2)
+            axes.contour(self.x, self.y, self.level, [0.0], colors="black", linewidths=1.2, zorder=2.5)
         if len(self.contours) < 2:
             return None
         norm = BoundaryNorm(self.contours, GREYS.N, extend="both")
@@ -188,11 +190,12 @@ def _panels(count: int, view: View) -> tuple[Figure, list[Axes]]:
     rows = -(-count // columns)
     (x_low, x_high), (y_low, y_high) = view
     shape = (y_high - y_low) / (x_high - x_low)
-    # Inches beside the panels: 1.5 for tick labels and the colour bar, 0.1 between, 0.45 under the last row.
+    # Inches beside the panels: 1.5 for tick labels and the colour bar, 0.1 between, 0.6 over and under all rows.
     width = min((WIDTH - 1.5 - 0.1 * (columns - 1)) / columns, 3.4, 3.6 / shape)
-    size = columns * width + 0.1 * (columns - 1) + 1.5, rows * (width * shape + 0.27) + 0.45
+    size = columns * width + 0.1 * (columns - 1) + 1.5, rows * (width * shape + 0.27) + 0.6
     figure = new_figure(*size, "compressed")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    panels[0].xaxis.set_major_locator(MaxNLocator(max(1, int(width / 0.4)), steps=[1, 2, 5, 10]))
     for empty in panels[count:]:
         empty.set_visible(False)
     return figure, list(panels[:count])
@@ -210,10 +213,8 @@ def _label_axes(panels: list[Axes], names: tuple[str, str]) -> None:
 
 
 def _draw_colorbar(figure: Figure, panels: list[Axes], shades) -> None:
-    rows = panels[0].get_gridspec().nrows
-    bar = figure.colorbar(
-        shades, ax=panels, spacing="uniform", ticks=shades.levels, fraction=0.05, pad=0.02, aspect=25 * rows
-    )
+    thin = 10 * figure.get_figheight()  # the ratio of its sides that makes it a tenth of an inch wide
+    bar = figure.colorbar(shades, ax=panels, ticks=shades.levels, fraction=0.07, pad=0.02, aspect=thin)
     bar.ax.set_yticklabels([f"{level:.6g}" for level in shades.levels])
     bar.ax.tick_params(labelsize=SMALL_FONT)
     bar.set_label("loss ℓ(w)", fontsize=FONT)

@@ -15,7 +15,7 @@ from sam_sde.surfaces import LossSurface
 __all__ = ["arm_styles", "draw_all", "draw_escape_times", "draw_sample_paths", "draw_survival"]
 
 DPI = 200
-# A figure that is drawn again from the same numbers is the same file: no date, no version.
+# Without dates, so that a figure drawn again from the same numbers is the same file.
 METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
 COLUMNS = {
     "survival.csv": ["arm", "time", "survival", "low", "high", "at_risk"],

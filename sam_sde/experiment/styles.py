@@ -57,10 +57,17 @@ def new_figure(width: float, height: float, layout: str = "constrained") -> Figu
     return figure
 
 
-def tidy(axes: Axes) -> None:
-    """Two spines instead of four, and tick labels in the small font."""
-    axes.spines[["top", "right"]].set_visible(False)
+def small_ticks(axes: Axes) -> None:
+    """Tick labels, and the power of ten beside them, in the small font."""
     axes.tick_params(labelsize=SMALL_FONT)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.get_offset_text().set_fontsize(SMALL_FONT)
+
+
+def tidy(axes: Axes) -> None:
+    """Two spines instead of four, and small tick labels."""
+    axes.spines[["top", "right"]].set_visible(False)
+    small_ticks(axes)
 
 
 def add_legend(figure: Figure, handles: list, labels: list[str], loc: str = "outside upper center") -> None:

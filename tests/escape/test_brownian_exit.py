@@ -78,7 +78,7 @@ def assert_distributed(sample, cdf, allowance=0.0):
     assert distance < stats.kstwobign.isf(FOUR_SIGMA) / math.sqrt(len(sample)) + allowance
 
 
-@pytest.mark.parametrize("dt, n_paths", [(COARSE, 40_000), (FINE, 20_000)])
+@pytest.mark.parametrize("dt, n_paths", [(COARSE, 40_000), (FINE, 10_000)])
 @pytest.mark.parametrize("name", REGIONS)
 def test_bridge_gives_the_mean_exit_time_at_any_step(name, dt, n_paths):
     region = REGIONS[name]
@@ -120,11 +120,34 @@ def test_a_shifted_boundary_is_right_to_the_order_of_the_step():
     assert unshifted.mean() > 1.05 * mean_exit_time(DISK)
 
 
-@pytest.mark.parametrize("name", ["ball", "slab", "box", "disk"])
-@pytest.mark.parametrize("dt", [COARSE, FINE])
-def test_exit_points_lie_on_the_boundary(name, dt):
-    points = exits(REGIONS[name], dt=dt, n_paths=2_000).exit_points
+@pytest.mark.parametrize("name", REGIONS)
+def test_exit_points_lie_on_the_boundary(name):
+    points = exits(REGIONS[name], dt=COARSE, n_paths=2_000).exit_points
     assert np.abs(np.linalg.norm(points, axis=1) - RADIUS).max() < 1e-5 * RADIUS
+
+
+@pytest.mark.parametrize("kind, angle, dt", [("slab", 0.6, COARSE), ("slab", 2.5, COARSE), ("box", 0.0, 0.5)])
+def test_place_of_exit_along_a_layer_is_normal_given_the_time(kind, angle, dt):
+    # With n across and t along: t·w = (nᵀΣt/nᵀΣn) n·w + N, N of variance τ (tᵀΣt - (nᵀΣt)²/nᵀΣn), at any step.
+    covariance = SIGMA**2 * np.array([[1.0, 0.6], [0.6, 2.0]])
+    across, along = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    slab, box = ss.Slab([0.0, 0.0], across, RADIUS), ss.Box([-RADIUS, -1e3], [RADIUS, 1e3])
+    dynamics = ss.SGD(ss.LossSurface(lambda w: 0.0 * w.sum(), 2), ss.ConstantNoise(covariance), lr=1.0)
+    result = ss.escape_times(
+        dynamics,
+        start=[0.0, 0.0],
+        region=slab if kind == "slab" else box,
+        t_max=20 * TIME,
+        dt=dt * TIME,
+        n_paths=30_000,
+        seed=7,
+        device="cpu",
+    )
+    slope = across @ covariance @ along / (across @ covariance @ across)
+    variance = along @ covariance @ along - slope * across @ covariance @ along
+    rest = result.exit_points @ along - slope * result.exit_points @ across
+    assert_distributed(rest / np.sqrt(variance * result.times), stats.norm.cdf)
+    assert abs((rest**2 / result.times).mean() / variance - 1) < 4 * math.sqrt(2 / len(rest))
 
 
 @pytest.mark.parametrize("dt", [COARSE, FINE])

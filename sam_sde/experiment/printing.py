@@ -1,0 +1,110 @@
+"""The tables and the progress that a terminal shows."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from sam_sde.escape import Progress
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def print_tables(console: Console, summary: pd.DataFrame, comparison: pd.DataFrame | None, warnings: list[str]) -> None:
+    """Summary, comparison and warnings; intervals are 95 %."""
+    console.print(_summary(summary))
+    if comparison is not None:
+        console.print(_comparison(comparison))
+    for warning in warnings:
+        console.print(f"[yellow]warning:[/yellow] {_escaped(warning)}", highlight=False)
+
+
+def _summary(summary: pd.DataFrame) -> Table:
+    restricted = summary["n_escaped"].lt(summary["n_paths"]).any()
+    time_name = f"mean time, restricted to t_max = {summary['t_max'].iloc[0]:g}" if restricted else "mean time"
+    table = Table(title="Escape times (time = lr · steps, 95 % intervals)", title_justify="left")
+    for column in ("arm", "paths", "escaped", "failed", time_name, "median", "rate"):
+        table.add_column(column, justify="left" if column == "arm" else "right", overflow="fold")
+    for row in summary.itertuples():
+        table.add_row(
+            _escaped(row.arm),
+            f"{row.n_paths}",
+            f"{100 * row.fraction_escaped:.4g} %",
+            f"{row.n_failed}",
+            _interval(row.rmst, row.rmst_low, row.rmst_high),
+            _interval(row.median, row.median_low, row.median_high),
+            _interval(row.rate, row.rate_low, row.rate_high),
+        )
+    return table
+
+
+def _comparison(comparison: pd.DataFrame) -> Table:
+    paired = comparison["logrank_statistic"].isna().all()
+    title = f"Compared with {comparison['reference'].iloc[0]}" + (" (paired: common noise)" if paired else "")
+    table = Table(title=title, title_justify="left")
+    for column in ("arm", "mean difference", "mean ratio", "rate ratio", "log-rank p (Holm)"):
+        table.add_column(column, justify="left" if column == "arm" else "right", overflow="fold")
+    for row in comparison.itertuples():
+        table.add_row(
+            _escaped(row.arm),
+            _interval(row.rmst_difference, row.difference_low, row.difference_high),
+            _interval(row.rmst_ratio, row.ratio_low, row.ratio_high),
+            _interval(row.rate_ratio, row.rate_ratio_low, row.rate_ratio_high),
+            "" if pd.isna(row.p_adjusted) else f"{row.p_adjusted:.2g}",
+        )
+    return table
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    if pd.isna(value):
+        return "not reached"
+    return f"{value:.4g}" if pd.isna(low) or pd.isna(high) else f"{value:.4g} ({low:.4g} – {high:.4g})"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+@contextmanager
+def progress_report(console: Console) -> Iterator[Callable[[str, Progress], None]]:
+    """A function to be told of (arm, progress): a bar an arm on a terminal, now and then a line elsewhere."""
+    if not console.is_terminal:
+        yield _line_report()
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[escaped]} escaped, {task.fields[rate]:.0f} paths/s"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console) as bar:
+        tasks = {}
+
+        def report(arm: str, progress: Progress) -> None:
+            if arm not in tasks:
+                tasks[arm] = bar.add_task(_escaped(arm), total=1.0, escaped=0, rate=0.0)
+            elapsed = bar.tasks[tasks[arm]].elapsed or 1.0
+            rate = progress.finished / elapsed
+            bar.update(tasks[arm], completed=progress.fraction, escaped=progress.escaped, rate=rate)
+
+        yield report
+
+
+def _line_report() -> Callable[[str, Progress], None]:
+    last = {"time": time.monotonic()}
+
+    def report(arm: str, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.fraction < 1.0 and now - last["time"] < SECONDS_BETWEEN_LINES:
+            return
+        last["time"] = now
+        print(f"{arm}: {100 * progress.fraction:.0f} % done, {progress.escaped} escaped", file=sys.stderr, flush=True)
+
+    return report

@@ -1,0 +1,167 @@
+"""Runs all arms of a configuration and writes what they found."""
+
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from sam_sde.escape import EscapeInterrupted, EscapeResult, EscapeRun, Progress, Recorder, compare
+from sam_sde.experiment.building import build_runs
+from sam_sde.experiment.loading import ConfigError
+from sam_sde.experiment.schema import Config
+from sam_sde.experiment.warnings import find_warnings
+from sam_sde.files import write_csv, write_text
+from sam_sde.statistics import summary_table, survival_curve, thin
+
+MAX_PATH_ROWS = 10**6
+MAX_SURVIVAL_ROWS = 1000
+SAMPLE_PATHS = 5
+SAMPLE_STATES = 2000
+PACKAGES = ("sam_sde", "torch", "torchsde", "numpy", "scipy", "pandas")
+
+# Everything that a run may leave in its folder: what the last one left and this one does not write is removed.
+FILES = ("summary.csv", "survival.csv", "comparison.csv", "paths.csv", "sample_paths.csv", "run.json")
+
+
+@dataclass
+class Experiment:
+    """A configuration with its checked runs, and the results of the arms that were executed."""
+
+    config: Config
+    folder: Path
+    runs: dict[str, EscapeRun] = field(init=False)
+    results: dict[str, EscapeResult] = field(default_factory=dict)
+    recorders: dict[str, Recorder] = field(default_factory=dict)
+    interrupted: bool = False
+    wall_time: float = 0.0
+
+    def __post_init__(self):
+        self.runs = build_runs(self.config, self.folder)
+
+    def execute(self, report: Callable[[str, Progress], None]) -> None:
+        """Runs arm after arm; an interrupt ends it with what was finished."""
+        begin = time.perf_counter()
+        try:
+            for arm, run in self.runs.items():
+                self.recorders[arm] = _recorder(run)
+                self.results[arm] = run.execute(lambda progress, arm=arm: report(arm, progress), self.recorders[arm])
+        except EscapeInterrupted as interrupt:
+            self.interrupted = True
+            if interrupt.result is not None:
+                self.results[arm] = interrupt.result
+        self.wall_time = time.perf_counter() - begin
+
+    @property
+    def surface(self):
+        return next(iter(self.runs.values())).problem.dynamics.surface
+
+    @property
+    def region(self):
+        return next(iter(self.runs.values())).problem.region
+
+    def summary(self) -> pd.DataFrame:
+        return summary_table(self.results)
+
+    def comparison(self) -> pd.DataFrame | None:
+        """None where there is nothing to compare: one arm, or an interrupt before the reference or all others."""
+        reference = self.config.reference or next(iter(self.config.arms))
+        if len(self.results) < 2 or reference not in self.results:
+            return None
+        if self.interrupted and self.config.run.common_noise:
+            complete = {arm: result for arm, result in self.results.items() if len(result) == self.runs[arm].n_paths}
+            return compare(complete, reference) if len(complete) > 1 and reference in complete else None
+        return compare(self.results, reference)
+
+    def warnings(self, comparison: pd.DataFrame | None) -> list[str]:
+        found = find_warnings(self.runs, self.results, comparison)
+        if self.interrupted:
+            done = ", ".join(f"{arm} {len(result)} of {self.runs[arm].n_paths}" for arm, result in self.results.items())
+            found.insert(0, f"interrupted: only the paths that were finished are counted ({done})")
+        return found
+
+    def write(self, out: Path, all_paths: bool = False) -> None:
+        """Writes the CSV files and run.json into the folder `out`."""
+        for name in FILES:
+            (out / name).unlink(missing_ok=True)
+        comparison = self.comparison()
+        write_csv(self.summary(), out / "summary.csv")
+        write_csv(
+            by_arm({arm: thin(survival_curve(r), MAX_SURVIVAL_ROWS) for arm, r in self.results.items()}),
+            out / "survival.csv",
+        )
+        if comparison is not None:
+            write_csv(comparison, out / "comparison.csv")
+        if all_paths or sum(map(len, self.results.values())) <= MAX_PATH_ROWS:
+            dim = self.surface.dim if all_paths else None
+            write_csv(by_arm({arm: r.to_frame(dim) for arm, r in self.results.items()}), out / "paths.csv")
+        if self.surface.dim == 2:
+            write_csv(self.sample_paths(), out / "sample_paths.csv")
+        write_text(json.dumps(self.record(comparison), indent=2, ensure_ascii=False) + "\n", out / "run.json")
+
+    def sample_paths(self) -> pd.DataFrame:
+        """A few whole paths of each arm: arm, path, time, x0, x1."""
+        frames = {}
+        for arm, result in self.results.items():
+            ends = zip(result.outcome, result.times, result.exit_points, strict=True)
+            recorder = self.recorders[arm]
+            frames[arm] = pd.concat(
+                trajectory_frame(recorder.trajectory(path, result.dt, *end))
+                for path, end in zip(recorder.paths, ends, strict=False)
+            )
+        return by_arm(frames)
+
+    def record(self, comparison: pd.DataFrame | None) -> dict:
+        """What run.json says of the run."""
+        results = self.results.values()
+        path_steps = sum(result.path_steps for result in results)
+        return {
+            "config": self.config.model_dump(),
+            "config_folder": str(self.folder.resolve()),
+            "seed": self.config.run.seed,
+            "interrupted": self.interrupted,
+            "engine": _only({result.engine for result in results}),
+            "device": _only({result.device for result in results}),
+            "block_size": _only({result.block_size for result in results}),
+            "dt": {arm: result.dt for arm, result in self.results.items()},
+            "wall_time": round(self.wall_time, 3),
+            "path_steps": path_steps,
+            "path_steps_per_second": round(path_steps / self.wall_time),
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            "warnings": self.warnings(comparison),
+        }
+
+
+def trajectory_frame(trajectory) -> pd.DataFrame:
+    columns = {f"x{i}": trajectory.states[:, i] for i in range(trajectory.states.shape[1])}
+    return pd.DataFrame({"path": trajectory.path, "time": trajectory.times, **columns})
+
+
+def make_folder(out: Path) -> None:
+    """Makes the folder for results, and sees that files can be written there, before any work."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".sam_sde"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(f"--out: cannot write to {out}: {error.strerror}; choose another folder") from None
+
+
+def _recorder(run: EscapeRun) -> Recorder:
+    every = max(1, run.problem.n_steps // SAMPLE_STATES)
+    return Recorder(list(range(min(SAMPLE_PATHS, run.n_paths))), every)
+
+
+def by_arm(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    frame = pd.concat(frames, names=["arm", None]).reset_index("arm")
+    return frame.reset_index(drop=True)
+
+
+def _only(values: set):
+    """The value that all arms share, or all of them."""
+    return next(iter(values)) if len(values) == 1 else sorted(values)

@@ -1,0 +1,226 @@
+"""What a configuration file may say: its sections, keys, types and defaults.
+
+A value out of its range is refused here where the range does not depend on other values; the rest is checked by the
+objects themselves, when they are built.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from sam_sde.checks import nearest
+from sam_sde.dynamics import ASCENTS, DRIFTS
+from sam_sde.engines import ENGINES, METHODS
+from sam_sde.escape import DTYPES
+from sam_sde.regions.crossing import CROSSINGS
+
+
+def _whole(value: Any) -> Any:
+    """1e5 is read as a float; where a whole number is meant it is one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Count = Annotated[Whole, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Vector = Annotated[list[float], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A mapping whose unknown keys are errors that name the nearest known one."""
+
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_unknown_keys(cls, value: Any) -> Any:
+        if isinstance(value, dict) and cls.model_config["extra"] == "forbid":
+            for key in value:
+                if key not in cls.model_fields:
+                    raise PydanticCustomError(
+                        "unknown_key",
+                        "unknown key {key}; {hint}",
+                        {"key": repr(key), "hint": nearest(key, cls.model_fields)},
+                    )
+        return value
+
+
+class Surface(Section):
+    """One of `name` (with that surface's parameters beside it), `expression`, or `python` with `dim`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str | None = None
+    expression: str | None = None
+    python: str | None = None
+    dim: Count | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self):
+        given = [key for key in ("name", "expression", "python") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise PydanticCustomError(
+                "surface_kind",
+                "expected one of name, expression or python, got {given}",
+                {"given": " and ".join(given) or "none of them"},
+            )
+        if self.name is None and self.model_extra:
+            key = next(iter(self.model_extra))
+            raise PydanticCustomError(
+                "unknown_key",
+                "unknown key {key}; {hint}",
+                {"key": repr(key), "hint": nearest(key, type(self).model_fields)},
+            )
+        if self.python is not None and self.dim is None:
+            raise PydanticCustomError("missing_dim", "python: expected dim: beside it, the number of coordinates")
+        return self
+
+
+class NoNoise(Section):
+    kind: Literal["none"]
+
+
+class IsotropicNoise(Section):
+    kind: Literal["isotropic"]
+    sigma: NonNegative
+
+
+class ConstantNoise(Section):
+    kind: Literal["constant"]
+    covariance: Annotated[list[Vector], Field(min_length=1)]
+
+
+class HessianNoise(Section):
+    kind: Literal["hessian"]
+    at: Vector | None = None
+
+
+Noise = Annotated[NoNoise | IsotropicNoise | ConstantNoise | HessianNoise, Field(discriminator="kind")]
+
+
+class Optimizer(Section):
+    """Defaults for all arms."""
+
+    lr: Positive | None = None
+    batch_size: Count = 1
+    momentum: NonNegative = 0.0
+
+
+class SGDArm(Section):
+    kind: Literal["sgd"]
+    lr: Positive | None = None
+    batch_size: Count | None = None
+    momentum: NonNegative | None = None
+
+
+class SAMArm(SGDArm):
+    kind: Literal["sam", "usam", "dnsam"]
+    rho: NonNegative
+    ascent: Literal[ASCENTS] = "full"
+    drift: Literal[DRIFTS] = "stop_gradient"
+
+
+Arm = Annotated[SGDArm | SAMArm, Field(discriminator="kind")]
+
+
+class Normal(Section):
+    mean: Vector
+    std: NonNegative
+
+
+class NormalStart(Section):
+    normal: Normal
+
+
+def _start_kind(value: Any) -> str:
+    return "random" if isinstance(value, dict | NormalStart) else "point"
+
+
+Start = Annotated[Annotated[Vector, Tag("point")] | Annotated[NormalStart, Tag("random")], Discriminator(_start_kind)]
+
+
+class BallRegion(Section):
+    kind: Literal["ball"]
+    centre: Vector
+    radius: Positive
+
+
+class SlabRegion(Section):
+    kind: Literal["slab"]
+    centre: Vector
+    direction: Vector
+    half_width: Positive
+
+
+class BoxRegion(Section):
+    kind: Literal["box"]
+    low: Vector
+    high: Vector
+
+
+class LossRegion(Section):
+    """The loss stays below a level, or above one."""
+
+    kind: Literal["loss"]
+    below: float | None = None
+    above: float | None = None
+
+    @model_validator(mode="after")
+    def _one_level(self):
+        if (self.below is None) == (self.above is None):
+            raise PydanticCustomError("loss_level", "expected one of below and above")
+        return self
+
+
+class UnstableRegion(Section):
+    kind: Literal["unstable"]
+    at: Vector
+    distance: Positive
+
+
+Region = Annotated[BallRegion | SlabRegion | BoxRegion | LossRegion | UnstableRegion, Field(discriminator="kind")]
+
+
+class Escape(Section):
+    start: Start
+    region: Region
+    t_max: Positive
+
+
+class Run(Section):
+    n_paths: Count = 20_000
+    dt: Positive | None = None
+    seed: Annotated[Whole, Field(ge=0, lt=2**64)] = 0
+    method: Literal[METHODS["additive"]] = "euler"
+    engine: Literal["auto", *ENGINES] = "auto"
+    device: str = "auto"
+    dtype: Literal[tuple(DTYPES)] = "float32"
+    crossing: Literal[CROSSINGS] = "bridge"
+    common_noise: bool = False
+    block_size: Count | None = None
+
+
+class Config(Section):
+    """A whole configuration."""
+
+    SECTIONS: ClassVar[tuple[str, ...]] = ("surface", "noise", "optimizer", "escape", "run")
+
+    surface: Surface
+    noise: Noise
+    optimizer: Optimizer = Optimizer()
+    arms: Annotated[dict[Annotated[str, Field(min_length=1)], Arm], Field(min_length=1)]
+    reference: str | None = None
+    escape: Escape
+    run: Run = Run()
+
+    @model_validator(mode="after")
+    def _reference_is_an_arm(self):
+        if self.reference is not None and self.reference not in self.arms:
+            raise PydanticCustomError(
+                "reference",
+                "reference: unknown arm {reference}; {hint}",
+                {"reference": repr(self.reference), "hint": nearest(self.reference, self.arms)},
+            )
+        return self

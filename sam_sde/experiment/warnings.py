@@ -1,0 +1,66 @@
+"""What a user has to know before believing a table."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from sam_sde.escape import EscapeResult, EscapeRun
+from sam_sde.statistics import Outcome
+from sam_sde.theory import perturbation_over_noise, trap_exponent
+
+FEW_ESCAPES = 0.05
+MANY_FAILURES = 0.01
+
+
+def find_warnings(
+    runs: Mapping[str, EscapeRun], results: Mapping[str, EscapeResult], comparison: pd.DataFrame | None
+) -> list[str]:
+    """One sentence for each thing that limits what the results say."""
+    found = [_unresolved_step(arm, runs[arm]) for arm in results]
+    found += [_few_escapes(arm, runs[arm], result) for arm, result in results.items()]
+    found += [_failures(arm, result) for arm, result in results.items()]
+    if comparison is not None:
+        found += [
+            f"{row.arm}: its survival curve seems to cross that of {row.reference}, so which of them stays longer "
+            "depends on the time; look at the curves, one ratio does not tell"
+            for row in comparison.itertuples()
+            if row.curves_cross
+        ]
+    return [sentence for sentence in found if sentence]
+
+
+def _few_escapes(arm: str, run: EscapeRun, result: EscapeResult) -> str | None:
+    fraction = result.count(Outcome.ESCAPED) / len(result)
+    if fraction >= FEW_ESCAPES:
+        return None
+    sentence = (
+        f"{arm}: only {100 * fraction:.3g} % of the paths escaped before t_max = {result.t_max:g}; "
+        "its times are restricted to t_max, and their ratio to those of a faster arm is a lower bound"
+    )
+    exponent = trap_exponent(run.problem.dynamics, run.start.mean)
+    if exponent is None:
+        return sentence
+    return (
+        f"{sentence}. SAM is trapped: the logarithm of its escape time grows like ρ²|λ|B/(ησ²) = {exponent:.3g}; "
+        "lower rho or batch_size, or raise lr"
+    )
+
+
+def _failures(arm: str, result: EscapeResult) -> str | None:
+    failed = result.count(Outcome.FAILED)
+    if failed <= MANY_FAILURES * len(result):
+        return None
+    return (
+        f"{arm}: {failed} of {len(result)} paths failed (their state became NaN or infinite) and are left out of the "
+        "survival curve; try a smaller dt or lr, or a region that ends before the loss grows so steep"
+    )
+
+
+def _unresolved_step(arm: str, run: EscapeRun) -> str | None:
+    ratio = perturbation_over_noise(run.problem.dynamics, run.start.mean, run.problem.dt)
+    if ratio is None or ratio <= 1:
+        return None
+    return (
+        f"{arm}: a step does not resolve SAM's perturbation (ρ‖H‖·dt is {ratio:.3g} times the noise of a step, √(v·dt)); "
+        f"the SDE needs a dt below {run.problem.dt / ratio**2:.2g}"
+    )

@@ -1,0 +1,50 @@
+"""How strongly normalized SAM is held at a saddle, and whether a step resolves it."""
+
+import torch
+
+from sam_sde.dynamics import SAM
+
+# Eigenvalues of a larger Hessian cost more than the warning that they are for is worth.
+MAX_DIM = 500
+
+
+def trap_exponent(sam: SAM, at: torch.Tensor) -> float | None:
+    """The exponent of the mean escape time from the trap of normalized SAM at a saddle: log τ ≈ ρ²|λ|B/(ησ²).
+
+    Along an unstable direction (λ < 0) the drift of SAM with full ascent is that of a well of radius ρ and depth |λ|ρ²/2,
+    against noise of variance rate ησ²/B, σ² the variance of one sample's gradient along it. With several unstable
+    directions the smallest exponent counts. `at` (dim,) is a state in the trap: a direction is held where ‖∇ℓ‖ < ρ|λ|.
+
+    Returns None where the formula does not apply: another optimizer or ascent, no direction that is held, no noise.
+    """
+    if not isinstance(sam, SAM) or sam.ascent != "full" or sam.dim > MAX_DIM:
+        return None
+    w = at.double()[None]
+    values, vectors = torch.linalg.eigh(sam.surface.hessian(w)[0])
+    gradient = sam.surface.gradient(w).norm()
+    unstable = values < 0
+    if not unstable.any() or gradient >= sam.rho * values[unstable].abs().max():
+        return None
+    directions = vectors[:, unstable].mT
+    variance = sam.noise.variance_along(w.expand(len(directions), -1), directions)
+    if not (variance > 0).all():
+        return None
+    exponents = sam.rho**2 * values[unstable].abs() * sam.batch_size / (sam.lr * variance)
+    return exponents.min().item()
+
+
+def perturbation_over_noise(sam: SAM, at: torch.Tensor, dt: float) -> float | None:
+    """ρ‖H‖·dt/√(v·dt): a step's drift due to SAM's perturbation over its noise, along the steepest direction at `at`.
+
+    Above 1 a step jumps over the kink that the perturbation makes in the drift at the saddle, and the path alternates
+    between its sides instead of following the SDE. None without noise or for another optimizer.
+    """
+    if not isinstance(sam, SAM) or sam.dim > MAX_DIM:
+        return None
+    w = at.double()[None]
+    values, vectors = torch.linalg.eigh(sam.surface.hessian(w)[0])
+    steepest = int(values.abs().argmax())
+    variance = sam.g_transpose_prod(0.0, w, vectors[:, steepest][None]).square().sum()
+    if not variance > 0:
+        return None
+    return (sam.rho * values[steepest].abs() * dt / (variance * dt).sqrt()).item()
