@@ -79,10 +79,8 @@ class PerturbedSGD(GradientDynamics):
 
     def _ascend(self, w: torch.Tensor) -> _Ascent:
         gradient = self.surface.gradient(w)
-        if self.ascent == "full":
-            spread = gradient.new_zeros(())
-        else:
-            spread = self.noise.trace(w)[:, None] / self.batch_size
+        full = self.ascent == "full"
+        spread = gradient.new_zeros(()) if full else self.noise.trace(w)[:, None] / self.batch_size
         return _Ascent(gradient, spread, w + self.perturbation(gradient, spread))
 
     def _drift(self, w: torch.Tensor, ascent: _Ascent) -> torch.Tensor:

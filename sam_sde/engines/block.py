@@ -1,7 +1,7 @@
 """Takes one block of paths to their ends: chunks of steps, exits within a chunk, removal of finished paths."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -18,15 +18,17 @@ Advance = Callable[[EscapeProblem, torch.Tensor, torch.Tensor, int, int], torch.
 class BlockResult:
     """How each path of a block ended: outcome (an `Outcome`), time, and the state then (paths, dim).
 
-    A failed path has the time at which its state was no longer finite, and the last state that was.
+    A failed path has the time at which its state was no longer finite, and the last state that was. After Ctrl-C the
+    paths still inside are censored at the time they had reached, `interrupted_at`.
     """
 
     outcome: torch.Tensor
     time: torch.Tensor
     point: torch.Tensor
+    interrupted_at: float | None = None
 
     def cpu(self) -> "BlockResult":
-        return BlockResult(self.outcome.cpu(), self.time.cpu(), self.point.cpu())
+        return replace(self, outcome=self.outcome.cpu(), time=self.time.cpu(), point=self.point.cpu())
 
 
 @dataclass
@@ -53,14 +55,14 @@ def run_block(
     *,
     chunk: int = CHUNK,
     compact_below: float = 0.8,
-    report: Callable[[int, int], None] | None = None,
+    report: Callable[[int, int, int], None] | None = None,
     record: Callable[[int, torch.Tensor, torch.Tensor], None] | None = None,
 ) -> BlockResult:
     """Integrates the paths with numbers `paths` (paths,) from `start` (paths, dim) until each has ended.
 
     chunk: steps between two looks for exits; the memory is that of chunk + 1 states.
     compact_below: finished paths are removed once fewer than this fraction of the carried ones is alive.
-    report: called after each chunk with (steps done, path-steps integrated in it).
+    report: called after each chunk with (steps done, path-steps integrated in it, paths of the block that escaped).
     record: called with (first step, paths, states (steps + 1, paths, dim)) of each chunk.
     """
     result = BlockResult(
@@ -75,22 +77,33 @@ def run_block(
         torch.zeros(len(paths), dtype=torch.bool, device=start.device),
     )
     step = 0
-    while step < problem.n_steps and len(alive.place):
-        n_steps = min(chunk, problem.n_steps - step)
-        states = advance(problem, alive.w, alive.paths, step, n_steps)
-        if record is not None:
-            record(step, alive.paths, states)
-        _settle(problem, result, alive, states, step)
-        if report is not None:
-            report(step + n_steps, len(alive.place) * n_steps)
-        alive.w = states[-1]
-        alive = alive.compacted(compact_below)
-        step += n_steps
-        if bool(alive.finished.all()):
-            break
-    still_inside = ~alive.finished
-    result.point[alive.place[still_inside]] = alive.w[still_inside]
+    try:
+        while step < problem.n_steps and not bool(alive.finished.all()):
+            n_steps = min(chunk, problem.n_steps - step)
+            states = advance(problem, alive.w, alive.paths, step, n_steps)
+            if record is not None:
+                record(step, alive.paths, states)
+            _settle(problem, result, alive, states, step)
+            if report is not None:
+                escaped = int((result.outcome == Outcome.ESCAPED).sum())
+                report(step + n_steps, len(alive.place) * n_steps, escaped)
+            alive.w = states[-1]
+            alive = alive.compacted(compact_below)
+            step += n_steps
+    except KeyboardInterrupt:
+        result.interrupted_at = step * problem.dt
+    _settle_inside(result, alive)
     return result
+
+
+def _settle_inside(result: BlockResult, alive: _Alive) -> None:
+    """Writes down the paths that never left."""
+    inside = ~alive.finished
+    place = alive.place[inside]
+    result.outcome[place] = Outcome.CENSORED
+    result.point[place] = alive.w[inside]
+    if result.interrupted_at is not None:
+        result.time[place] = result.interrupted_at
 
 
 def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, states: torch.Tensor, step: int) -> None:

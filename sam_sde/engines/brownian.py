@@ -12,8 +12,8 @@ class KeyedBrownian(torchsde.BaseBrownian):
     """Increments over the steps [k, k+1] of a clock that counts steps: standard normals (paths, channels).
 
     It must be asked once a step, in order, beginning with `first_step`. With `return_U` it also gives the space-time
-    integral U = W/2 + N/√12 of a unit step, N a second keyed normal, which torchsde's srk needs. `on_step` is called once
-    at each of them.
+    integral U = W/2 + N/√12 of a unit step, N a second keyed normal, which torchsde's srk needs. `on_step` is called
+    once a step.
     """
 
     def __init__(

@@ -48,6 +48,8 @@ def first_exits(
     whose state becomes NaN or infinite.
     """
     candidates = _candidates(problem, states, n_valid)
+    if not len(candidates.step):
+        return _none(states)
     if problem.crossing == "bridge":
         crossed = _bridge_crossings(problem, candidates, paths, first_step)
     elif problem.crossing == "shift":
@@ -55,6 +57,8 @@ def first_exits(
     else:
         crossed = candidates.level1 >= 0
     crossed = candidates.only(crossed)
+    if not len(crossed.step):
+        return _none(states)
     first = torch.full_like(n_valid, len(states)).scatter_reduce_(0, crossed.row, crossed.step, "amin")
     crossed = crossed.only(crossed.step == first[crossed.row])
     if problem.crossing == "bridge":
@@ -62,6 +66,12 @@ def first_exits(
     # Two faces crossed in one step end in the same state, so any one of the rows will do.
     row, position = _first_of_each(crossed.row)
     return Exits(row, crossed.step[position], torch.ones_like(row, dtype=torch.float64), crossed.w1[position])
+
+
+def _none(states: torch.Tensor) -> Exits:
+    """No exits; losses and levels are never asked about no states at all, which torch's vmap refuses."""
+    index = torch.empty(0, dtype=torch.int64, device=states.device)
+    return Exits(index, index, index.double(), states[0, :0])
 
 
 def _candidates(problem: EscapeProblem, states: torch.Tensor, n_valid: torch.Tensor) -> _Candidates:
@@ -141,8 +151,8 @@ def _bridge_exits(problem, crossed: _Candidates, paths: torch.Tensor, first_step
 def _exit_point(problem, crossed: _Candidates, fraction, path, step) -> torch.Tensor:
     """The bridge at the time of crossing, given that its level is then 0.
 
-    The bridge at fraction u has mean w₀ + u(w₁-w₀) and covariance u(1-u)dt·ggᵀ; conditioning on the level moves it along
-    ggᵀ∇φ/v. Newton steps along the normal then put it on a curved boundary.
+    The bridge at fraction u has mean w₀ + u(w₁-w₀) and covariance u(1-u)dt·ggᵀ; conditioning on the level moves it
+    along ggᵀ∇φ/v. Newton steps along the normal then put it on a curved boundary.
     """
     dynamics, region, t = problem.dynamics, problem.region, (step * problem.dt)[:, None]
     channel = torch.arange(dynamics.channels, device=path.device)

@@ -22,7 +22,7 @@ class EscapeResult(Sample):
     Attributes
         times (paths,): escape time, t_max where censored, time of failure where failed; t = lr·steps.
         outcome (paths,): 0 escaped, 1 censored, 2 failed (`sam_sde.Outcome`).
-        exit_points (paths, dim): the state at escape; at t_max for a censored path, the last finite one for a failed one.
+        exit_points (paths, dim): the state at escape; at t_max if censored, the last finite one if failed.
         t_max, lr, dt: the time to which paths were followed, the learning rate, the step of the integration.
         stream: the key of its random numbers (seed, arm).
         engine, device, block_size: what computed it. path_steps: steps summed over paths, as integrated.

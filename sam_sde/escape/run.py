@@ -15,7 +15,10 @@ from sam_sde.statistics import Outcome
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: paths whose block has ended, how many of these escaped, and the fraction of the work done."""
+    """How far a run is.
+
+    finished: paths whose block has ended; escaped: paths that escaped, of all blocks; fraction: of the work, at most 1.
+    """
 
     finished: int
     escaped: int
@@ -23,7 +26,10 @@ class Progress:
 
 
 class EscapeInterrupted(KeyboardInterrupt):
-    """An interrupt during a run; `result` holds the paths of the blocks that were finished, or is None."""
+    """An interrupt during a run; `result` holds the paths that were begun, or is None.
+
+    Those still inside are censored at the time they had reached; if no block was finished, that is the result's t_max.
+    """
 
     def __init__(self, result: EscapeResult | None):
         super().__init__("interrupted")
@@ -67,10 +73,12 @@ class EscapeRun:
             for first in range(0, self.n_paths, self.block_size):
                 paths, start = self._block(first, min(first + self.block_size, self.n_paths))
                 tally.begin_block(len(paths))
-                block = self._integrate(start, paths, tally.add_chunk, recorder)
-                blocks.append(block)
-                tally.end_block(block)
+                blocks.append(self._integrate(start, paths, tally.add_chunk, recorder))
+                if blocks[-1].interrupted_at is not None:
+                    raise KeyboardInterrupt
+                tally.end_block(blocks[-1])
         except KeyboardInterrupt:
+            blocks = [block for block in blocks if block.interrupted_at != 0.0]
             raise EscapeInterrupted(self._result(blocks, tally.path_steps) if blocks else None) from None
         return self._result(blocks, tally.path_steps)
 
@@ -108,10 +116,11 @@ class EscapeRun:
         return paths, self._start_of(paths)
 
     def _result(self, blocks: list[BlockResult], path_steps: int) -> EscapeResult:
+        reached = max(block.interrupted_at or self.problem.t_max for block in blocks)
         return EscapeResult(
             times=torch.cat([block.time for block in blocks]).numpy(),
             outcome=torch.cat([block.outcome for block in blocks]).numpy(),
-            t_max=self.problem.t_max,
+            t_max=min(reached, self.problem.t_max),
             lr=self.problem.dynamics.lr,
             exit_points=torch.cat([block.point for block in blocks]).numpy(),
             dt=self.problem.dt,
@@ -136,15 +145,15 @@ class _Tally:
     def begin_block(self, n_paths: int) -> None:
         self._block_size = n_paths
 
-    def add_chunk(self, steps_done: int, path_steps: int) -> None:
+    def add_chunk(self, steps_done: int, path_steps: int, escaped: int) -> None:
         self.path_steps += path_steps
-        self._tell(self._finished + self._block_size * steps_done / self._n_steps)
+        self._tell(self._escaped + escaped, self._finished + self._block_size * steps_done / self._n_steps)
 
     def end_block(self, block: BlockResult) -> None:
         self._finished += self._block_size
         self._escaped += int((block.outcome == Outcome.ESCAPED).sum())
-        self._tell(self._finished)
+        self._tell(self._escaped, self._finished)
 
-    def _tell(self, work: float) -> None:
+    def _tell(self, escaped: int, work: float) -> None:
         if self._progress is not None:
-            self._progress(Progress(self._finished, self._escaped, work / self._n_paths))
+            self._progress(Progress(self._finished, escaped, work / self._n_paths))

@@ -45,7 +45,7 @@ def draw_all(folder: Path, surface: LossSurface | None = None, region: Region | 
         sample_paths = _read(folder, "sample_paths.csv")
         _require_arms(sample_paths, summary, folder)
         figures["sample_paths"] = draw_sample_paths(sample_paths, surface, region, styles=styles)
-    return [_save(figure, folder / f"{name}.{kind}") for name, figure in figures.items() for kind in METADATA]
+    return [path for name, figure in figures.items() for path in save_figure(figure, folder / name)]
 
 
 def _read(folder: Path, name: str) -> pd.DataFrame:
@@ -71,7 +71,11 @@ def _require_arms(frame: pd.DataFrame, summary: pd.DataFrame, folder: Path) -> N
         raise ValueError(f"plot: {folder / 'summary.csv'} has no row for the arm {unknown[0]!r}")
 
 
-def _save(figure: Figure, path: Path) -> Path:
-    kind = path.suffix[1:]
-    write_whole(path, lambda temporary: figure.savefig(temporary, format=kind, dpi=DPI, metadata=METADATA[kind]))
-    return path
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Writes STEM.png and STEM.pdf, each whole or not at all."""
+    written = []
+    for kind, metadata in METADATA.items():
+        path = stem.with_name(f"{stem.name}.{kind}")
+        write_whole(path, lambda part, metadata=metadata: figure.savefig(part, dpi=DPI, metadata=metadata))
+        written.append(path)
+    return written

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -27,10 +28,11 @@ def print_tables(console: Console, summary: pd.DataFrame, comparison: pd.DataFra
 
 def _summary(summary: pd.DataFrame) -> Table:
     restricted = summary["n_escaped"].lt(summary["n_paths"]).any()
-    time_name = f"mean time, restricted to t_max = {summary['t_max'].iloc[0]:g}" if restricted else "mean time"
-    table = Table(title="Escape times (time = lr · steps, 95 % intervals)", title_justify="left")
-    for column in ("arm", "paths", "escaped", "failed", time_name, "median", "rate"):
-        table.add_column(column, justify="left" if column == "arm" else "right", overflow="fold")
+    note = f", restricted to t_max = {summary['t_max'].min():g}" if restricted else ""
+    table = _table(
+        f"Escape times{note} (time = lr · steps, 95 % intervals)",
+        ("arm", "paths", "escaped", "failed", "mean time", "median", "rate"),
+    )
     for row in summary.itertuples():
         table.add_row(
             _escaped(row.arm),
@@ -47,9 +49,7 @@ def _summary(summary: pd.DataFrame) -> Table:
 def _comparison(comparison: pd.DataFrame) -> Table:
     paired = comparison["logrank_statistic"].isna().all()
     title = f"Compared with {comparison['reference'].iloc[0]}" + (" (paired: common noise)" if paired else "")
-    table = Table(title=title, title_justify="left")
-    for column in ("arm", "mean difference", "mean ratio", "rate ratio", "log-rank p (Holm)"):
-        table.add_column(column, justify="left" if column == "arm" else "right", overflow="fold")
+    table = _table(title, ("arm", "mean difference", "mean ratio", "rate ratio", "log-rank p (Holm)"))
     for row in comparison.itertuples():
         table.add_row(
             _escaped(row.arm),
@@ -61,10 +61,17 @@ def _comparison(comparison: pd.DataFrame) -> Table:
     return table
 
 
+def _table(title: str, columns: tuple[str, ...]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="left" if column == "arm" else "right", overflow="fold")
+    return table
+
+
 def _interval(value: float, low: float, high: float) -> str:
     if pd.isna(value):
         return "not reached"
-    return f"{value:.4g}" if pd.isna(low) or pd.isna(high) else f"{value:.4g} ({low:.4g} – {high:.4g})"
+    return f"{value:.4g}" if pd.isna(low) or pd.isna(high) else f"{value:.4g} ({low:.4g}–{high:.4g})"
 
 
 def _escaped(text: str) -> str:

@@ -37,7 +37,7 @@ class Experiment:
     runs: dict[str, EscapeRun] = field(init=False)
     results: dict[str, EscapeResult] = field(default_factory=dict)
     recorders: dict[str, Recorder] = field(default_factory=dict)
-    interrupted: bool = False
+    interrupted: str | None = None
     wall_time: float = 0.0
 
     def __post_init__(self):
@@ -51,7 +51,7 @@ class Experiment:
                 self.recorders[arm] = _recorder(run)
                 self.results[arm] = run.execute(lambda progress, arm=arm: report(arm, progress), self.recorders[arm])
         except EscapeInterrupted as interrupt:
-            self.interrupted = True
+            self.interrupted = arm
             if interrupt.result is not None:
                 self.results[arm] = interrupt.result
         self.wall_time = time.perf_counter() - begin
@@ -68,20 +68,21 @@ class Experiment:
         return summary_table(self.results)
 
     def comparison(self) -> pd.DataFrame | None:
-        """None where there is nothing to compare: one arm, or an interrupt before the reference or all others."""
+        """None where there is nothing to compare: one arm, or an interrupt before there were two."""
         reference = self.config.reference or next(iter(self.config.arms))
-        if len(self.results) < 2 or reference not in self.results:
-            return None
+        results = dict(self.results)
         if self.interrupted and self.config.run.common_noise:
-            complete = {arm: result for arm, result in self.results.items() if len(result) == self.runs[arm].n_paths}
-            return compare(complete, reference) if len(complete) > 1 and reference in complete else None
-        return compare(self.results, reference)
+            results.pop(self.interrupted, None)  # its paths have no partners
+        return compare(results, reference) if len(results) > 1 and reference in results else None
 
     def warnings(self, comparison: pd.DataFrame | None) -> list[str]:
         found = find_warnings(self.runs, self.results, comparison)
         if self.interrupted:
-            done = ", ".join(f"{arm} {len(result)} of {self.runs[arm].n_paths}" for arm, result in self.results.items())
-            found.insert(0, f"interrupted: only the paths that were finished are counted ({done})")
+            found.insert(
+                0,
+                f"interrupted while {self.interrupted} ran: later arms are missing, and its paths still inside are "
+                "censored at the time they had reached",
+            )
         return found
 
     def write(self, out: Path, all_paths: bool = False) -> None:
@@ -123,7 +124,7 @@ class Experiment:
             "config": self.config.model_dump(),
             "config_folder": str(self.folder.resolve()),
             "seed": self.config.run.seed,
-            "interrupted": self.interrupted,
+            "interrupted": self.interrupted is not None,
             "engine": _only({result.engine for result in results}),
             "device": _only({result.device for result in results}),
             "block_size": _only({result.block_size for result in results}),

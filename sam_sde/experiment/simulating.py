@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from sam_sde.escape import Trajectory
-from sam_sde.experiment.plotting import METADATA, _save, draw_sample_paths
+from sam_sde.experiment.plotting import draw_sample_paths, save_figure
 from sam_sde.experiment.running import Experiment, by_arm, trajectory_frame
 from sam_sde.files import write_csv
 
@@ -27,7 +27,7 @@ def simulate_paths(
     written = [table]
     if experiment.surface.dim == 2:
         picture = draw_sample_paths(frame, experiment.surface, experiment.region)
-        written += [_save(picture, out / f"trajectories.{kind}") for kind in METADATA]
+        written += save_figure(picture, out / "trajectories")
     return written, [_end(arm, kept) for arm, each in trajectories.items() for kept in each]
 
 

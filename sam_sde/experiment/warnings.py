@@ -61,6 +61,6 @@ def _unresolved_step(arm: str, run: EscapeRun) -> str | None:
     if ratio is None or ratio <= 1:
         return None
     return (
-        f"{arm}: a step does not resolve SAM's perturbation (ρ‖H‖·dt is {ratio:.3g} times the noise of a step, √(v·dt)); "
-        f"the SDE needs a dt below {run.problem.dt / ratio**2:.2g}"
+        f"{arm}: a step does not resolve SAM's perturbation (ρ‖H‖·dt is {ratio:.3g} times the noise of a step, "
+        f"√(v·dt)); the SDE needs a dt below {run.problem.dt / ratio**2:.2g}"
     )

@@ -29,8 +29,8 @@ class LossSurface:
 
     `loss` is any differentiable torch function of ONE weight vector w of shape (dim,) that returns a scalar;
     the batching over paths is done here. The methods take states of shape (paths, dim) and keep their dtype
-    and device, and do no checks: `check_at` does those once, at the start. All may be nested in any transform of
-    `torch.func` but `gradient`, which says so there: use `torch.func.grad(surface.loss)`. A surface can be pickled where its `loss` can.
+    and device, and do no checks: `check_at` does those once, at the start. All but `gradient` may be nested in any
+    transform of `torch.func`; there use `torch.func.grad(surface.loss)`. A surface can be pickled where its `loss` can.
 
     `bounds` holds (low, high) for each coordinate and frames pictures; `critical_points` are the known ones.
 

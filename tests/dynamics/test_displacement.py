@@ -61,7 +61,7 @@ def exact_variance(mode, n_steps=STEPS):
     return noise * (1 - a ** (2 * n_steps)) / (1 - a**2)
 
 
-@pytest.mark.parametrize("noise, n_paths", [("frozen", 40_000), ("following", 8_000)])
+@pytest.mark.parametrize(("noise", "n_paths"), [("frozen", 40_000), ("following", 8_000)])
 @pytest.mark.parametrize("mode", MODES)
 def test_variance_of_the_displacement_is_that_of_the_recursion(mode, noise, n_paths):
     moved = displacements(dynamics_of(mode, NOISES[noise]), start=[0.0, 0.0], n_paths=n_paths)
@@ -84,9 +84,7 @@ def test_modes_differ_by_more_than_the_bounds():
 def test_mean_displacement_is_that_of_the_recursion(mode):
     # Without noise, w_k = a^k w_0 along each eigenvector.
     start = np.array([0.3, 0.4])
-    along = displacements(
-        dynamics_of(mode, ss.NoNoise()), start=start.tolist(), n_paths=1, dtype=torch.float64
-    )
+    along = displacements(dynamics_of(mode, ss.NoNoise()), start=start.tolist(), n_paths=1, dtype=torch.float64)
     at_start = displacements(dynamics_of(mode, ss.NoNoise()), start=start.tolist(), n_paths=1, n_steps=1)
     rate = 1 - LR * EIGENVALUES * MODES[mode][1](RHO * EIGENVALUES)
     np.testing.assert_allclose(along[0], at_start[0] * rate ** (STEPS - 1), rtol=1e-5)
@@ -94,7 +92,5 @@ def test_mean_displacement_is_that_of_the_recursion(mode):
 
 @pytest.mark.parametrize("k", [1, 5, 100])
 def test_variance_grows_with_the_number_of_steps_as_the_recursion_does(k):
-    moved = displacements(
-        dynamics_of("same", NOISES["frozen"]), start=[0.0, 0.0], n_paths=20_000, n_steps=k, seed=1
-    )
+    moved = displacements(dynamics_of("same", NOISES["frozen"]), start=[0.0, 0.0], n_paths=20_000, n_steps=k, seed=1)
     assert (np.abs(moved.var(0) / exact_variance("same", k) - 1) < 4 * math.sqrt(2 / 20_000)).all()

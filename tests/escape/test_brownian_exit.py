@@ -78,7 +78,7 @@ def assert_distributed(sample, cdf, allowance=0.0):
     assert distance < stats.kstwobign.isf(FOUR_SIGMA) / math.sqrt(len(sample)) + allowance
 
 
-@pytest.mark.parametrize("dt, n_paths", [(COARSE, 40_000), (FINE, 10_000)])
+@pytest.mark.parametrize(("dt", "n_paths"), [(COARSE, 40_000), (FINE, 10_000)])
 @pytest.mark.parametrize("name", REGIONS)
 def test_bridge_gives_the_mean_exit_time_at_any_step(name, dt, n_paths):
     region = REGIONS[name]
@@ -126,7 +126,7 @@ def test_exit_points_lie_on_the_boundary(name):
     assert np.abs(np.linalg.norm(points, axis=1) - RADIUS).max() < 1e-5 * RADIUS
 
 
-@pytest.mark.parametrize("kind, angle, dt", [("slab", 0.6, COARSE), ("slab", 2.5, COARSE), ("box", 0.0, 0.5)])
+@pytest.mark.parametrize(("kind", "angle", "dt"), [("slab", 0.6, COARSE), ("slab", 2.5, COARSE), ("box", 0.0, 0.5)])
 def test_place_of_exit_along_a_layer_is_normal_given_the_time(kind, angle, dt):
     # With n across and t along: t·w = (nᵀΣt/nᵀΣn) n·w + N, N of variance τ (tᵀΣt - (nᵀΣt)²/nᵀΣn), at any step.
     covariance = SIGMA**2 * np.array([[1.0, 0.6], [0.6, 2.0]])
@@ -171,7 +171,7 @@ def test_exit_time_of_the_disk_from_elsewhere(distance):
     assert_mean(times, TIME * (1 - distance**2) / 2)
 
 
-@pytest.mark.parametrize("dt, n_paths", [(COARSE, 40_000), (FINE, 20_000)])
+@pytest.mark.parametrize(("dt", "n_paths"), [(COARSE, 40_000), (FINE, 20_000)])
 def test_mean_exit_time_of_the_square(dt, n_paths):
     square = ss.Box([-RADIUS, -RADIUS], [RADIUS, RADIUS])
     assert_mean(exits(square, dt=dt, n_paths=n_paths).times, square_mean_exit_time(RADIUS))
