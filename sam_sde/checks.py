@@ -2,51 +2,68 @@
 
 import difflib
 import math
+import reprlib
 from collections.abc import Collection, Sequence
 from numbers import Integral, Real
 
 import numpy as np
 import torch
 
+LARGEST = 1e100  # the square of a larger number overflows
+LARGEST_WHOLE = 2**63 - 1
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlong = 40
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 8
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: on one line, and cut where it is long."""
+    return " ".join(_SHORT.repr(value).split())
+
 
 def nearest(word: str, known: Collection[str]) -> str:
     """What to try instead of an unknown `word`: the closest known one, and the list of all of them."""
     close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}Known: {', '.join(sorted(known))}"
+    return f"{hint}Known: {', '.join(sorted(known)) or 'none'}"
 
 
 def one_of(name: str, value: str, known: Collection[str]) -> str:
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{name}: unknown value {value!r}; {nearest(value, known)}")
+        raise ValueError(f"{name}: unknown value {shown(value)}; {nearest(value, known)}")
     return value
 
 
 def real(name: str, value: float) -> float:
     """A finite real number (not a boolean, not a string)."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ValueError(f"{name}: expected a finite number, got {value!r}")
-    return float(value)
+    number = value.item() if isinstance(value, np.generic) else value
+    if isinstance(number, bool) or not isinstance(number, Real) or number != number or abs(number) == math.inf:
+        raise ValueError(f"{name}: expected a finite number, got {shown(value)}")
+    if abs(number) > LARGEST:
+        raise ValueError(f"{name}: expected a number of at most {LARGEST:g} in size, got {shown(value)}")
+    return float(number)
 
 
 def positive(name: str, value: float) -> float:
     if real(name, value) <= 0:
-        raise ValueError(f"{name}: expected a number above 0, got {value!r}")
+        raise ValueError(f"{name}: expected a number above 0, got {shown(value)}")
     return float(value)
 
 
 def non_negative(name: str, value: float) -> float:
     if real(name, value) < 0:
-        raise ValueError(f"{name}: expected a number that is 0 or more, got {value!r}")
+        raise ValueError(f"{name}: expected a number that is 0 or more, got {shown(value)}")
     return float(value)
 
 
 def whole(name: str, value: int, *, low: int, high: int | None = None) -> int:
-    """A whole number from `low` to `high` (unbounded above where `high` is None)."""
+    """A whole number from `low` to `high` (below 2^63 where `high` is None)."""
     is_whole = isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
-    if not is_whole or value < low or (high is not None and value > high):
-        bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{name}: expected a whole number {bounds}, got {value!r}")
+    if not is_whole or not low <= value <= (LARGEST_WHOLE if high is None else high):
+        bounds = f"of at least {low}, below 2^63" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{name}: expected a whole number {bounds}, got {shown(value)}")
     return int(value)
 
 
@@ -54,13 +71,17 @@ def array(name: str, value: Sequence | torch.Tensor, *, ndim: int) -> torch.Tens
     """A finite float64 tensor with `ndim` dimensions, none of them empty."""
     shape = {1: "a list of numbers", 2: "a matrix (a list of rows)"}[ndim]
     try:
-        tensor = torch.as_tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"{name}: expected {shape}, got {value!r}") from None
+        # torch refuses an array that runs backwards, and warns of one that is read-only or complex.
+        numbers = value.astype(np.float64, casting="same_kind") if isinstance(value, np.ndarray) else value
+        if isinstance(numbers, torch.Tensor) and numbers.is_complex():
+            raise TypeError("complex")
+        tensor = torch.as_tensor(numbers, dtype=torch.float64).detach()
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise ValueError(f"{name}: expected {shape}, got {shown(value)}") from None
     if tensor.ndim != ndim or tensor.numel() == 0:
-        raise ValueError(f"{name}: expected {shape}, got {value!r}")
+        raise ValueError(f"{name}: expected {shape}, got {shown(value)}")
     if not torch.isfinite(tensor).all():
-        raise ValueError(f"{name}: expected finite numbers, got {value!r}")
+        raise ValueError(f"{name}: expected finite numbers, got {shown(value)}")
     return tensor
 
 

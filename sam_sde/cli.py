@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from sam_sde import checks
 from sam_sde.experiment.catalogue import catalogue
 from sam_sde.experiment.loading import load_config
 from sam_sde.experiment.plotting import draw_all
@@ -44,6 +46,11 @@ def reports_errors(command: Callable) -> Callable:
         except (ValueError, OSError) as error:
             errors.print(f"error: {error}", style="bold red", markup=False, highlight=False)
             raise typer.Exit(2) from None
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and "memory" not in str(error):
+                raise
+            errors.print("error: out of memory; try a smaller run.block_size or run.n_paths", style="bold red")
+            raise typer.Exit(2) from None
         except KeyboardInterrupt:
             errors.print("interrupted; nothing was written", markup=False)
             raise typer.Exit(130) from None
@@ -75,7 +82,7 @@ def escape(
     console = Console()
     print_tables(console, experiment.summary(), comparison, experiment.warnings(comparison))
     draw_all(out, experiment.surface, experiment.region)
-    console.print(f"written to {out}", markup=False, highlight=False)
+    console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
     if experiment.interrupted:
         raise typer.Exit(130)
 
@@ -92,10 +99,12 @@ def simulate(
 ) -> None:
     """Write whole trajectories (trajectories.csv) and, in two dimensions, their picture on the surface."""
     experiment = Experiment(load_config(config, changes or ()), config.parent)
+    for run in experiment.runs.values():
+        checks.whole("--replay", replay or 0, low=0, high=run.n_paths - 1)
     out = out or Path("results") / config.stem
     make_folder(out)
     written, ends = simulate_paths(experiment, out, paths=paths, replay=replay, every=every)
-    console = Console()
+    console = Console(soft_wrap=True)
     for end in ends:
         console.print(end, markup=False, highlight=False)
     console.print(f"written: {', '.join(map(str, written))}", markup=False, highlight=False)
@@ -108,7 +117,7 @@ def plot(
 ) -> None:
     """Draw the figures of a folder again, from its CSV files."""
     for path in redraw(folder):
-        Console().print(str(path), markup=False, highlight=False)
+        Console(soft_wrap=True).print(str(path), markup=False, highlight=False)
 
 
 @app.command()
@@ -116,7 +125,7 @@ def plot(
 def validate(config: ConfigFile, changes: Changes = None) -> None:
     """Check a configuration without running it."""
     experiment = Experiment(load_config(config, changes or ()), config.parent)
-    console = Console()
+    console = Console(soft_wrap=True)
     for arm, run in experiment.runs.items():
         console.print(
             f"{arm}: {run.n_paths} paths of at most {run.problem.n_steps} steps, dt {run.problem.dt:g}, "
@@ -139,4 +148,6 @@ def list_names() -> None:
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # a terminal without Greek letters shows a ? for ρ
     app()

@@ -51,6 +51,8 @@ class Dynamics(abc.ABC):
         drift = self.f(0.0, w)
         if drift.shape != w.shape or not torch.isfinite(drift).all():
             raise ValueError(f"start: the drift there is not finite or not of shape {tuple(w.shape)}")
+        if not torch.isfinite(self.g_prod(0.0, w, w.new_ones(len(w), self.channels))).all():
+            raise ValueError("start: the noise there is not finite")
 
 
 class GradientDynamics(Dynamics):

@@ -84,12 +84,12 @@ def run_block(
             if record is not None:
                 record(step, alive.paths, states)
             _settle(problem, result, alive, states, step)
-            if report is not None:
-                escaped = int((result.outcome == Outcome.ESCAPED).sum())
-                report(step + n_steps, len(alive.place) * n_steps, escaped)
+            path_steps = len(alive.place) * n_steps
             alive.w = states[-1]
             alive = alive.compacted(compact_below)
             step += n_steps
+            if report is not None:
+                report(step, path_steps, int((result.outcome == Outcome.ESCAPED).sum()))
     except KeyboardInterrupt:
         result.interrupted_at = step * problem.dt
     _settle_inside(result, alive)

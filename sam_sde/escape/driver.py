@@ -1,6 +1,7 @@
 """From arguments to escape times: every argument checked, every default filled in."""
 
 import inspect
+import textwrap
 from collections.abc import Callable, Sequence
 
 import torch
@@ -17,6 +18,7 @@ from sam_sde.regions import Region
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 MAX_PATHS = 2**31
+MAX_STEPS = 2**33
 
 # A step should be long beside the time that torch takes to be called, and the states of a chunk should stay small.
 BLOCK_COORDINATES = 2**17
@@ -68,12 +70,18 @@ def prepare(
         start = PointStart(checks.vector("start", start, dynamics.dim))
     if block_size is None:
         block_size = max(SMALLEST_BLOCK, min(LARGEST_BLOCK, BLOCK_COORDINATES // dynamics.dim))
+    t_max, dt = checks.positive("t_max", t_max), checks.positive("dt", dynamics.lr if dt is None else dt)
+    if t_max / dt > MAX_STEPS:
+        raise ValueError(
+            f"t_max: expected at most {MAX_STEPS:.2g} steps of dt = {dt:g}, got {t_max / dt:.2g}; "
+            "try a smaller t_max or a larger dt"
+        )
     problem = EscapeProblem(
         dynamics=dynamics,
         region=region,
         stream=Stream(checks.whole("seed", seed, low=0, high=2**64 - 1), arm),
-        t_max=checks.positive("t_max", t_max),
-        dt=checks.positive("dt", dynamics.lr if dt is None else dt),
+        t_max=t_max,
+        dt=dt,
         method=method,
         crossing=crossing,
     )
@@ -118,10 +126,10 @@ def resolve_device(device: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(device)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"device: cannot use {str(device)!r} ({reason}); try 'auto' or 'cpu'") from None
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, TypeError, ImportError) as error:
+        reason = textwrap.shorten(str(error), 100, placeholder=" …")
+        raise ValueError(f"device: cannot use {str(device)!r} ({reason}); try 'auto', 'cpu' or 'cuda'") from None
     return device
 
 

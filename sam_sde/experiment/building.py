@@ -2,14 +2,14 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError, create_model
 
 from sam_sde import dynamics, noise, regions
-from sam_sde.checks import nearest
+from sam_sde.checks import nearest, real, vector
 from sam_sde.escape import EscapeRun, NormalStart, prepare
 from sam_sde.experiment import schema
 from sam_sde.experiment.loading import ConfigError, explain
@@ -17,6 +17,9 @@ from sam_sde.experiment.schema import Config, Section
 from sam_sde.noise import Noise
 from sam_sde.regions import Region
 from sam_sde.surfaces import SURFACES, LossSurface, expression_surface, python_surface
+
+# Where the arguments of a run stand that are not the arm's own.
+PLACES = {**dict.fromkeys(schema.Escape.model_fields, "escape"), **dict.fromkeys(schema.Run.model_fields, "run")}
 
 OPTIMIZERS = {"sgd": dynamics.SGD, "sam": dynamics.SAM, "usam": dynamics.USAM, "dnsam": dynamics.DNSAM}
 
@@ -51,13 +54,18 @@ def surface_parameters(name: str) -> type[Section]:
 
 
 def build_noise(section: Section, surface: LossSurface) -> Noise:
-    with _blame("noise"):
+    with _blame("noise", point="noise.at"):
         match section:
             case schema.NoNoise():
                 return noise.NoNoise()
             case schema.IsotropicNoise():
                 return noise.IsotropicNoise(section.sigma)
             case schema.ConstantNoise():
+                if len(section.covariance) != surface.dim:
+                    raise ValueError(
+                        f"covariance: expected {surface.dim} rows, one for each coordinate of the surface, "
+                        f"got {len(section.covariance)}"
+                    )
                 return noise.ConstantNoise(section.covariance)
             case schema.HessianNoise(at=None):
                 return noise.HessianNoise(surface)
@@ -67,29 +75,39 @@ def build_noise(section: Section, surface: LossSurface) -> Noise:
 
 def build_dynamics(config: Config, arm: str, surface: LossSurface, noise: Noise) -> dynamics.GradientDynamics:
     """The dynamics of one arm: its own keys over the optimizer's defaults."""
-    options = {**config.optimizer.model_dump(), **config.arms[arm].model_dump(exclude_none=True)}
+    own = config.arms[arm].model_dump(exclude_none=True)
+    options = {**config.optimizer.model_dump(), **own}
     kind = options.pop("kind")
     if options["lr"] is None:
         raise ConfigError(f"optimizer.lr: missing; give it there or as arms.{arm}.lr")
-    with _blame(f"arms.{arm}"):
+    with _blame(f"arms.{arm}", dict.fromkeys(options.keys() - own.keys(), "optimizer")):
         return OPTIMIZERS[kind](surface, noise, **options)
 
 
 def build_region(section: Section, surface: LossSurface) -> Region:
-    with _blame("escape.region"):
+    with _blame("escape.region", point="escape.region.at"):
         match section:
             case schema.BallRegion():
-                return regions.Ball(section.centre, section.radius)
+                return regions.Ball(vector("centre", section.centre, surface.dim), section.radius)
             case schema.SlabRegion():
-                return regions.Slab(section.centre, section.direction, section.half_width)
+                return regions.Slab(
+                    vector("centre", section.centre, surface.dim), section.direction, section.half_width
+                )
             case schema.BoxRegion():
-                return regions.Box(section.low, section.high)
+                return regions.Box(vector("low", section.low, surface.dim), section.high)
             case schema.LossRegion(below=None):
-                return regions.LossAbove(surface, section.above)
+                return regions.LossAbove(surface, real("above", section.above))
             case schema.LossRegion():
-                return regions.LossBelow(surface, section.below)
+                return regions.LossBelow(surface, real("below", section.below))
             case schema.UnstableRegion():
                 return regions.UnstableDistance(surface, section.at, section.distance)
+
+
+def build_start(section: list[float] | schema.NormalStart, surface: LossSurface) -> list[float] | NormalStart:
+    if not isinstance(section, schema.NormalStart):
+        return section
+    with _blame("escape.start.normal"):
+        return NormalStart(vector("mean", section.normal.mean, surface.dim), section.normal.std)
 
 
 def build_runs(config: Config, folder: Path = Path()) -> dict[str, EscapeRun]:
@@ -102,14 +120,18 @@ def build_runs(config: Config, folder: Path = Path()) -> dict[str, EscapeRun]:
     noise = build_noise(config.noise, surface)
     region = build_region(config.escape.region, surface)
     options = config.run.model_dump(exclude={"common_noise"})
-    start = config.escape.start
-    if isinstance(start, schema.NormalStart):
-        start = NormalStart(start.normal.mean, start.normal.std)
+    start = build_start(config.escape.start, surface)
     runs = {}
     for arm in config.arms:
-        with _blame(f"arms.{arm}"):
+        optimizer = build_dynamics(config, arm, surface, noise)
+        if config.run.dt is None and optimizer.lr > config.escape.t_max:
+            raise ConfigError(
+                f"escape.t_max: expected at least one step of arms.{arm}, lr = {optimizer.lr:g}, "
+                f"got {config.escape.t_max:g}; try a larger t_max, a smaller lr, or give run.dt"
+            )
+        with _blame(f"arms.{arm}", PLACES, point="escape.start"):
             runs[arm] = prepare(
-                build_dynamics(config, arm, surface, noise),
+                optimizer,
                 start=start,
                 region=region,
                 t_max=config.escape.t_max,
@@ -120,24 +142,25 @@ def build_runs(config: Config, folder: Path = Path()) -> dict[str, EscapeRun]:
 
 
 @contextmanager
-def _blame(section: str) -> Iterator[None]:
-    """Turns a ValueError about an argument into one about the key of the configuration that gave it."""
+def _blame(section: str, places: Mapping[str, str] | None = None, point: str = "") -> Iterator[None]:
+    """Turns a ValueError about an argument into one about the key of the configuration that gave it.
+
+    places: sections of the arguments that do not stand in `section`.
+    point: the key of the point where the loss is looked at.
+    """
     try:
         yield
     except ConfigError:
         raise
     except ValueError as error:
-        raise ConfigError(f"{_key(section, str(error))}{error}") from error
+        raise ConfigError(f"{_key(section, places or {}, point, str(error))}{error}") from error
 
 
-def _key(section: str, message: str) -> str:
-    """What to put before a message that begins with "argument: ": the section where this key stands."""
+def _key(section: str, places: Mapping[str, str], point: str, message: str) -> str:
+    """What to put before a message, which mostly begins with "argument: "."""
     argument = re.match(r"(\w+): ", message)
-    if argument is None:
-        return f"{section}: "
-    if argument[1] in ("noise", "surface"):
-        return ""
-    for name, fields in (("escape", schema.Escape), ("run", schema.Run)):
-        if section.startswith("arms.") and argument[1] in fields.model_fields:
-            return f"{name}."
-    return f"{section}."
+    if argument is not None:
+        return "" if argument[1] in ("noise", "surface") else f"{places.get(argument[1], section)}."
+    if re.match(r"(start|the loss|the gradient of the loss) is not finite", message):
+        return f"{point}: "
+    return "surface: " if message.startswith("the loss ") else f"{section}: "

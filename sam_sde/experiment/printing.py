@@ -23,7 +23,7 @@ def print_tables(console: Console, summary: pd.DataFrame, comparison: pd.DataFra
     if comparison is not None:
         console.print(_comparison(comparison))
     for warning in warnings:
-        console.print(f"[yellow]warning:[/yellow] {_escaped(warning)}", highlight=False)
+        console.print(f"[yellow]warning:[/yellow] {_escaped(warning)}", highlight=False, soft_wrap=True)
 
 
 def _summary(summary: pd.DataFrame) -> Table:
@@ -106,10 +106,14 @@ def progress_report(console: Console) -> Iterator[Callable[[str, Progress], None
 
 def _line_report() -> Callable[[str, Progress], None]:
     last = {"time": time.monotonic()}
+    finished = {}
 
     def report(arm: str, progress: Progress) -> None:
         now = time.monotonic()
-        if progress.fraction < 1.0 and now - last["time"] < SECONDS_BETWEEN_LINES:
+        # The last chunk ends before its paths are counted, and only then is it time for the last line.
+        done = progress.fraction >= 1.0 and progress.finished != finished.get(arm, 0)
+        finished[arm] = progress.finished
+        if not done and (progress.fraction >= 1.0 or now - last["time"] < SECONDS_BETWEEN_LINES):
             return
         last["time"] = now
         print(f"{arm}: {100 * progress.fraction:.0f} % done, {progress.escaped} escaped", file=sys.stderr, flush=True)

@@ -22,8 +22,9 @@ def redraw(folder: Path) -> list[Path]:
         config = check_config(run["config"])
         folder_of_config = Path(run["config_folder"])
     except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         raise ConfigError(
-            f"plot: {folder} holds no results that can be read ({record.name}: {error}); "
+            f"plot: {folder} holds no results that can be read ({record.name}: {reason}); "
             f"run `sam-sde escape CONFIG --out {folder}` first"
         ) from None
     surface = build_surface(config.surface, folder_of_config)

@@ -25,7 +25,10 @@ SAMPLE_STATES = 2000
 PACKAGES = ("sam_sde", "torch", "torchsde", "numpy", "scipy", "pandas")
 
 # Everything that a run may leave in its folder: what the last one left and this one does not write is removed.
-FILES = ("summary.csv", "survival.csv", "comparison.csv", "paths.csv", "sample_paths.csv", "run.json")
+FILES = (
+    *("summary.csv", "survival.csv", "comparison.csv", "paths.csv", "sample_paths.csv", "run.json"),
+    *(f"{figure}.{kind}" for figure in ("survival", "escape_times", "sample_paths") for kind in ("png", "pdf")),
+)
 
 
 @dataclass
@@ -50,9 +53,9 @@ class Experiment:
             for arm, run in self.runs.items():
                 self.recorders[arm] = _recorder(run)
                 self.results[arm] = run.execute(lambda progress, arm=arm: report(arm, progress), self.recorders[arm])
-        except EscapeInterrupted as interrupt:
+        except KeyboardInterrupt as interrupt:
             self.interrupted = arm
-            if interrupt.result is not None:
+            if isinstance(interrupt, EscapeInterrupted) and interrupt.result is not None:
                 self.results[arm] = interrupt.result
         self.wall_time = time.perf_counter() - begin
 

@@ -15,6 +15,8 @@ from sam_sde.engines import ENGINES, METHODS
 from sam_sde.escape import DTYPES
 from sam_sde.regions.crossing import CROSSINGS
 
+MAX_DIM = 10**6  # the start of a longer vector could hardly be written down
+
 
 def _whole(value: Any) -> Any:
     """1e5 is read as a float; where a whole number is meant it is one."""
@@ -41,8 +43,8 @@ class Section(BaseModel):
                 if key not in cls.model_fields:
                     raise PydanticCustomError(
                         "unknown_key",
-                        "unknown key {key}; {hint}",
-                        {"key": repr(key), "hint": nearest(key, cls.model_fields)},
+                        "unknown key; {hint}",
+                        {"key": str(key), "hint": nearest(key, cls.model_fields)},
                     )
         return value
 
@@ -55,7 +57,7 @@ class Surface(Section):
     name: str | None = None
     expression: str | None = None
     python: str | None = None
-    dim: Count | None = None
+    dim: Annotated[Whole, Field(ge=1, le=MAX_DIM)] | None = None
 
     @model_validator(mode="after")
     def _one_kind(self):
@@ -70,11 +72,13 @@ class Surface(Section):
             key = next(iter(self.model_extra))
             raise PydanticCustomError(
                 "unknown_key",
-                "unknown key {key}; {hint}",
-                {"key": repr(key), "hint": nearest(key, type(self).model_fields)},
+                "unknown key; {hint}",
+                {"key": key, "hint": nearest(key, type(self).model_fields)},
             )
         if self.python is not None and self.dim is None:
-            raise PydanticCustomError("missing_dim", "python: expected dim: beside it, the number of coordinates")
+            raise PydanticCustomError(
+                "missing_dim", "missing; a surface from a Python file needs its number of coordinates", {"key": "dim"}
+            )
         return self
 
 
@@ -170,7 +174,8 @@ class LossRegion(Section):
     @model_validator(mode="after")
     def _one_level(self):
         if (self.below is None) == (self.above is None):
-            raise PydanticCustomError("loss_level", "expected one of below and above")
+            got = "neither" if self.below is None else "both"
+            raise PydanticCustomError("loss_level", "expected one of below and above, got {got}", {"got": got})
         return self
 
 
@@ -192,7 +197,7 @@ class Escape(Section):
 class Run(Section):
     n_paths: Count = 20_000
     dt: Positive | None = None
-    seed: Annotated[Whole, Field(ge=0, lt=2**64)] = 0
+    seed: Annotated[Whole, Field(ge=0, le=2**64 - 1)] = 0
     method: Literal[METHODS["additive"]] = "euler"
     engine: Literal["auto", *ENGINES] = "auto"
     device: str = "auto"
@@ -220,7 +225,7 @@ class Config(Section):
         if self.reference is not None and self.reference not in self.arms:
             raise PydanticCustomError(
                 "reference",
-                "reference: unknown arm {reference}; {hint}",
-                {"reference": repr(self.reference), "hint": nearest(self.reference, self.arms)},
+                "unknown arm {arm}; {hint}",
+                {"key": "reference", "arm": repr(self.reference), "hint": nearest(self.reference, self.arms)},
             )
         return self

@@ -58,7 +58,7 @@ def _failures(arm: str, result: EscapeResult) -> str | None:
 
 def _unresolved_step(arm: str, run: EscapeRun) -> str | None:
     ratio = perturbation_over_noise(run.problem.dynamics, run.start.mean, run.problem.dt)
-    if ratio is None or ratio <= 1:
+    if ratio is None or not ratio > 1:  # not a number where there is no Hessian
         return None
     return (
         f"{arm}: a step does not resolve SAM's perturbation (ρ‖H‖·dt is {ratio:.3g} times the noise of a step, "

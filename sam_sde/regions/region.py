@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from sam_sde import checks
+from sam_sde.checks import shown
 from sam_sde.constant import Constant
 from sam_sde.rows import row_norm
 from sam_sde.surfaces import LossSurface
@@ -45,9 +46,10 @@ class Region(abc.ABC):
         if outside.any():
             worst = int(outside.nonzero()[0])
             point = ", ".join(f"{x:.6g}" for x in w[worst, :8].tolist())
+            who = f"{int(outside.sum())} of {len(w)} paths start" if len(w) > 1 else "it lies"
             raise ValueError(
-                f"start: {int(outside.sum())} of {len(w)} paths start outside the region {self}, the first at "
-                f"({point}), where its level is {level[worst].item():.6g} and should be negative"
+                f"start: {who} outside the region {self}, at ({point}), where the region's level is "
+                f"{level[worst].item():.6g} and should be negative"
             )
 
     def __repr__(self) -> str:
@@ -110,7 +112,9 @@ class Box(Region):
         low = checks.vector("low", low)
         high = checks.vector("high", high, len(low))
         if not (low < high).all():
-            raise ValueError(f"low: expected it below high in every coordinate, got {low.tolist()} and {high.tolist()}")
+            raise ValueError(
+                f"low: expected it below high everywhere, got {shown(low.tolist())} and {shown(high.tolist())}"
+            )
         self._low, self._high = Constant(low), Constant(high)
         self.dim = len(low)
         self.faces = 2 * self.dim
@@ -139,12 +143,17 @@ class UnstableDistance(Region):
         self.distance = checks.positive("distance", distance)
         surface.check_at(at[None])
         gradient = surface.gradient(at[None])[0].norm().item()
-        values, vectors = torch.linalg.eigh(surface.hessian(at[None])[0])
+        hessian = surface.hessian(at[None])[0]
+        if not torch.isfinite(hessian).all():
+            raise ValueError(f"at: the Hessian at {shown(at.tolist())} is not finite")
+        values, vectors = torch.linalg.eigh(hessian)
         scale = values.abs().max().item() * self.distance
         if gradient > 1e-4 * scale:
-            raise ValueError(f"at: {at.tolist()} is no critical point, the gradient there has norm {gradient:.6g}")
+            raise ValueError(
+                f"at: {shown(at.tolist())} is no critical point, the gradient there has norm {gradient:.6g}"
+            )
         if values[0] >= -1e-9 * values.abs().max():
-            raise ValueError(f"at: no unstable direction, the eigenvalues there are {values.tolist()}")
+            raise ValueError(f"at: no unstable direction, the eigenvalues there are {shown(values.tolist())}")
         self.dim = surface.dim
         self._at = Constant(at)
         self._unstable = Constant(vectors[:, values < 0])

@@ -107,13 +107,9 @@ def test_the_two_solutions_of_the_backward_equation_agree(arm):
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_mean_exit_time_solves_the_backward_equation(arm):
-    assert_mean(exits(arm, n_paths=20_000), mean_exit_time(arm), allowance(arm))
-
-
-@pytest.mark.parametrize("arm", ARMS)
-def test_survival_solves_the_backward_equation(arm):
-    times = exits(arm, n_paths=20_000, seed=1)
+def test_mean_and_survival_solve_the_backward_equation(arm):
+    times = exits(arm, n_paths=10_000)
+    assert_mean(times, mean_exit_time(arm), allowance(arm))
     survival = survival_function(arm)
     distance = stats.kstest(times, lambda t: 1 - survival(t)).statistic
     assert distance < stats.kstwobign.isf(FOUR_SIGMA) / math.sqrt(len(times)) + allowance(arm) / 2

@@ -1,0 +1,93 @@
+"""Every noise agrees with its covariance matrix, however it is asked."""
+
+import pytest
+import torch
+
+from sam_sde.noise import ConstantNoise, FrozenHessianNoise, HessianNoise, IsotropicNoise, NoNoise
+from sam_sde.surfaces import beale, quadratic
+
+COVARIANCE = [[2.0, 0.6], [0.6, 0.5]]
+NOISES = {
+    "none": (NoNoise(), lambda w: torch.zeros(2, 2)),
+    "isotropic": (IsotropicNoise(1.5), lambda w: 2.25 * torch.eye(2)),
+    "constant": (ConstantNoise(COVARIANCE), lambda w: torch.tensor(COVARIANCE)),
+    "hessian": (HessianNoise(beale()), lambda w: absolute(beale().hessian(w[None])[0])),
+    "frozen": (FrozenHessianNoise(beale(), at=[0, 1]), lambda w: 27.75 * torch.eye(2)),
+}
+
+
+def absolute(matrix: torch.Tensor) -> torch.Tensor:
+    """|H| = √(H²), without eigenvectors: by Newton's iteration for the sign of H."""
+    sign = matrix / torch.linalg.matrix_norm(matrix)
+    for _ in range(60):
+        sign = 0.5 * (sign + torch.linalg.inv(sign))
+    return matrix @ sign
+
+
+@pytest.fixture
+def w():
+    return torch.tensor([[0.0, 1.0], [0.4, 0.7], [-0.3, 1.4]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_covariance_factor_and_trace_are_those_of_the_formula(name, w):
+    noise, formula = NOISES[name]
+    expected = torch.stack([formula(point).double() for point in w])
+    factor = noise.factor(w)
+    torch.testing.assert_close(noise.covariance(w), expected, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(factor @ factor.mT, expected, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(noise.trace(w), expected.diagonal(dim1=1, dim2=2).sum(-1), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_products_are_those_with_the_factor(name, w):
+    noise, _ = NOISES[name]
+    factor, v = noise.factor(w), torch.randn(3, 2, generator=torch.manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(noise.product(w, v), (factor @ v[..., None])[..., 0])
+    torch.testing.assert_close(noise.transposed_product(w, v), (factor.mT @ v[..., None])[..., 0])
+    along = (v[:, None] @ noise.covariance(w) @ v[..., None])[:, 0, 0]
+    torch.testing.assert_close(noise.variance_along(w, v), along)
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_additive_noise_is_the_same_everywhere_and_bounded(name, w):
+    noise, _ = NOISES[name]
+    assert noise.additive == (name != "hessian")
+    if noise.additive:
+        assert torch.equal(noise.covariance(w)[0], noise.covariance(w)[1])
+        largest = torch.linalg.eigvalsh(noise.covariance(w)[0])[-1].item()
+        assert noise.largest_variance() == pytest.approx(largest)
+        assert not noise.trace_gradient(w).any()
+
+
+def test_the_gradient_of_the_trace_is_that_of_finite_differences(w):
+    noise, step = HessianNoise(beale()), 1e-5
+    for i in range(2):
+        shift = step * torch.eye(2, dtype=torch.float64)[i]
+        slope = (noise.trace(w + shift) - noise.trace(w - shift)) / (2 * step)
+        torch.testing.assert_close(noise.trace_gradient(w)[:, i], slope, rtol=1e-5, atol=1e-5)
+
+
+def test_a_state_that_is_not_finite_gives_nan_and_no_error():
+    w = torch.tensor([[float("nan"), 0.0], [0.0, 1.0]])
+    factor = HessianNoise(beale()).factor(w)
+    assert factor[0].isnan().all()
+    assert factor[1].isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: IsotropicNoise(-1), "sigma: expected a number that is 0 or more, got -1"),
+        (lambda: IsotropicNoise(float("nan")), "sigma"),
+        (lambda: ConstantNoise([[1, 2], [0, 1]]), "symmetric"),
+        (lambda: ConstantNoise([[1, 2], [2, 1]]), "positive semidefinite"),
+        (lambda: ConstantNoise([[1, 2, 3], [2, 1, 0]]), "square"),
+        (lambda: ConstantNoise([[1, 2], [3]]), "covariance"),
+        (lambda: ConstantNoise([[float("inf")]]), "finite"),
+        (lambda: FrozenHessianNoise(quadratic([1.0, -1.0]), at=[0.0]), "at: expected 2 numbers"),
+    ],
+)
+def test_bad_noises_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
