@@ -61,8 +61,10 @@ def non_negative(name: str, value: float) -> float:
 def whole(name: str, value: int, *, low: int, high: int | None = None) -> int:
     """A whole number from `low` to `high` (below 2^63 where `high` is None)."""
     is_whole = isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
-    if not is_whole or not low <= value <= (LARGEST_WHOLE if high is None else high):
-        bounds = f"of at least {low}, below 2^63" if high is None else f"from {low} to {high}"
+    highest = LARGEST_WHOLE if high is None else high
+    if not is_whole or not low <= value <= highest:
+        unbounded = high is None and not (is_whole and value > highest)
+        bounds = f"of at least {low}" if unbounded else f"from {low} to {highest}"
         raise ValueError(f"{name}: expected a whole number {bounds}, got {shown(value)}")
     return int(value)
 

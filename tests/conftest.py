@@ -1,5 +1,9 @@
 """One thread a process: the suite runs in several processes, and threads that wait for each other only slow it."""
 
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 import torch
 

@@ -64,6 +64,10 @@ class GradientDynamics(Dynamics):
     """
 
     def __init__(self, surface: LossSurface, noise: Noise, *, lr: float, batch_size: int = 1, momentum: float = 0.0):
+        if not isinstance(surface, LossSurface):
+            raise ValueError(f"surface: expected a LossSurface(loss, dim), got {checks.shown(surface)}")
+        if not isinstance(noise, Noise):
+            raise ValueError(f"noise: expected a Noise such as IsotropicNoise(sigma), got {checks.shown(noise)}")
         self.surface = surface
         self.noise = noise
         self.lr = checks.positive("lr", lr)

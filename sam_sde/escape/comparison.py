@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from sam_sde.checks import shown
 from sam_sde.escape.result import EscapeResult
 from sam_sde.statistics import compare_samples
 
@@ -17,6 +18,8 @@ def compare(results: Mapping[str, EscapeResult], reference: str | None = None) -
     Raises
         ValueError: fewer than two arms, an unknown reference, or random numbers shared by some of the arms only.
     """
+    if not isinstance(results, Mapping) or not all(isinstance(result, EscapeResult) for result in results.values()):
+        raise ValueError(f"results: expected a dictionary of arms, {{name: escape_times(...)}}, got {shown(results)}")
     streams = {result.stream for result in results.values()}
     if 1 < len(streams) < len(results):
         raise ValueError(

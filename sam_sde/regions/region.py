@@ -190,8 +190,11 @@ class LevelSet(Region):
     def check_start(self, w):
         try:
             shape = self.level(w[0]).shape
+            if shape == ():
+                self.levels(w), self.normal(w, None)
         except Exception as error:
-            raise ValueError(f"level: failed at the start, {type(error).__name__}: {error}") from error
+            said = " ".join(str(error).split())
+            raise ValueError(f"level: failed at the start, {type(error).__name__}: {said}") from error
         if shape != ():
             raise ValueError(f"level: expected a scalar for one vector, got the shape {tuple(shape)}")
         super().check_start(w)

@@ -1,5 +1,6 @@
 """Who is trapped by a saddle without noise, with dt = lr, for which Euler's steps are the optimizer's own."""
 
+import functools
 import itertools
 import math
 
@@ -51,7 +52,7 @@ def test_gradient_descent_leaves_the_saddle_at_a_known_step():
     result = leaves(0.0, 500)
     assert result.outcome[0] == ss.Outcome.ESCAPED
     assert result.steps[0] == pytest.approx(309)
-    assert 309 == math.ceil(math.log(450) / math.log(1.02))
+    assert math.ceil(math.log(450) / math.log(1.02)) == 309
 
 
 def test_a_crossing_without_noise_is_interpolated_linearly():
@@ -73,7 +74,7 @@ def test_sam_ends_in_a_cycle_of_two_about_the_saddle():
     lr, curvature, rho = 0.01, 2.0, 0.5
     states = run(saddle_arm(rho), [-3.0, -0.01], 500)
     size = lr * curvature * rho / (2 - lr * curvature)
-    np.testing.assert_allclose(np.abs(states[-2:, 0]), size, rtol=1e-6)
+    np.testing.assert_allclose(np.abs(states[-2:, 0]), size, rtol=1e-4)
     assert states[-1, 0] * states[-2, 0] < 0
     assert abs(states[-1, 1]) < 1e-6
 
@@ -82,7 +83,7 @@ def test_sam_ends_in_a_cycle_of_two_about_the_saddle():
 def test_sam_on_the_unstable_axis_is_trapped_within_its_radius(start, trapped):
     # ẏ = |λ|(|y| - ρ) sign y; the other half of the trapping ball's boundary.
     rho = 0.3
-    states = run(saddle_arm(rho, lr=0.001), [0.0, start * rho], 1000)
+    states = run(saddle_arm(rho, lr=0.005), [0.0, start * rho], 300)
     moved = abs(states[-1, 1]) / (start * rho)
     assert moved < 0.9 if trapped else moved > 1.1
 
@@ -104,7 +105,7 @@ def test_a_saddle_attracts_usam_if_every_negative_eigenvalue_flips(rho, drift):
 @pytest.mark.parametrize(("rho", "attracts"), [(0.034, False), (0.038, True)])
 def test_the_saddle_of_beale_attracts_usam_above_its_threshold(rho, attracts):
     # 1/27.75 = 0.0360.
-    lr, n_steps, small = 0.002, 800, 1e-5
+    lr, n_steps, small = 0.004, 400, 1e-5
     start = BEALE_SADDLE + small * np.array([1.0, -1.0]) / math.sqrt(2)
     usam = ss.USAM(beale(), ss.NoNoise(), lr=lr, rho=rho)
     distance = np.linalg.norm(run(usam, start.tolist(), n_steps)[-1] - BEALE_SADDLE) / small
@@ -113,33 +114,38 @@ def test_the_saddle_of_beale_attracts_usam_above_its_threshold(rho, attracts):
     assert (expected < 0.2) if attracts else (expected > 5)
 
 
+@functools.cache
+def beale_states(rho, n_steps):
+    """The path of SAM from (1, 2)."""
+    return run(ss.SAM(beale(), ss.NoNoise(), lr=1.25e-5, rho=rho), [1.0, 2.0], n_steps)
+
+
 def beale_distances(rho, n_steps):
-    """Distance to the saddle after each step of SAM from (1, 2)."""
-    sam = ss.SAM(beale(), ss.NoNoise(), lr=1.25e-5, rho=rho)
-    return np.linalg.norm(run(sam, [1.0, 2.0], n_steps) - BEALE_SADDLE, axis=1)
+    """Distance to the saddle after each step."""
+    return np.linalg.norm(beale_states(rho, n_steps) - BEALE_SADDLE, axis=1)
 
 
 @pytest.mark.parametrize(("rho", "step"), [(0.5, 2046), (1.0, 507)])
 def test_sam_on_beale_is_trapped_at_a_known_step_and_stays(rho, step):
-    distance = beale_distances(rho, step + 400)
+    distance = beale_distances(rho, step + 350)
     assert np.argmax(distance < 0.05) == step
     assert (distance[step:] < 0.05).all()
 
 
-@pytest.mark.parametrize("rho", [0.1, 0.29])
-def test_sam_on_beale_passes_the_saddle_for_a_smaller_radius(rho):
-    # The critical radius is 0.303.
-    distance = beale_distances(rho, 5000)
-    assert distance.min() > 0.3
-    assert distance[-1] > 1.5
+def test_sam_on_beale_passes_the_saddle_for_a_small_radius():
+    # Below the critical radius 0.303: nearest at step 1820, then away and down.
+    distance = beale_distances(0.1, 2400)
+    assert distance.min() == pytest.approx(0.4770, abs=1e-3)
+    assert np.argmin(distance) == 1820
+    loss_at_end = beale().value(torch.from_numpy(beale_states(0.1, 2400)[-1:]))
+    assert loss_at_end < 14.203125 - 1
 
 
 def test_the_perturbed_gradient_of_a_trapped_path_turns_against_the_gradient():
     # Near the saddle the ascent crosses it: the cosine of ∇ℓ(w) and ∇ℓ(w^p) takes both signs; before, it is 1.
     sam = ss.SAM(beale(), ss.NoNoise(), lr=1.25e-5, rho=0.5)
-    states = torch.from_numpy(run(sam, [1.0, 2.0], 2400))
-    gradient, perturbed = sam.surface.gradient(states), -sam.f(0.0, states)
-    cosine = torch.cosine_similarity(gradient, perturbed)
+    states = torch.from_numpy(beale_states(0.5, 2046 + 350))
+    cosine = torch.cosine_similarity(sam.surface.gradient(states), -sam.f(0.0, states))
     assert (cosine[:100] > 0.95).all()
     assert cosine[-300:].min() < -0.9
     assert cosine[-300:].max() > 0.9

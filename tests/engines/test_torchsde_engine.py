@@ -35,7 +35,7 @@ class ClockReader(ss.SGD):
         return super().f(t, w)
 
 
-def problem(dynamics, dt=0.01, t_max=1e6, **options) -> EscapeProblem:
+def problem(dynamics, dt=0.01, t_max=1e4, **options) -> EscapeProblem:
     return EscapeProblem(dynamics=dynamics, region=REGION, stream=Stream(0, "arm"), t_max=t_max, dt=dt, **options)
 
 

@@ -42,16 +42,12 @@ def correlated_pair(seed, n_paths, means=(1.0, 2.0), correlation=0.8, t_max=1.5)
     """Two arms with exponential times whose normal scores are correlated, as common noise makes them."""
     first, other = np.random.default_rng(seed).standard_normal((2, n_paths))
     scores = first, correlation * first + math.sqrt(1 - correlation**2) * other
-    return [
-        followed_to(t_max, -mean * special.log_ndtr(score)) for mean, score in zip(means, scores, strict=True)
-    ]
+    return [followed_to(t_max, -mean * special.log_ndtr(score)) for mean, score in zip(means, scores, strict=True)]
 
 
 def counted(n_escaped, n_paths, time=1.0):
     """Paths that all have the same time, of which some escaped: an exposure and a count."""
-    return Sample(
-        np.full(n_paths, time), np.repeat([0, 1], [n_escaped, n_paths - n_escaped]), t_max=2.0, lr=1
-    )
+    return Sample(np.full(n_paths, time), np.repeat([0, 1], [n_escaped, n_paths - n_escaped]), t_max=2.0, lr=1)
 
 
 def only_row(samples, **options):
@@ -96,9 +92,7 @@ def test_everything_is_restricted_to_the_smallest_t_max(paired):
     long, short = exponential_sample(4, 200, t_max=5.0), exponential_sample(5, 200, t_max=2.0)
     restricted = {"long": restrict(long, 2.0), "short": short}
     options = {"paired": paired}
-    assert compare_samples({"long": long, "short": short}, **options).equals(
-        compare_samples(restricted, **options)
-    )
+    assert compare_samples({"long": long, "short": short}, **options).equals(compare_samples(restricted, **options))
 
 
 # The log-rank test
@@ -138,16 +132,13 @@ def test_logrank_is_exact_where_products_of_counts_exceed_64_bits():
         own = int(np.sum(a.escaped & (a.times == time)))
         escapes = own + int(np.sum(b.escaped & (b.times == time)))
         excess += own - Fraction(escapes * at_risk, total)
-        variance += Fraction(
-            escapes * at_risk * (total - at_risk) * (total - escapes), total**2 * (total - 1)
-        )
+        variance += Fraction(escapes * at_risk * (total - at_risk) * (total - escapes), total**2 * (total - 1))
     assert logrank(a, b)[0] == pytest.approx(float(excess) / math.sqrt(variance), rel=1e-9)
 
 
 def test_logrank_of_equal_laws_is_standard_normal():
     statistics = [
-        logrank(exponential_sample(seed, 100), exponential_sample(10**6 + seed, 100))[0]
-        for seed in range(2000)
+        logrank(exponential_sample(seed, 100), exponential_sample(10**6 + seed, 100))[0] for seed in range(2000)
     ]
     assert stats.kstest(statistics, "norm").pvalue > 1e-4
 
@@ -201,9 +192,7 @@ def test_rate_ratio_of_an_arm_without_escapes_is_zero_and_bounded_above():
 def crossing_pair(seed, n_paths):
     """Exponential of mean 1 against Weibull of shape 3: the latter first escapes less, from t = 1 on more."""
     generator = np.random.default_rng(seed)
-    return followed_to(3.0, generator.exponential(1, n_paths)), followed_to(
-        3.0, generator.weibull(3, n_paths)
-    )
+    return followed_to(3.0, generator.exponential(1, n_paths)), followed_to(3.0, generator.weibull(3, n_paths))
 
 
 @pytest.mark.parametrize("paired", [False, True])
@@ -262,9 +251,7 @@ def test_pairs_in_which_either_path_failed_are_left_out():
     broken = [sample.outcome.copy() for sample in (short, long)]
     broken[0][:10] = FAILED
     broken[1][5:20] = FAILED
-    failed = [
-        Sample(s.times, outcome, s.t_max, s.lr) for s, outcome in zip((short, long), broken, strict=True)
-    ]
+    failed = [Sample(s.times, outcome, s.t_max, s.lr) for s, outcome in zip((short, long), broken, strict=True)]
     kept = [Sample(s.times[20:], s.outcome[20:], s.t_max, s.lr) for s in (short, long)]
     tables = [compare_samples(dict(zip("ab", pair, strict=True)), paired=True) for pair in (failed, kept)]
     assert tables[0].equals(tables[1])
@@ -335,9 +322,7 @@ def independent_pair(seed, n_paths):
 def experiments(request):
     """2,000 experiments with 400 paths an arm, exponential of means 1 and 2, censored at 1.5."""
     draw = correlated_pair if request.param else independent_pair
-    return [
-        only_row(dict(zip("ab", draw(seed, 400), strict=True)), paired=request.param) for seed in range(2000)
-    ]
+    return [only_row(dict(zip("ab", draw(seed, 400), strict=True)), paired=request.param) for seed in range(2000)]
 
 
 @pytest.mark.slow

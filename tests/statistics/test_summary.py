@@ -62,17 +62,11 @@ def test_counts_and_estimates_of_a_small_sample_by_hand():
     assert row["fraction_escaped"] == 2 / 6
     assert row["rate"] == 2 / 16
     assert row["rmst"] == pytest.approx(1 + 4 / 5 + 2 * 3 / 5)
-    assert all(
-        math.isnan(row[name]) for name in ("mean_time", "mean_low", "mean_high", "mean_steps", "median")
-    )
+    assert all(math.isnan(row[name]) for name in ("mean_time", "mean_low", "mean_high", "mean_steps", "median"))
 
 
-@pytest.mark.parametrize(
-    ("n_escaped", "n_failed", "n_paths"), [(0, 0, 9), (3, 2, 40), (40, 0, 40), (700, 100, 1000)]
-)
-def test_fraction_bounds_solve_wilsons_quadratic_with_failures_counted_both_ways(
-    n_escaped, n_failed, n_paths
-):
+@pytest.mark.parametrize(("n_escaped", "n_failed", "n_paths"), [(0, 0, 9), (3, 2, 40), (40, 0, 40), (700, 100, 1000)])
+def test_fraction_bounds_solve_wilsons_quadratic_with_failures_counted_both_ways(n_escaped, n_failed, n_paths):
     """The bounds p of Wilson's interval solve (k/n - p)² = z² p(1-p)/n."""
 
     def roots(k):
@@ -113,9 +107,7 @@ def test_survival_columns_are_those_of_the_curve():
     row = summarize(sample)
     mean, error = restricted_mean(sample)
     z = stats.norm.ppf(0.975)
-    assert (row["rmst"], row["rmst_low"], row["rmst_high"]) == pytest.approx(
-        (mean, mean - z * error, mean + z * error)
-    )
+    assert (row["rmst"], row["rmst_low"], row["rmst_high"]) == pytest.approx((mean, mean - z * error, mean + z * error))
     assert (row["median"], row["median_low"], row["median_high"]) == median_time(survival_curve(sample))
 
 
@@ -127,9 +119,7 @@ def test_restricted_mean_interval_stays_between_zero_and_t_max():
 @pytest.mark.parametrize(
     ("times", "outcome", "unknown"),
     [
-        pytest.param(
-            [2.0] * 9, [CENSORED] * 9, "mean_time rmst_low rmst_high median median_low", id="none escaped"
-        ),
+        pytest.param([2.0] * 9, [CENSORED] * 9, "mean_time rmst_low rmst_high median median_low", id="none escaped"),
         pytest.param([0.5] * 9, [ESCAPED] * 9, "mean_low rmst_low median_high", id="all at one time"),
         pytest.param([0.0] * 9, [ESCAPED] * 9, "rate rate_low rate_high", id="all at time zero"),
         pytest.param([0.5], [ESCAPED], "mean_low mean_high rmst_low median_high", id="one path"),

@@ -128,9 +128,7 @@ def test_without_early_censoring_the_error_is_that_of_a_mean_of_restricted_times
 
 
 def test_with_early_censoring_the_error_is_the_spread_over_experiments():
-    experiments = [
-        restricted_mean(random_sample(seed, n_paths=200, censored_early=True)) for seed in range(1500)
-    ]
+    experiments = [restricted_mean(random_sample(seed, n_paths=200, censored_early=True)) for seed in range(1500)]
     means, errors = np.array(experiments).T
     spread_error = 1 / math.sqrt(2 * len(means))
     assert errors.mean() == pytest.approx(means.std(), rel=4 * spread_error)

@@ -43,9 +43,7 @@ EVERY = pytest.mark.parametrize(("name", "parameters"), CASES)
 
 def random_points(surface, paths=7, dtype=torch.float64):
     low, high = torch.tensor(surface.bounds, dtype=dtype).T
-    return low + (high - low) * torch.rand(
-        paths, surface.dim, dtype=dtype, generator=torch.Generator().manual_seed(0)
-    )
+    return low + (high - low) * torch.rand(paths, surface.dim, dtype=dtype, generator=torch.Generator().manual_seed(0))
 
 
 @EVERY
@@ -55,14 +53,10 @@ def test_listed_points_are_critical_and_of_the_kind_stated(name, parameters):
     low, high = torch.tensor(surface.bounds, dtype=torch.float64).T
     assert surface.gradient(w).abs().max() < 1e-9 * max(1.0, surface.hessian(w).abs().max().item())
     assert ((low < w) & (w < high)).all()
-    for point, eigenvalues in zip(
-        surface.critical_points, torch.linalg.eigvalsh(surface.hessian(w)), strict=True
-    ):
+    for point, eigenvalues in zip(surface.critical_points, torch.linalg.eigvalsh(surface.hessian(w)), strict=True):
         if eigenvalues.abs().min() > 1e-9:
             signs = {bool(eigenvalue > 0) for eigenvalue in eigenvalues}
-            assert point.kind == (
-                "saddle" if len(signs) == 2 else "minimum" if signs == {True} else "maximum"
-            )
+            assert point.kind == ("saddle" if len(signs) == 2 else "minimum" if signs == {True} else "maximum")
         else:  # the eigenvalues do not decide: go round the point instead
             around = w.new_tensor(point.location) + 1e-2 * random_directions(surface.dim)
             higher = surface.value(around) > surface.value(w.new_tensor([point.location])) - 1e-12

@@ -30,8 +30,7 @@ W = torch.tensor([[0.3, 0.7, 1.1], [1.2, 0.4, 2.0]], dtype=torch.float64)
 )
 def test_an_expression_means_what_python_means(text):
     names = {
-        k: getattr(math, k)
-        for k in ["pi", "e", "exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh"]
+        k: getattr(math, k) for k in ["pi", "e", "exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh"]
     }
     expected = [eval(text, {**names, "x": x, "y": y, "z": z}) for x, y, z in W.tolist()]
     torch.testing.assert_close(expression_surface(text, dim=3).value(W).tolist(), expected)
@@ -40,9 +39,7 @@ def test_an_expression_means_what_python_means(text):
 formulas = st.recursive(
     st.sampled_from(["x", "y", "2", "0.5", "pi"]),
     lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from(["+", "-", "*", "/", "-"]), inner).map(
-            lambda t: f"({t[0]} {t[1]} {t[2]})"
-        ),
+        st.tuples(inner, st.sampled_from(["+", "-", "*", "/", "-"]), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
         inner.map(lambda t: f"(-{t})**2"),
         inner.map(lambda t: f"sin({t})"),
     ),
@@ -74,9 +71,7 @@ def test_derivatives_are_those_of_the_formula():
     torch.testing.assert_close(surface.hessian(w)[:, 0, 1], 3 * x**2)
 
 
-@pytest.mark.parametrize(
-    ("text", "dim", "expected"), [("z", None, 3), ("w0*w4", None, 5), ("x*y", 3, 3), ("w1", 7, 7)]
-)
+@pytest.mark.parametrize(("text", "dim", "expected"), [("z", None, 3), ("w0*w4", None, 5), ("x*y", 3, 3), ("w1", 7, 7)])
 def test_dim_is_the_highest_coordinate_unless_given(text, dim, expected):
     assert expression_surface(text, dim).dim == expected
 

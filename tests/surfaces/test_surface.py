@@ -39,9 +39,7 @@ def test_derivatives_are_those_of_the_formula_in_the_dtype_of_the_state(dtype, p
         lambda w: w[0] ** 2 - w[1] ** 2,
         lambda w: (w**4).sum(),
         lambda w: (w @ torch.eye(3).to(w) @ w) / 2,
-        lambda w: (
-            torch.tensor(2.0, dtype=torch.float64) * w[0] + (torch.ones(3, dtype=torch.float64) * w**3).sum()
-        ),
+        lambda w: torch.tensor(2.0, dtype=torch.float64) * w[0] + (torch.ones(3, dtype=torch.float64) * w**3).sum(),
         lambda w: torch.where(w > 0, w, -2 * w).sum(),
         lambda w: torch.logsumexp(w, 0) + torch.linalg.vector_norm(w),
     ],

@@ -48,7 +48,7 @@ def test_elsewhere_there_is_no_exponent(dynamics, at):
 
 
 def mean_escape_time(rho: float, eigenvalue: float, diffusion: float, radius: float) -> float:
-    """From 0 out of (-radius, radius) under the drift -λ(x + ρ sign x), λ < 0, by quadrature of the backward equation."""
+    """From 0 out of (-radius, radius) under the drift -λ(x + ρ sign x), by quadrature of the backward equation."""
     x = np.linspace(0, radius, 20_001)
     exponent = -eigenvalue * (rho * x - x**2 / 2) / diffusion
     inner = integrate.cumulative_trapezoid(np.exp(-exponent), x, initial=0)

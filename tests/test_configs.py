@@ -1,0 +1,32 @@
+"""Every configuration that comes with the package runs, and says that both SGD and SAM escape."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from sam_sde.cli import app
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+SMALLER = {
+    "beale_saddle": ["run.n_paths=300", "escape.t_max=1"],
+    "quadratic_saddle": ["run.n_paths=150", "escape.t_max=10"],
+    "expression": ["run.n_paths=100", "escape.t_max=12"],
+    "double_well": ["run.n_paths=100", "escape.t_max=50"],
+}
+
+
+def test_every_configuration_is_tested():
+    assert {path.stem for path in CONFIGS.iterdir()} == set(SMALLER)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALLER)
+def test_configuration_runs_and_its_arms_escape(name, tmp_path):
+    changes = [part for change in SMALLER[name] for part in ("--set", change)]
+    result = CliRunner().invoke(app, ["escape", str(CONFIGS / f"{name}.yaml"), "--out", str(tmp_path), *changes])
+    assert result.exit_code == 0, result.output
+    summary = pd.read_csv(tmp_path / "summary.csv", index_col="arm")
+    assert (summary.loc[["SGD", "SAM"], "fraction_escaped"] > 0.4).all()
+    assert (summary["n_failed"] == 0).all()
