@@ -11,16 +11,19 @@ import torch
 
 LARGEST = 1e100  # the square of a larger number overflows
 LARGEST_WHOLE = 2**63 - 1
+LONGEST_QUOTE = 160
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlong = 40
 _SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 8
+_SHORT.maxlevel = 3
 
 
 def shown(value: object) -> str:
     """A value as a message quotes it: on one line, and cut where it is long."""
-    return " ".join(_SHORT.repr(value).split())
+    text = " ".join(_SHORT.repr(value).split())
+    return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
 
 
 def nearest(word: str, known: Collection[str]) -> str:

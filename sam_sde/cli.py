@@ -80,7 +80,8 @@ def escape(
     experiment.write(out, all_paths)
     comparison = experiment.comparison()
     console = Console()
-    print_tables(console, experiment.summary(), comparison, experiment.warnings(comparison))
+    warnings, paired = experiment.warnings(comparison), experiment.config.run.common_noise
+    print_tables(console, experiment.summary(), comparison, warnings, paired=paired)
     draw_all(out, experiment.surface, experiment.region)
     console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
     if experiment.interrupted:

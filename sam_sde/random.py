@@ -8,7 +8,7 @@ depends on nothing but what it is for, so a path is the same path whatever the b
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import torch
@@ -36,8 +36,10 @@ class Purpose(IntEnum):
 Counter = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
-def philox(counter: Counter, key: tuple[int, int]) -> Counter:
+def philox(counter: Counter, key: tuple) -> Counter:
     """Philox 4x32-10: four int64 tensors that hold 32-bit words, broadcast together, to four such tensors.
+
+    The key is two whole numbers, or scalar tensors that hold them.
 
     The products wrap modulo 2^64, and the bits above the 32nd are cleared only where the next product reads them.
     """
@@ -63,6 +65,15 @@ def _box_muller(word0: torch.Tensor, word1: torch.Tensor, dtype: torch.dtype) ->
     return radius * torch.cos(angle), radius * torch.sin(angle)
 
 
+def normals_of_quad(
+    key: tuple, purpose: Purpose, path: torch.Tensor, quad: torch.Tensor, coordinates: int, dtype: torch.dtype
+) -> torch.Tensor:
+    """Standard normals (4, coordinates, paths) of the four steps 4·quad … 4·quad + 3; quad is a scalar tensor."""
+    coordinate = torch.arange(coordinates, device=path.device)[:, None]
+    words = philox((coordinate, path, quad, torch.full_like(quad, purpose)), key)
+    return torch.stack([*_box_muller(*words[:2], dtype), *_box_muller(*words[2:], dtype)])
+
+
 @dataclass(frozen=True)
 class Stream:
     """All random numbers of one arm, keyed by (purpose, path, step, coordinate).
@@ -72,14 +83,12 @@ class Stream:
 
     seed: int = 0
     arm: str = ""
+    key: tuple[int, int] = field(init=False, repr=False)
 
     def __post_init__(self):
         checks.whole("seed", self.seed, low=0, high=2**64 - 1)
-
-    @property
-    def key(self) -> tuple[int, int]:
         digest = hashlib.blake2b(f"{self.seed}/{self.arm}".encode(), digest_size=8).digest()
-        return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")
+        object.__setattr__(self, "key", (int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")))
 
     def _words(self, purpose: Purpose, path: torch.Tensor, quad: torch.Tensor, coordinate: torch.Tensor):
         return philox((coordinate, path, quad, torch.full_like(quad, purpose)), self.key)
@@ -88,10 +97,8 @@ class Stream:
         self, purpose: Purpose, path: torch.Tensor, quad: int, coordinates: int, dtype: torch.dtype
     ) -> torch.Tensor:
         """Standard normals (4, paths, coordinates) of the four steps 4·quad … 4·quad + 3."""
-        coordinate = torch.arange(coordinates, device=path.device)
         quad = torch.full((), quad, device=path.device)
-        word0, word1, word2, word3 = self._words(purpose, path[:, None], quad, coordinate)
-        return torch.stack([*_box_muller(word0, word1, dtype), *_box_muller(word2, word3, dtype)])
+        return normals_of_quad(self.key, purpose, path, quad, coordinates, dtype).mT.contiguous()
 
     def uniforms(
         self, purpose: Purpose, path: torch.Tensor, step: torch.Tensor, coordinate: torch.Tensor

@@ -10,7 +10,9 @@ FEW_COORDINATES = 4
 def row_sum(x: torch.Tensor) -> torch.Tensor:
     """Sum over the last axis: (…, dim) to (…, 1)."""
     dim = x.shape[-1]
-    return x @ x.new_ones(dim, 1) if dim <= FEW_COORDINATES else x.sum(-1, keepdim=True)
+    if dim > FEW_COORDINATES or torch.compiler.is_compiling():
+        return x.sum(-1, keepdim=True)
+    return x @ x.new_ones(dim, 1)
 
 
 def row_norm(x: torch.Tensor) -> torch.Tensor:

@@ -1,15 +1,14 @@
 """The first exit of each path within a chunk of steps: which step, when inside it, and where."""
 
-import math
 from typing import NamedTuple
 
 import torch
 
 from sam_sde.engines.problem import EscapeProblem
+from sam_sde.engines.reach import reach_of
 from sam_sde.random import Purpose
 from sam_sde.regions.crossing import (
     bridge_probability,
-    bridge_reach,
     crossing_fraction,
     shift_distance,
 )
@@ -78,7 +77,7 @@ def _candidates(problem: EscapeProblem, states: torch.Tensor, n_valid: torch.Ten
     """All steps whose crossing cannot be excluded by the levels and the largest variance of the noise."""
     n_steps, dim = len(states) - 1, states.shape[2]
     level = problem.region.levels(states.reshape(-1, dim)).reshape(n_steps + 1, states.shape[1], -1)
-    near = level >= -_reach(problem)
+    near = level >= -reach_of(problem)
     step, row, face = (near[:-1] | near[1:]).nonzero(as_tuple=True)
     level1 = level[step + 1, row, face]
     # A path is surely out from the first step that ends outside: later ones need no look.
@@ -94,18 +93,6 @@ def _candidates(problem: EscapeProblem, states: torch.Tensor, n_valid: torch.Ten
         level[step, row, face].double(),
         level1[wanted].double(),
     )
-
-
-def _reach(problem: EscapeProblem) -> float:
-    """How far inside the boundary a step may begin or end and yet cross it."""
-    if problem.crossing == "none":
-        return 0.0
-    largest, slope = problem.dynamics.largest_variance(), problem.region.slope
-    if largest is None or slope is None:
-        return math.inf
-    variance = largest * slope**2 * problem.dt
-    reach = bridge_reach(variance) if problem.crossing == "bridge" else shift_distance(variance)
-    return 1.0001 * reach  # more than rounding in float32 can exclude
 
 
 def _variance(problem: EscapeProblem, w: torch.Tensor, step: torch.Tensor, face: torch.Tensor) -> torch.Tensor:

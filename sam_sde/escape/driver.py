@@ -129,7 +129,9 @@ def resolve_device(device: str | torch.device) -> torch.device:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, TypeError, ImportError) as error:
         reason = textwrap.shorten(str(error), 100, placeholder=" …")
-        raise ValueError(f"device: cannot use {str(device)!r} ({reason}); try 'auto', 'cpu' or 'cuda'") from None
+        raise ValueError(
+            f"device: cannot use {checks.shown(str(device))} ({reason}); try 'auto', 'cpu' or 'cuda'"
+        ) from None
     return device
 
 

@@ -46,7 +46,7 @@ class _Loader(yaml.SafeLoader):
 
 # YAML 1.1 wants a dot and a signed exponent in 1.0e+5; YAML 1.2, Python and people write 1e5.
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d[\d_]*(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
 
 

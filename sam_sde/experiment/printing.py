@@ -17,11 +17,15 @@ from sam_sde.escape import Progress
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def print_tables(console: Console, summary: pd.DataFrame, comparison: pd.DataFrame | None, warnings: list[str]) -> None:
-    """Summary, comparison and warnings; intervals are 95 %."""
+def print_tables(
+    console: Console, summary: pd.DataFrame, comparison: pd.DataFrame | None, warnings: list[str], *, paired: bool
+) -> None:
+    """Summary, comparison and warnings; intervals are 95 %. paired: the arms saw the same noise."""
+    if not console.is_terminal:
+        console.width = max(console.width, 120)  # a file has room for whole numbers
     console.print(_summary(summary))
     if comparison is not None:
-        console.print(_comparison(comparison))
+        console.print(_comparison(comparison, paired))
     for warning in warnings:
         console.print(f"[yellow]warning:[/yellow] {_escaped(warning)}", highlight=False, soft_wrap=True)
 
@@ -39,23 +43,22 @@ def _summary(summary: pd.DataFrame) -> Table:
             f"{row.n_paths}",
             f"{100 * row.fraction_escaped:.4g} %",
             f"{row.n_failed}",
-            _interval(row.rmst, row.rmst_low, row.rmst_high),
+            _interval(row.rmst, row.rmst_low, row.rmst_high, missing="not known"),
             _interval(row.median, row.median_low, row.median_high),
             _interval(row.rate, row.rate_low, row.rate_high),
         )
     return table
 
 
-def _comparison(comparison: pd.DataFrame) -> Table:
-    paired = comparison["logrank_statistic"].isna().all()
+def _comparison(comparison: pd.DataFrame, paired: bool) -> Table:
     title = f"Compared with {comparison['reference'].iloc[0]}" + (" (paired: common noise)" if paired else "")
     table = _table(title, ("arm", "mean difference", "mean ratio", "rate ratio", "log-rank p (Holm)"))
     for row in comparison.itertuples():
         table.add_row(
             _escaped(row.arm),
-            _interval(row.rmst_difference, row.difference_low, row.difference_high),
-            _interval(row.rmst_ratio, row.ratio_low, row.ratio_high),
-            _interval(row.rate_ratio, row.rate_ratio_low, row.rate_ratio_high),
+            _interval(row.rmst_difference, row.difference_low, row.difference_high, missing="not known"),
+            _interval(row.rmst_ratio, row.ratio_low, row.ratio_high, missing="not known"),
+            _interval(row.rate_ratio, row.rate_ratio_low, row.rate_ratio_high, missing="not known"),
             "" if pd.isna(row.p_adjusted) else f"{row.p_adjusted:.2g}",
         )
     return table
@@ -68,9 +71,9 @@ def _table(title: str, columns: tuple[str, ...]) -> Table:
     return table
 
 
-def _interval(value: float, low: float, high: float) -> str:
+def _interval(value: float, low: float, high: float, missing: str = "not reached") -> str:
     if pd.isna(value):
-        return "not reached"
+        return missing
     return f"{value:.4g}" if pd.isna(low) or pd.isna(high) else f"{value:.4g} ({low:.4g}–{high:.4g})"
 
 

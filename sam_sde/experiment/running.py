@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from sam_sde.escape import EscapeInterrupted, EscapeResult, EscapeRun, Progress, Recorder, compare
+from sam_sde.escape.result import MAX_COORDINATES
 from sam_sde.experiment.building import build_runs
 from sam_sde.experiment.loading import ConfigError
 from sam_sde.experiment.schema import Config
@@ -101,8 +102,8 @@ class Experiment:
         if comparison is not None:
             write_csv(comparison, out / "comparison.csv")
         if all_paths or sum(map(len, self.results.values())) <= MAX_PATH_ROWS:
-            dim = self.surface.dim if all_paths else None
-            write_csv(by_arm({arm: r.to_frame(dim) for arm, r in self.results.items()}), out / "paths.csv")
+            columns = self.surface.dim if all_paths else MAX_COORDINATES
+            write_csv(by_arm({arm: r.to_frame(columns) for arm, r in self.results.items()}), out / "paths.csv")
         if self.surface.dim == 2:
             write_csv(self.sample_paths(), out / "sample_paths.csv")
         write_text(json.dumps(self.record(comparison), indent=2, ensure_ascii=False) + "\n", out / "run.json")

@@ -69,6 +69,8 @@ class LossSurface:
 
     def gradient(self, w: Tensor) -> Tensor:
         """∇ℓ(w): (paths, dim) to (paths, dim)."""
+        if torch.compiler.is_compiling():
+            return vmap(grad(self.loss))(w)
         # The paths do not interact, so the gradient of the sum holds theirs: twice as fast as vmap(grad(loss)).
         with torch.enable_grad():
             leaf = w.detach().requires_grad_()

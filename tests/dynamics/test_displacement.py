@@ -61,7 +61,7 @@ def exact_variance(mode, n_steps=STEPS):
     return noise * (1 - a ** (2 * n_steps)) / (1 - a**2)
 
 
-@pytest.mark.parametrize(("noise", "n_paths"), [("frozen", 40_000), ("following", 8_000)])
+@pytest.mark.parametrize(("noise", "n_paths"), [("frozen", 40_000), ("following", 4_000)])
 @pytest.mark.parametrize("mode", MODES)
 def test_variance_of_the_displacement_is_that_of_the_recursion(mode, noise, n_paths):
     moved = displacements(dynamics_of(mode, NOISES[noise]), start=[0.0, 0.0], n_paths=n_paths)

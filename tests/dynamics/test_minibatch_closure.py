@@ -1,7 +1,7 @@
 """Drift and noise of SAM against the minibatch gradient they stand for, over the minibatch's noise ξ.
 
-The closure of normalized SAM is exact in the mean and the noise of an isotropic ξ at ∇ℓ = 0, exact for ‖∇ℓ‖ far above
-the noise, and approximate between; its error grows with κ = ρ|λ|/√(tr Σ/B), 0.57 or less here.
+The closure of normalized SAM is exact for ‖∇ℓ‖ far above the noise, and at ∇ℓ = 0 for isotropic noise of independent
+batches; it is approximate between, with an error that grows with κ = ρ|λ|/√(tr Σ/B), 0.22 to 0.57 here.
 """
 
 import math

