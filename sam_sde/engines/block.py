@@ -5,13 +5,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from sam_sde.engines.first_exit import first_exits
+from sam_sde.engines.chunk import Advance, Chunk
+from sam_sde.engines.first_exit import Exits, first_exits
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.statistics import Outcome
-
-CHUNK = 32
-
-Advance = Callable[[EscapeProblem, torch.Tensor, torch.Tensor, int, int], torch.Tensor]
 
 
 @dataclass
@@ -53,7 +50,7 @@ def run_block(
     start: torch.Tensor,
     paths: torch.Tensor,
     *,
-    chunk: int = CHUNK,
+    chunk: int,
     compact_below: float = 0.8,
     report: Callable[[int, int, int], None] | None = None,
     record: Callable[[int, torch.Tensor, torch.Tensor], None] | None = None,
@@ -80,12 +77,12 @@ def run_block(
     try:
         while step < problem.n_steps and not bool(alive.finished.all()):
             n_steps = min(chunk, problem.n_steps - step)
-            states = advance(problem, alive.w, alive.paths, step, n_steps)
+            steps = advance(problem, alive.w, alive.paths, step, n_steps)
             if record is not None:
-                record(step, alive.paths, states)
-            _settle(problem, result, alive, states, step)
+                record(step, alive.paths, steps.states)
+            _settle(problem, result, alive, steps, step)
             path_steps = len(alive.place) * n_steps
-            alive.w = states[-1]
+            alive.w = steps.states[-1]
             alive = alive.compacted(compact_below)
             step += n_steps
             if report is not None:
@@ -106,10 +103,11 @@ def _settle_inside(result: BlockResult, alive: _Alive) -> None:
         result.time[place] = result.interrupted_at
 
 
-def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, states: torch.Tensor, step: int) -> None:
+def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, chunk: Chunk, step: int) -> None:
     """Writes down the paths that left or failed in this chunk, and marks them as finished."""
+    states = chunk.states
     last_finite = _last_finite_step(states)
-    exits = first_exits(problem, states, alive.paths, step, torch.where(alive.finished, 0, last_finite))
+    exits = _exits(problem, chunk, alive.paths, step, torch.where(alive.finished, 0, last_finite))
     failed = (last_finite < len(states) - 1) & ~alive.finished
     failed[exits.row] = False
     place = alive.place[failed]
@@ -125,6 +123,15 @@ def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, states: 
     result.point[place] = exits.point
     alive.finished = alive.finished | failed
     alive.finished[exits.row] = True
+
+
+def _exits(problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, step: int, n_valid: torch.Tensor) -> Exits:
+    """The first exits, looked for among the suspects only."""
+    if chunk.suspects is None:
+        return first_exits(problem, chunk.states, paths, step, n_valid)
+    row = (chunk.suspects & (n_valid > 0)).nonzero()[:, 0]
+    exits = first_exits(problem, chunk.states[:, row], paths[row], step, n_valid[row])
+    return exits._replace(row=row[exits.row])
 
 
 def _last_finite_step(states: torch.Tensor) -> torch.Tensor:

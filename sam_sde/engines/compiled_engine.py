@@ -9,57 +9,78 @@ from collections.abc import Callable
 
 import torch
 
+from sam_sde.engines.chunk import Advance, Chunk
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.engines.reach import reach_of
 from sam_sde.random import STEPS_PER_COUNTER, Purpose, normals_of_quad
-from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT
+from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
+
+# torch compiles for one path, and for none, by themselves; a few more cost nothing.
+FEWEST_PATHS = 8
 
 
-def compiled_advance(problem: EscapeProblem) -> Callable:
-    """A function like `torchsde_engine.advance` for this problem, that also tells which paths may have crossed."""
-    quad = torch.compile(_own_code(_quad_of(problem)), fullgraph=True)
-    channels = problem.dynamics.channels
+class CannotCompileError(Exception):
+    """torch.compile refused the problem; the message is the reason, in one line."""
 
+
+def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
+    """A function that advances paths of this problem, compiled for the dtype and device of `start` (paths, dim).
+
+    Raises
+        CannotCompileError: the loss, the noise or the level function is nothing that torch.compile understands, or
+            there is no C++ compiler.
+    """
+    quad = _quad_of(problem)
+    compiled = torch.compile(_own_code(quad), fullgraph=True)
+
+    @torch.no_grad()
     def advance(problem, w, paths, first_step, n_steps):
+        if len(w) < FEWEST_PATHS:
+            return _with_companions(advance, problem, w, paths, first_step, n_steps)
+        states, suspects = [w.T.contiguous()], torch.zeros(len(w), dtype=torch.bool, device=w.device)
         key = torch.tensor(problem.stream.key, device=w.device).unbind()
-        states, suspect = [w.T.contiguous()], torch.zeros(len(w), dtype=torch.bool, device=w.device)
-        torch._dynamo.mark_dynamic(paths, 0)
         for step in range(first_step, first_step + n_steps, STEPS_PER_COUNTER):
             first = torch.tensor(step, device=w.device)
-            z = _fill(key, paths, first // STEPS_PER_COUNTER, channels, w.dtype)
-            torch._dynamo.mark_dynamic(states[-1], 1)
-            torch._dynamo.mark_dynamic(z, 2)
-            following, near = quad(states[-1], z, first)
+            z = _normals(key, paths, first, problem.dynamics.channels, w.dtype)
+            following, near = compiled(_paths_vary(states[-1], 1), _paths_vary(z, 2), first)
             states += following.unbind()
-            suspect |= near
-        return torch.stack(states[: n_steps + 1]).mT, suspect
+            suspects |= near
+        return Chunk(torch.stack(states[: n_steps + 1]).mT, suspects)
 
+    few = start[:1].expand(FEWEST_PATHS, -1)
+    z = few.new_zeros(STEPS_PER_COUNTER, problem.dynamics.channels, FEWEST_PATHS)
+    # Uncompiled first: constants of the model make their copies for this device and dtype here.
+    with torch.no_grad():
+        quad(few.T, z, torch.tensor(0, device=few.device))
+    try:
+        advance(problem, few, torch.arange(FEWEST_PATHS, device=few.device), 0, STEPS_PER_COUNTER)
+    except Exception as error:
+        raise CannotCompileError(_first_line(error)) from error
     return advance
 
 
 def _quad_of(problem: EscapeProblem) -> Callable:
-    """Four steps of all paths: (w (dim, paths), path numbers, first step) to the states and the paths to look at."""
-    dynamics, dt = problem.dynamics, problem.dt
+    """Four steps of all paths: (w (dim, paths), normals, first step) to the states and the paths to look at."""
+    dynamics, dt, may_cross = problem.dynamics, problem.dt, _may_cross(problem)
     step_of = {"euler": _euler, "heun": _heun}[problem.method]
-    near = _near(problem)
 
     def quad(w: torch.Tensor, z: torch.Tensor, step: torch.Tensor):
-        states, suspect = [], torch.zeros_like(w[0], dtype=torch.bool)
+        states, suspects = [], torch.zeros_like(w[0], dtype=torch.bool)
         for i in range(STEPS_PER_COUNTER):
-            before = w.T
-            after = step_of(dynamics, (step + i) * dt, before, z[i].T, dt)
-            suspect = suspect | near((step + i) * dt, before, after)
+            t, before = (step + i) * dt, w.T
+            after = step_of(dynamics, t, before, z[i].T, dt)
+            suspects = suspects | may_cross(t, before, after)
             w = after.T
             states.append(w)
-        return torch.stack(states), suspect
+        return torch.stack(states), suspects
 
     return quad
 
 
 @torch.compile(fullgraph=True)
-def _fill(key: tuple, paths: torch.Tensor, quad: torch.Tensor, channels: int, dtype: torch.dtype) -> torch.Tensor:
-    """Normals (4, channels, paths) of four steps."""
-    return normals_of_quad(key, Purpose.DIFFUSION, paths, quad, channels, dtype)
+def _normals(key: tuple, paths: torch.Tensor, step: torch.Tensor, channels: int, dtype: torch.dtype) -> torch.Tensor:
+    """Normals (4, channels, paths) of the four steps from `step`."""
+    return normals_of_quad(key, Purpose.DIFFUSION, paths, step // STEPS_PER_COUNTER, channels, dtype)
 
 
 def _euler(dynamics, t, w, z, dt):
@@ -77,15 +98,50 @@ def _heun(dynamics, t, w, z, dt):
     return w + 0.5 * dt * (drift + dynamics.f(t + dt, w + drift * dt + noise)) + noise
 
 
-def _near(problem: EscapeProblem) -> Callable:
-    """Whether a step from `before` to `after` may cross: True for every one that does."""
-    region, reach = problem.region, reach_of(problem)
+def _may_cross(problem: EscapeProblem) -> Callable:
+    """Whether a step from `before` to `after` (paths, dim) may cross: True for every one that does."""
+    dynamics, region, reach = problem.dynamics, problem.region, reach_of(problem)
     if math.isfinite(reach):
-        return lambda t, before, after: (region.levels(after) >= -reach).any(-1) | (region.levels(before) >= -reach).any(-1)
-    return lambda t, before, after: torch.ones_like(before[:, 0], dtype=torch.bool)
+        return lambda t, before, after: (torch.maximum(region.levels(before), region.levels(after)) >= -reach).any(-1)
+
+    def variance(t: torch.Tensor, w: torch.Tensor, face: int) -> torch.Tensor:
+        normal = region.normal(w, torch.full_like(w[:, 0], face, dtype=torch.int64))
+        # 1e-4 more, so that rounding in float32 excludes nothing.
+        return 1.0001 * problem.dt * dynamics.g_transpose_prod(t, w, normal).square().sum(-1)
+
+    def may_cross(t: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+        level0, level1 = region.levels(before), region.levels(after)
+        possible = (level1 >= 0).any(-1)
+        for face in range(region.faces):
+            if problem.crossing == "bridge":
+                exponent = 2.0 * level0[:, face] * level1[:, face]
+                possible = possible | (exponent < NEGLIGIBLE_EXPONENT * variance(t, before, face))
+            else:
+                possible = possible | (level1[:, face] >= -shift_distance(variance(t + problem.dt, after, face)))
+        return possible
+
+    return may_cross
+
+
+def _with_companions(advance: Advance, problem: EscapeProblem, w, paths, first_step: int, n_steps: int) -> Chunk:
+    """The first path is taken along as often as needed, and left out of the result."""
+    n, missing = len(w), FEWEST_PATHS - len(w)
+    w, paths = torch.cat([w, w[:1].expand(missing, -1)]), torch.cat([paths, paths[:1].expand(missing)])
+    states, suspects = advance(problem, w, paths, first_step, n_steps)
+    return Chunk(states[:, :n], suspects[:n])
+
+
+def _paths_vary(tensor: torch.Tensor, axis: int) -> torch.Tensor:
+    """Tells torch.compile that the number of paths changes from call to call."""
+    torch._dynamo.maybe_mark_dynamic(tensor, axis)
+    return tensor
 
 
 def _own_code(function: Callable) -> Callable:
     """torch keeps what it compiled by code object, a few for each: a copy gives every problem a place of its own."""
     function.__code__ = function.__code__.replace()
     return function
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -46,6 +46,8 @@ def first_exits(
     n_valid (paths,): number of steps of each path that count; 0 for a path that is finished, fewer than all for one
     whose state becomes NaN or infinite.
     """
+    if not states.shape[1]:
+        return _none(states)
     candidates = _candidates(problem, states, n_valid)
     if not len(candidates.step):
         return _none(states)

@@ -11,12 +11,7 @@ from sam_sde.random import Stream
 from sam_sde.regions import Region
 from sam_sde.regions.crossing import CROSSINGS, shift_distance
 
-# What torchsde's Itô methods accept; its own error comes late and names none of the user's words.
-METHODS = {
-    "additive": ("euler", "milstein", "srk"),
-    "diagonal": ("euler", "milstein", "srk"),
-    "general": ("euler",),
-}
+NOISE_TYPES = ("additive", "diagonal", "general")
 
 
 @dataclass(frozen=True)
@@ -25,11 +20,11 @@ class EscapeProblem:
 
     t_max: time at which a path still inside is censored; rounded up to whole steps of dt.
     dt: step of the integration in time (the dynamics' lr makes it one step of the optimizer).
-    method: "euler", "milstein" or "srk" of torchsde; "general" noise accepts "euler" only.
+    method: of integration; which are known is the engine's matter.
     crossing: "bridge", "shift" or "none" (see `sam_sde.regions.crossing`).
 
     Raises
-        ValueError: a value out of its range, or a method that does not fit the noise.
+        ValueError: a value out of its range.
     """
 
     dynamics: Dynamics
@@ -46,13 +41,7 @@ class EscapeProblem:
         checks.positive("dt", self.dt)
         if self.dt > self.t_max:
             raise ValueError(f"dt: expected at most t_max = {self.t_max:g}, got {self.dt:g}")
-        noise_type = checks.one_of("noise_type", self.dynamics.noise_type, METHODS)
-        checks.one_of("method", self.method, METHODS["additive"])
-        if self.method not in METHODS[noise_type]:
-            raise ValueError(
-                f"method: {self.method!r} does not integrate {noise_type} noise; try "
-                + " or ".join(repr(method) for method in METHODS[noise_type])
-            )
+        checks.one_of("noise_type", self.dynamics.noise_type, NOISE_TYPES)
         checks.one_of("crossing", self.crossing, CROSSINGS)
         n_steps = math.ceil(self.t_max / self.dt * (1 - 1e-12))
         checks.whole("t_max / dt", n_steps, low=1, high=2**33)

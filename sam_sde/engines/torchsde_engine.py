@@ -12,6 +12,7 @@ import torchsde
 
 from sam_sde.dynamics import Dynamics
 from sam_sde.engines.brownian import KeyedBrownian
+from sam_sde.engines.chunk import Chunk
 from sam_sde.engines.problem import EscapeProblem
 
 
@@ -66,10 +67,8 @@ def in_steps(dynamics: Dynamics, dt: float, collector: StateCollector) -> Simple
     return sde
 
 
-def advance(
-    problem: EscapeProblem, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int
-) -> torch.Tensor:
-    """States (n_steps + 1, paths, dim) from w (paths, dim) at `first_step`; `paths` are the paths' numbers."""
+def advance(problem: EscapeProblem, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int) -> Chunk:
+    """Takes n_steps from w (paths, dim) at `first_step`; `paths` are the paths' numbers."""
     collector = StateCollector()
     sde = in_steps(problem.dynamics, problem.dt, collector)
     brownian = KeyedBrownian(
@@ -80,4 +79,4 @@ def advance(
     # torchsde draws from the global generator to check g_prod; the user's random numbers stay as they were.
     with torch.no_grad(), torch.random.fork_rng(devices=devices):
         ends = torchsde.sdeint(sde, w, clock, bm=brownian, method=problem.method, dt=1.0)
-    return collector.take(ends[-1])
+    return Chunk(collector.take(ends[-1]))

@@ -1,12 +1,22 @@
 """A checked escape run: its paths in blocks of fixed size, one after the other, with progress."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
 from sam_sde import checks
-from sam_sde.engines import ENGINES, BlockResult, EscapeProblem, run_block
+from sam_sde.engines import (
+    ENGINES,
+    Advance,
+    BlockResult,
+    CannotCompileError,
+    EscapeProblem,
+    choose_engine,
+    run_block,
+)
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.start import NormalStart
 from sam_sde.escape.trajectory import Recorder, Trajectory
@@ -95,10 +105,21 @@ class EscapeRun:
     def replay(self, path: int) -> Trajectory:
         return self.trajectories([path])[0]
 
+    @cached_property
+    def _engine(self) -> tuple[str, Advance]:
+        """The engine that does the work and its function; torchsde where the compiled one cannot."""
+        few = self._block(0, min(self.n_paths, 8))[1]
+        try:
+            return self.engine, ENGINES[self.engine].prepare(self.problem, few)
+        except CannotCompileError as error:
+            reference = choose_engine("torchsde", self.problem, self.n_paths)
+            warnings.warn(f"engine: 'compiled' cannot run this problem, using 'torchsde' ({error})", stacklevel=2)
+            return reference, ENGINES[reference].prepare(self.problem, few)
+
     def _integrate(self, start: torch.Tensor, paths: torch.Tensor, report, recorder: Recorder | None) -> BlockResult:
         return run_block(
             self.problem,
-            ENGINES[self.engine],
+            self._engine[1],
             start,
             paths,
             chunk=self.chunk,
@@ -125,7 +146,7 @@ class EscapeRun:
             exit_points=torch.cat([block.point for block in blocks]).numpy(),
             dt=self.problem.dt,
             stream=self.problem.stream,
-            engine=self.engine,
+            engine=self._engine[0],
             device=str(self.device),
             block_size=self.block_size,
             path_steps=path_steps,

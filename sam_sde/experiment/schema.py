@@ -198,7 +198,7 @@ class Run(Section):
     n_paths: Count = 20_000
     dt: Positive | None = None
     seed: Annotated[Whole, Field(ge=0, le=2**64 - 1)] = 0
-    method: Literal[METHODS["additive"]] = "euler"
+    method: Literal[METHODS] = "euler"
     engine: Literal["auto", *ENGINES] = "auto"
     device: str = "auto"
     dtype: Literal[tuple(DTYPES)] = "float32"

@@ -75,7 +75,9 @@ class Ball(Region):
 
 
 class Slab(Region):
-    """|n·(w - centre)| < half_width with n the unit vector along `direction`; φ is the signed distance."""
+    """|n·(w - centre)| < half_width, n the unit vector along `direction`: two faces, each a signed distance."""
+
+    faces = 2
 
     def __init__(self, centre: Points, direction: Points, half_width: float):
         self._centre = Constant(checks.vector("centre", centre))
@@ -86,14 +88,12 @@ class Slab(Region):
         self._direction = Constant(direction / direction.norm())
         self.half_width = checks.positive("half_width", half_width)
 
-    def _position(self, w):
-        return (w - self._centre.like(w)) @ self._direction.like(w)
-
     def levels(self, w):
-        return self._position(w).abs()[:, None] - self.half_width
+        position = ((w - self._centre.like(w)) @ self._direction.like(w))[:, None]
+        return torch.cat([-position, position], dim=-1) - self.half_width
 
     def normal(self, w, face):
-        side = torch.where(self._position(w) < 0, -1.0, 1.0).to(w)
+        side = torch.where(face == 0, -1.0, 1.0).to(w)
         return side[:, None] * self._direction.like(w)
 
     def __repr__(self):

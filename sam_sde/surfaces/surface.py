@@ -72,8 +72,8 @@ class LossSurface:
         if torch.compiler.is_compiling():
             return vmap(grad(self.loss))(w)
         # The paths do not interact, so the gradient of the sum holds theirs: twice as fast as vmap(grad(loss)).
-        with torch.enable_grad():
-            leaf = w.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
             return torch.autograd.grad(vmap(self.loss)(leaf).sum(), leaf)[0]
 
     def hessian(self, w: Tensor) -> Tensor:

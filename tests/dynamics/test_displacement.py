@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import sam_sde as ss
-from sam_sde.engines import ENGINES, EscapeProblem
+from sam_sde.engines import EscapeProblem
+from sam_sde.engines.torchsde_engine import advance
 from sam_sde.random import Stream
 from sam_sde.surfaces import quadratic
 
@@ -47,7 +48,7 @@ def displacements(dynamics, *, start, n_paths, n_steps=STEPS, seed=0, dtype=torc
     region = ss.Ball([0.0, 0.0], 1e6)
     problem = EscapeProblem(dynamics, region, Stream(seed), t_max=n_steps * LR, dt=LR)
     w = torch.tensor(start, dtype=dtype).expand(n_paths, -1)
-    states = ENGINES["torchsde"](problem, w, torch.arange(n_paths), 0, n_steps)
+    states = advance(problem, w, torch.arange(n_paths), 0, n_steps).states
     c, s = math.cos(math.radians(ANGLE)), math.sin(math.radians(ANGLE))
     eigenvectors = np.array([[c, -s], [s, c]])
     return states[-1].double().numpy() @ eigenvectors

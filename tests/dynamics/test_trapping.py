@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import sam_sde as ss
-from sam_sde.engines import ENGINES, EscapeProblem
+from sam_sde.engines import EscapeProblem
+from sam_sde.engines.torchsde_engine import advance
 from sam_sde.random import Stream
 from sam_sde.surfaces import beale, quadratic
 
@@ -22,7 +23,7 @@ def run(dynamics, start, n_steps):
     region = ss.Ball([0.0] * dynamics.dim, 1e9)
     problem = EscapeProblem(dynamics, region, Stream(0), t_max=n_steps * dynamics.lr, dt=dynamics.lr)
     w = torch.tensor([start], dtype=torch.float64)
-    return ENGINES["torchsde"](problem, w, torch.zeros(1, dtype=torch.int64), 0, n_steps)[:, 0].numpy()
+    return advance(problem, w, torch.zeros(1, dtype=torch.int64), 0, n_steps).states[:, 0].numpy()
 
 
 def saddle_arm(rho, lr=0.01, **options):

@@ -14,7 +14,7 @@ CONFIG = {
     "optimizer": {"lr": 0.01},
     "arms": {"SGD": {"kind": "sgd"}, "SAM": {"kind": "sam", "rho": 0.05}},
     "escape": {"start": [0, 0], "region": {"kind": "ball", "centre": [0, 0], "radius": 0.2}, "t_max": 1},
-    "run": {"n_paths": 30},
+    "run": {"n_paths": 30, "engine": "torchsde"},
 }
 
 

@@ -10,7 +10,7 @@ WIDE = {"start": [0, 0], "region": {"kind": "ball", "centre": [0, 0], "radius": 
 SGD = {"kind": "sgd"}
 
 
-def warnings(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, noise=None, **run):
+def warnings(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, noise=None):
     experiment = Experiment(
         check_config(
             {
@@ -19,7 +19,7 @@ def warnings(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, no
                 "optimizer": {"lr": lr, "batch_size": batch_size},
                 "arms": arms,
                 "escape": escape,
-                "run": {"n_paths": n_paths, **run},
+                "run": {"n_paths": n_paths, "engine": "torchsde"},
             }
         ),
         ".",
@@ -122,7 +122,7 @@ def test_an_interrupted_run_says_so_first():
                 "optimizer": {"lr": 0.01},
                 "arms": {"SGD": SGD, "SAM": {"kind": "sam", "rho": 0.1}},
                 "escape": WIDE,
-                "run": {"n_paths": 5},
+                "run": {"n_paths": 5, "engine": "torchsde"},
             }
         ),
         ".",

@@ -1,0 +1,84 @@
+"""The engines by name, what each accepts, and which of them suits a problem."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from sam_sde import checks
+from sam_sde.engines import compiled_engine, torchsde_engine
+from sam_sde.engines.chunk import Advance
+from sam_sde.engines.problem import EscapeProblem
+
+SMALLEST_BLOCK = 64
+
+# Coordinates of all paths in all steps from which compiling, tens of seconds the first time, is sooner done.
+WORTH_COMPILING = 5e8
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A way to advance paths.
+
+    prepare: from a problem and its start (paths, dim) to a function that advances it.
+    methods: those it integrates each type of noise with.
+    chunk: steps between two looks for exits; block_coordinates, largest_block: how many paths go together.
+    """
+
+    prepare: Callable[[EscapeProblem, torch.Tensor], Advance]
+    methods: dict[str, tuple[str, ...]]
+    chunk: int
+    block_coordinates: int
+    largest_block: int
+
+    def block_size(self, dim: int) -> int:
+        return max(SMALLEST_BLOCK, min(self.largest_block, self.block_coordinates // dim))
+
+
+ENGINES = {
+    # A step should be long beside the time that torch takes to be called.
+    "torchsde": Engine(
+        prepare=lambda problem, start: torchsde_engine.advance,
+        methods={
+            "additive": ("euler", "milstein", "srk"),
+            "diagonal": ("euler", "milstein", "srk"),
+            "general": ("euler",),
+        },
+        chunk=32,
+        block_coordinates=2**17,
+        largest_block=2**16,
+    ),
+    # The noise of a chunk should stay in a processor's cache.
+    "compiled": Engine(
+        prepare=compiled_engine.compile_problem,
+        methods={"additive": ("euler", "heun"), "diagonal": ("euler",), "general": ("euler",)},
+        chunk=8,
+        block_coordinates=2**16,
+        largest_block=2**15,
+    ),
+}
+
+METHODS = tuple(dict.fromkeys(m for engine in ENGINES.values() for ms in engine.methods.values() for m in ms))
+
+
+def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
+    """The name of the engine; "auto" is the compiled one where it knows the method and the work is worth compiling.
+
+    Raises
+        ValueError: an unknown engine or method, or a method that does not integrate the noise.
+    """
+    checks.one_of("engine", engine, ("auto", *ENGINES))
+    method, noise_type = checks.one_of("method", problem.method, METHODS), problem.dynamics.noise_type
+    candidates = list(ENGINES) if engine == "auto" else [engine]
+    fitting = [name for name in candidates if method in ENGINES[name].methods[noise_type]]
+    if not fitting:
+        others = {m: None for name in candidates for m in ENGINES[name].methods[noise_type]}
+        raise ValueError(
+            f"method: {method!r} does not integrate {noise_type} noise"
+            + ("" if engine == "auto" else f" with engine {engine!r}")
+            + f"; try {' or '.join(map(repr, others))}"
+        )
+    if len(fitting) == 2:
+        work = n_paths * problem.n_steps * problem.dynamics.dim
+        return "compiled" if work >= WORTH_COMPILING else "torchsde"
+    return fitting[0]
