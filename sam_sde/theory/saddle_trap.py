@@ -13,7 +13,8 @@ def trap_exponent(sam: SAM, at: torch.Tensor) -> float | None:
 
     Along an unstable direction (λ < 0) the drift of SAM with full ascent is that of a well of radius ρ and depth
     |λ|ρ²/2, against noise of variance rate ησ²/B, σ² the variance of one sample's gradient along it. With several
-    unstable directions the smallest exponent counts. `at` (dim,) is a state in the trap: a direction is held where ‖∇ℓ‖ < ρ|λ|.
+    unstable directions the smallest exponent counts. `at` (dim,) is a state in the trap: a direction is held where
+    ‖∇ℓ‖ < ρ|λ|.
 
     Returns None where the formula does not apply: another optimizer or ascent, no direction that is held, no noise.
     """
