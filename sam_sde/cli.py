@@ -68,9 +68,12 @@ def escape(
     all_paths: Annotated[
         bool, typer.Option(help="Write paths.csv above a million paths too, and all coordinates.")
     ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that share the paths; default all cores for long runs.")
+    ] = None,
 ) -> None:
     """Run all arms: escape times, their comparison, CSV files and figures."""
-    experiment = Experiment(load_config(config, changes or ()), config.parent)
+    experiment = Experiment(load_config(config, changes or ()), config.parent, workers)
     out = out or Path("results") / config.stem
     make_folder(out)
     with progress_report(Console(stderr=True)) as report:

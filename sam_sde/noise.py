@@ -11,7 +11,7 @@ import torch
 
 from sam_sde import checks
 from sam_sde.constant import Constant
-from sam_sde.surfaces import LossSurface
+from sam_sde.surfaces import LossSurface, require_surface
 
 
 class Noise(abc.ABC):
@@ -150,7 +150,7 @@ class HessianNoise(Noise):
     """
 
     def __init__(self, surface: LossSurface):
-        self.surface = surface
+        self.surface = require_surface(surface)
         self.dim = surface.dim
 
     def factor(self, w: torch.Tensor) -> torch.Tensor:
@@ -168,7 +168,7 @@ class FrozenHessianNoise(ConstantNoise):
     """
 
     def __init__(self, surface: LossSurface, at: Sequence[float] | torch.Tensor):
-        point = checks.vector("at", at, surface.dim)
+        point = checks.vector("at", at, require_surface(surface).dim)
         surface.check_at(point[None])
         hessian = surface.hessian(point[None])[0]
         if not torch.isfinite(hessian).all():

@@ -62,7 +62,7 @@ def run_engine(n_paths: int, n_steps: int) -> int:
     dynamics = ss.SAM(surface, noise, lr=LR, batch_size=BATCH_SIZE, rho=RHO)
     region = ss.Ball(centre=[0.0, 0.0], radius=RADIUS)
     result = ss.escape_times(
-        dynamics, start=[0.0, 0.0], region=region, t_max=n_steps * LR, n_paths=n_paths, device="cpu"
+        dynamics, start=[0.0, 0.0], region=region, t_max=n_steps * LR, n_paths=n_paths, engine="torchsde", device="cpu"
     )
     return result.path_steps
 

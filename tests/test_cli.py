@@ -467,6 +467,7 @@ def test_ctrl_c_ends_a_process_with_130_and_whole_files(tmp_path):
     config = yaml.safe_load(SADDLE)
     config["arms"]["SAM"]["rho"] = 0.5
     config["escape"]["t_max"] = 1e5
+    config["run"]["engine"] = "torchsde"
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     running = process("escape", tmp_path / "config.yaml", "--out", tmp_path / "out")
     guard = threading.Timer(120, running.kill)

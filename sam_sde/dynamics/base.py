@@ -6,7 +6,7 @@ import torch
 
 from sam_sde import checks
 from sam_sde.noise import Noise
-from sam_sde.surfaces import LossSurface
+from sam_sde.surfaces import LossSurface, require_surface
 
 
 class Dynamics(abc.ABC):
@@ -64,11 +64,9 @@ class GradientDynamics(Dynamics):
     """
 
     def __init__(self, surface: LossSurface, noise: Noise, *, lr: float, batch_size: int = 1, momentum: float = 0.0):
-        if not isinstance(surface, LossSurface):
-            raise ValueError(f"surface: expected a LossSurface(loss, dim), got {checks.shown(surface)}")
         if not isinstance(noise, Noise):
             raise ValueError(f"noise: expected a Noise such as IsotropicNoise(sigma), got {checks.shown(noise)}")
-        self.surface = surface
+        self.surface = require_surface(surface)
         self.noise = noise
         self.lr = checks.positive("lr", lr)
         self.batch_size = checks.whole("batch_size", batch_size, low=1)

@@ -104,6 +104,19 @@ class PerturbedSGD(GradientDynamics):
             noise = noise + self.surface.hessian_product(ascent.perturbed, shift)
         return self.noise_scale * noise
 
+    def check_start(self, w: torch.Tensor) -> None:
+        self.surface.check_at(w)
+        gradient = self.surface.gradient(w)
+        try:
+            shape = self.perturbation(gradient, gradient.new_zeros(())).shape
+        except Exception as error:
+            raise ValueError(f"perturbation: failed at the start, {type(error).__name__}: {error}") from error
+        if shape != w.shape:
+            raise ValueError(
+                f"perturbation: expected a vector of shape ({self.dim},) for one gradient, got {tuple(shape[1:])}"
+            )
+        super().check_start(w)
+
     def f(self, t: float, w: torch.Tensor) -> torch.Tensor:
         return self._drift(w, self._ascend(w))
 

@@ -16,13 +16,21 @@ class BlockResult:
     """How each path of a block ended: outcome (an `Outcome`), time, and the state then (paths, dim).
 
     A failed path has the time at which its state was no longer finite, and the last state that was. After Ctrl-C the
-    paths still inside are censored at the time they had reached, `interrupted_at`.
+    paths still inside are censored at the time they had reached, `interrupted_at`. path_steps: steps summed over paths,
+    as integrated. engine: the one that did the work; note: why it is not the one that was asked for.
     """
 
     outcome: torch.Tensor
     time: torch.Tensor
     point: torch.Tensor
     interrupted_at: float | None = None
+    path_steps: int = 0
+    engine: str = ""
+    note: str | None = None
+
+    @property
+    def escaped(self) -> int:
+        return int((self.outcome == Outcome.ESCAPED).sum())
 
     def cpu(self) -> "BlockResult":
         return replace(self, outcome=self.outcome.cpu(), time=self.time.cpu(), point=self.point.cpu())
@@ -52,14 +60,14 @@ def run_block(
     *,
     chunk: int,
     compact_below: float = 0.8,
-    report: Callable[[int, int, int], None] | None = None,
+    report: Callable[[int, int], None] | None = None,
     record: Callable[[int, torch.Tensor, torch.Tensor], None] | None = None,
 ) -> BlockResult:
     """Integrates the paths with numbers `paths` (paths,) from `start` (paths, dim) until each has ended.
 
     chunk: steps between two looks for exits; the memory is that of chunk + 1 states.
     compact_below: finished paths are removed once fewer than this fraction of the carried ones is alive.
-    report: called after each chunk with (steps done, path-steps integrated in it, paths of the block that escaped).
+    report: called after each chunk with (steps done, paths of the block that escaped).
     record: called with (first step, paths, states (steps + 1, paths, dim)) of each chunk.
     """
     result = BlockResult(
@@ -81,12 +89,12 @@ def run_block(
             if record is not None:
                 record(step, alive.paths, steps.states)
             _settle(problem, result, alive, steps, step)
-            path_steps = len(alive.place) * n_steps
+            result.path_steps += len(alive.place) * n_steps
             alive.w = steps.states[-1]
             alive = alive.compacted(compact_below)
             step += n_steps
             if report is not None:
-                report(step, path_steps, int((result.outcome == Outcome.ESCAPED).sum()))
+                report(step, result.escaped)
     except KeyboardInterrupt:
         result.interrupted_at = step * problem.dt
     _settle_inside(result, alive)

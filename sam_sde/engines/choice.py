@@ -31,8 +31,9 @@ class Engine:
     block_coordinates: int
     largest_block: int
 
-    def block_size(self, dim: int) -> int:
-        return max(SMALLEST_BLOCK, min(self.largest_block, self.block_coordinates // dim))
+    def block_size(self, dim: int, paths_per_worker: int) -> int:
+        """Few large blocks, yet one for each worker."""
+        return max(SMALLEST_BLOCK, min(self.largest_block, self.block_coordinates // dim, paths_per_worker))
 
 
 ENGINES = {
@@ -58,6 +59,12 @@ ENGINES = {
     ),
 }
 
+NOISE_WORDS = {
+    "additive": "constant noise",
+    "diagonal": "diagonal noise",
+    "general": "noise that depends on the state",
+}
+
 METHODS = tuple(dict.fromkeys(m for engine in ENGINES.values() for ms in engine.methods.values() for m in ms))
 
 
@@ -74,7 +81,7 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
     if not fitting:
         others = {m: None for name in candidates for m in ENGINES[name].methods[noise_type]}
         raise ValueError(
-            f"method: {method!r} does not integrate {noise_type} noise"
+            f"method: {method!r} does not integrate {NOISE_WORDS[noise_type]}"
             + ("" if engine == "auto" else f" with engine {engine!r}")
             + f"; try {' or '.join(map(repr, others))}"
         )

@@ -4,6 +4,7 @@ A compiled function draws the normals of four steps and takes them, and marks th
 only those are looked at for exits. Its loops run along the paths, so inside it a state is (dim, paths).
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -41,7 +42,7 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
         key = torch.tensor(problem.stream.key, device=w.device).unbind()
         for step in range(first_step, first_step + n_steps, STEPS_PER_COUNTER):
             first = torch.tensor(step, device=w.device)
-            z = _normals(key, paths, first, problem.dynamics.channels, w.dtype)
+            z = _compiled_normals()(key, paths, first, problem.dynamics.channels, w.dtype)
             following, near = compiled(_paths_vary(states[-1], 1), _paths_vary(z, 2), first)
             states += following.unbind()
             suspects |= near
@@ -77,10 +78,15 @@ def _quad_of(problem: EscapeProblem) -> Callable:
     return quad
 
 
-@torch.compile(fullgraph=True)
 def _normals(key: tuple, paths: torch.Tensor, step: torch.Tensor, channels: int, dtype: torch.dtype) -> torch.Tensor:
     """Normals (4, channels, paths) of the four steps from `step`."""
     return normals_of_quad(key, Purpose.DIFFUSION, paths, step // STEPS_PER_COUNTER, channels, dtype)
+
+
+@functools.cache
+def _compiled_normals() -> Callable:
+    """One for all problems; made when it is needed, for torch's compiler takes a second to import."""
+    return torch.compile(_normals, fullgraph=True)
 
 
 def _euler(dynamics, t, w, z, dt):

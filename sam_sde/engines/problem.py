@@ -11,6 +11,8 @@ from sam_sde.random import Stream
 from sam_sde.regions import Region
 from sam_sde.regions.crossing import CROSSINGS, shift_distance
 
+MAX_STEPS = 2**33  # the counter of the random numbers holds a quarter of them
+
 NOISE_TYPES = ("additive", "diagonal", "general")
 
 
@@ -43,9 +45,12 @@ class EscapeProblem:
             raise ValueError(f"dt: expected at most t_max = {self.t_max:g}, got {self.dt:g}")
         checks.one_of("noise_type", self.dynamics.noise_type, NOISE_TYPES)
         checks.one_of("crossing", self.crossing, CROSSINGS)
-        n_steps = math.ceil(self.t_max / self.dt * (1 - 1e-12))
-        checks.whole("t_max / dt", n_steps, low=1, high=2**33)
-        object.__setattr__(self, "n_steps", n_steps)
+        if self.t_max / self.dt > MAX_STEPS:
+            raise ValueError(
+                f"t_max: expected at most {MAX_STEPS:.2g} steps of dt = {self.dt:g}, got {self.t_max / self.dt:.2g}; "
+                "try a smaller t_max or a larger dt"
+            )
+        object.__setattr__(self, "n_steps", math.ceil(self.t_max / self.dt * (1 - 1e-12)))
 
     def check_start(self, w: torch.Tensor) -> None:
         """Raises ValueError where paths cannot start at w (paths, dim), in the dtype and on the device of the run."""

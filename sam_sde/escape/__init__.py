@@ -2,10 +2,12 @@
 
 from sam_sde.escape.comparison import compare
 from sam_sde.escape.driver import DTYPES, escape_times, prepare, resolve_device
+from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
-from sam_sde.escape.run import EscapeInterrupted, EscapeRun, Progress
+from sam_sde.escape.run import EscapeInterrupted, EscapeRun
 from sam_sde.escape.start import NormalStart, PointStart
 from sam_sde.escape.trajectory import Recorder, Trajectory
+from sam_sde.escape.workers import Workers
 
 __all__ = [
     "DTYPES",
@@ -17,6 +19,7 @@ __all__ = [
     "Progress",
     "Recorder",
     "Trajectory",
+    "Workers",
     "compare",
     "escape_times",
     "prepare",

@@ -1,6 +1,7 @@
 """From arguments to escape times: every argument checked, every default filled in."""
 
 import inspect
+import math
 import textwrap
 from collections.abc import Callable, Sequence
 
@@ -9,15 +10,15 @@ import torch
 from sam_sde import checks
 from sam_sde.dynamics import Dynamics
 from sam_sde.engines import ENGINES, EscapeProblem, choose_engine
+from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
-from sam_sde.escape.run import EscapeRun, Progress
+from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.start import NormalStart, PointStart
 from sam_sde.random import Stream
 from sam_sde.regions import Region
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 MAX_PATHS = 2**31
-MAX_STEPS = 2**33
 
 
 def prepare(
@@ -38,6 +39,7 @@ def prepare(
     block_size: int | None = None,
     chunk: int | None = None,
     compact_below: float = 0.8,
+    workers: int = 1,
 ) -> EscapeRun:
     """A run of `n_paths` paths, checked and ready to execute. Times are t = lr·steps.
 
@@ -52,8 +54,10 @@ def prepare(
     crossing: "bridge" (a path may leave and return within a step), "shift" (the region is shrunk instead), or
         "none" (only the ends of steps count, as for the discrete algorithm).
     device: "auto" (CUDA where there is one), "cpu", "cuda", …; dtype: "float32" or "float64".
-    block_size: paths integrated together; the default follows from engine and dim.
+    block_size: paths integrated together; the default follows from engine, dim and workers.
     chunk, compact_below: see `sam_sde.engines.block.run_block`; they change the speed, not the result.
+    workers: processes that share the blocks of paths. A script that asks for more than one keeps its top level under
+        `if __name__ == "__main__":`, since each of them imports it.
 
     Raises
         ValueError: an argument out of its range, a start outside the region, a loss that is not finite there.
@@ -65,11 +69,6 @@ def prepare(
     if not isinstance(start, NormalStart):
         start = PointStart(checks.vector("start", start, dynamics.dim))
     t_max, dt = checks.positive("t_max", t_max), checks.positive("dt", dynamics.lr if dt is None else dt)
-    if t_max / dt > MAX_STEPS:
-        raise ValueError(
-            f"t_max: expected at most {MAX_STEPS:.2g} steps of dt = {dt:g}, got {t_max / dt:.2g}; "
-            "try a smaller t_max or a larger dt"
-        )
     problem = EscapeProblem(
         dynamics=dynamics,
         region=region,
@@ -81,7 +80,9 @@ def prepare(
     )
     n_paths = checks.whole("n_paths", n_paths, low=1, high=MAX_PATHS)
     engine = choose_engine(engine, problem, n_paths)
-    block_size = ENGINES[engine].block_size(dynamics.dim) if block_size is None else block_size
+    workers = checks.whole("workers", workers, low=1)
+    if block_size is None:
+        block_size = ENGINES[engine].block_size(dynamics.dim, math.ceil(n_paths / workers))
     chunk = ENGINES[engine].chunk if chunk is None else chunk
     return EscapeRun(
         problem=problem,
@@ -93,6 +94,7 @@ def prepare(
         block_size=checks.whole("block_size", block_size, low=1),
         chunk=checks.whole("chunk", chunk, low=1),
         compact_below=checks.non_negative("compact_below", compact_below),
+        workers=workers,
     )
 
 

@@ -1,9 +1,10 @@
-"""A checked escape run: its paths in blocks of fixed size, one after the other, with progress."""
+"""A checked escape run: its paths in blocks of fixed size, here or over worker processes."""
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import takewhile
 
 import torch
 
@@ -17,22 +18,11 @@ from sam_sde.engines import (
     choose_engine,
     run_block,
 )
+from sam_sde.escape.progress import BlockReport, Progress, Tally
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.start import NormalStart
 from sam_sde.escape.trajectory import Recorder, Trajectory
-from sam_sde.statistics import Outcome
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is.
-
-    finished: paths whose block has ended; escaped: paths that escaped, of all blocks; fraction: of the work, at most 1.
-    """
-
-    finished: int
-    escaped: int
-    fraction: float
+from sam_sde.escape.workers import Workers
 
 
 class EscapeInterrupted(KeyboardInterrupt):
@@ -65,6 +55,7 @@ class EscapeRun:
     block_size: int
     chunk: int
     compact_below: float
+    workers: int = 1
 
     def __post_init__(self):
         dim = self.problem.dynamics.dim
@@ -74,23 +65,54 @@ class EscapeRun:
         for first in range(0, last, self.block_size):
             self.problem.check_start(self._block(first, min(first + self.block_size, last))[1])
 
+    @property
+    def first_paths(self) -> range:
+        """The number of the first path of each block."""
+        return range(0, self.n_paths, self.block_size)
+
     def execute(
-        self, progress: Callable[[Progress], None] | None = None, recorder: Recorder | None = None
+        self,
+        progress: Callable[[Progress], None] | None = None,
+        recorder: Recorder | None = None,
+        workers: Workers | None = None,
     ) -> EscapeResult:
-        """Integrates all paths; `progress` is called after each chunk. Raises EscapeInterrupted on Ctrl-C."""
-        blocks, tally = [], _Tally(self.n_paths, self.problem.n_steps, progress)
+        """Integrates all paths; `progress` is called after each chunk. Raises EscapeInterrupted on Ctrl-C.
+
+        workers: a pool to use; without one, blocks are integrated here, or by as many processes as `workers` says.
+        """
+        tally = Tally(self.n_paths, self.block_size, self.problem.n_steps, progress)
+        if workers is not None:
+            blocks = workers.integrate(self, tally, recorder)
+        elif self.workers > 1 and len(self.first_paths) > 1:
+            with Workers(self.workers) as workers:
+                blocks = workers.integrate(self, tally, recorder)
+        else:
+            blocks = self.integrate(tally, recorder)
+        complete = len(blocks) == len(self.first_paths) and all(block.interrupted_at is None for block in blocks)
+        if complete:
+            return self._result(blocks)
+        begun = list(takewhile(lambda block: block.interrupted_at != 0.0, blocks))
+        raise EscapeInterrupted(self._result(begun) if begun else None)
+
+    def integrate(self, tally: Tally, recorder: Recorder | None) -> list[BlockResult]:
+        """The blocks one after the other; after Ctrl-C those that were begun, the last one marked as interrupted."""
+        blocks = []
         try:
-            for first in range(0, self.n_paths, self.block_size):
-                paths, start = self._block(first, min(first + self.block_size, self.n_paths))
-                tally.begin_block(len(paths))
-                blocks.append(self._integrate(start, paths, tally.add_chunk, recorder))
+            for first in self.first_paths:
+                blocks.append(self.integrate_block(first, tally.report, recorder))
                 if blocks[-1].interrupted_at is not None:
-                    raise KeyboardInterrupt
-                tally.end_block(blocks[-1])
+                    break
+                tally.end(first, blocks[-1].escaped)
         except KeyboardInterrupt:
-            blocks = [block for block in blocks if block.interrupted_at != 0.0]
-            raise EscapeInterrupted(self._result(blocks, tally.path_steps) if blocks else None) from None
-        return self._result(blocks, tally.path_steps)
+            pass
+        return blocks
+
+    def integrate_block(
+        self, first: int, report: Callable[[BlockReport], None], recorder: Recorder | None
+    ) -> BlockResult:
+        """The block that begins with the path `first`."""
+        paths, start = self._block(first, min(first + self.block_size, self.n_paths))
+        return self._integrate(start, paths, lambda *done: report(BlockReport(first, *done)), recorder)
 
     def trajectories(self, paths: list[int], every: int = 1) -> list[Trajectory]:
         """The paths with these numbers again, without the others, and every `every`-th of their states."""
@@ -105,28 +127,33 @@ class EscapeRun:
     def replay(self, path: int) -> Trajectory:
         return self.trajectories([path])[0]
 
+    def __getstate__(self) -> dict:
+        """Without what was compiled, which belongs to this process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_engine"}
+
     @cached_property
-    def _engine(self) -> tuple[str, Advance]:
-        """The engine that does the work and its function; torchsde where the compiled one cannot."""
+    def _engine(self) -> tuple[Advance, str, str | None]:
+        """The function that advances paths, its engine, and why it is torchsde where the compiled one was meant."""
         few = self._block(0, min(self.n_paths, 8))[1]
         try:
-            return self.engine, ENGINES[self.engine].prepare(self.problem, few)
+            return ENGINES[self.engine].prepare(self.problem, few), self.engine, None
         except CannotCompileError as error:
             reference = choose_engine("torchsde", self.problem, self.n_paths)
-            warnings.warn(f"engine: 'compiled' cannot run this problem, using 'torchsde' ({error})", stacklevel=2)
-            return reference, ENGINES[reference].prepare(self.problem, few)
+            return ENGINES[reference].prepare(self.problem, few), reference, str(error)
 
     def _integrate(self, start: torch.Tensor, paths: torch.Tensor, report, recorder: Recorder | None) -> BlockResult:
-        return run_block(
+        advance, engine, note = self._engine
+        block = run_block(
             self.problem,
-            self._engine[1],
+            advance,
             start,
             paths,
             chunk=self.chunk,
             compact_below=self.compact_below,
             report=report,
             record=None if recorder is None else recorder.record,
-        ).cpu()
+        )
+        return replace(block.cpu(), engine=engine, note=note)
 
     def _start_of(self, paths: torch.Tensor) -> torch.Tensor:
         return self.start.points(paths, self.problem.stream).to(self.dtype)
@@ -136,7 +163,12 @@ class EscapeRun:
         paths = torch.arange(first, end, device=self.device)
         return paths, self._start_of(paths)
 
-    def _result(self, blocks: list[BlockResult], path_steps: int) -> EscapeResult:
+    def _result(self, blocks: list[BlockResult]) -> EscapeResult:
+        if blocks[0].note is not None:
+            warnings.warn(
+                f"engine: {self.engine!r} cannot run this problem, {blocks[0].engine!r} did ({blocks[0].note})",
+                stacklevel=4,
+            )
         reached = max(block.interrupted_at or self.problem.t_max for block in blocks)
         return EscapeResult(
             times=torch.cat([block.time for block in blocks]).numpy(),
@@ -146,35 +178,9 @@ class EscapeRun:
             exit_points=torch.cat([block.point for block in blocks]).numpy(),
             dt=self.problem.dt,
             stream=self.problem.stream,
-            engine=self._engine[0],
+            engine=blocks[0].engine,
             device=str(self.device),
             block_size=self.block_size,
-            path_steps=path_steps,
+            path_steps=sum(block.path_steps for block in blocks),
             _replay=self.replay,
         )
-
-
-class _Tally:
-    """Counts what is done and tells it."""
-
-    def __init__(self, n_paths: int, n_steps: int, progress: Callable[[Progress], None] | None):
-        self.path_steps = 0
-        self._n_paths, self._n_steps = n_paths, n_steps
-        self._progress = progress
-        self._finished = self._escaped = self._block_size = 0
-
-    def begin_block(self, n_paths: int) -> None:
-        self._block_size = n_paths
-
-    def add_chunk(self, steps_done: int, path_steps: int, escaped: int) -> None:
-        self.path_steps += path_steps
-        self._tell(self._escaped + escaped, self._finished + self._block_size * steps_done / self._n_steps)
-
-    def end_block(self, block: BlockResult) -> None:
-        self._finished += self._block_size
-        self._escaped += int((block.outcome == Outcome.ESCAPED).sum())
-        self._tell(self._escaped, self._finished)
-
-    def _tell(self, escaped: int, work: float) -> None:
-        if self._progress is not None:
-            self._progress(Progress(self._finished, escaped, work / self._n_paths))

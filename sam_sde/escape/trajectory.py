@@ -38,6 +38,10 @@ class Recorder:
         for i, path in enumerate(alive[rows].tolist()):
             self._chunks[path].append((first_step + offset, chunk[:, i]))
 
+    def take(self, other: "Recorder") -> None:
+        """The chunks of a recorder that came back from another process."""
+        self._chunks.update({path: chunks for path, chunks in other._chunks.items() if chunks})
+
     def trajectory(self, path: int, dt: float, outcome: int, time: float, point: np.ndarray) -> Trajectory:
         """The kept states of a path before `time`, ended by how it ended."""
         chunks = self._chunks[path]

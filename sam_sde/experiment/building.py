@@ -110,8 +110,8 @@ def build_start(section: list[float] | schema.NormalStart, surface: LossSurface)
         return NormalStart(vector("mean", section.normal.mean, surface.dim), section.normal.std)
 
 
-def build_runs(config: Config, folder: Path = Path()) -> dict[str, EscapeRun]:
-    """One run for each arm, all of them checked before any is executed.
+def build_runs(config: Config, folder: Path = Path(), workers: int = 1) -> dict[str, EscapeRun]:
+    """One run for each arm, all of them checked before any is executed; `workers` processes will share its paths.
 
     Raises
         ConfigError: naming the key that does not fit the others.
@@ -134,6 +134,7 @@ def build_runs(config: Config, folder: Path = Path()) -> dict[str, EscapeRun]:
                 optimizer,
                 start=start,
                 region=region,
+                workers=workers,
                 t_max=config.escape.t_max,
                 arm="" if config.run.common_noise else arm,
                 **options,

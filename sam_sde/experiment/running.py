@@ -1,8 +1,10 @@
 """Runs all arms of a configuration and writes what they found."""
 
 import json
+import os
 import platform
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sam_sde.escape import EscapeInterrupted, EscapeResult, EscapeRun, Progress, Recorder, compare
+from sam_sde.escape import EscapeInterrupted, EscapeResult, EscapeRun, Progress, Recorder, Workers, compare
 from sam_sde.escape.result import MAX_COORDINATES
 from sam_sde.experiment.building import build_runs
 from sam_sde.experiment.loading import ConfigError
@@ -23,6 +25,10 @@ MAX_PATH_ROWS = 10**6
 MAX_SURVIVAL_ROWS = 1000
 SAMPLE_PATHS = 5
 SAMPLE_STATES = 2000
+
+# Coordinates of all paths in all steps, from which on all cores are used.
+WORTH_WORKERS = 2e9
+
 PACKAGES = ("sam_sde", "torch", "torchsde", "numpy", "scipy", "pandas")
 
 # Everything that a run may leave in its folder: what the last one left and this one does not write is removed.
@@ -34,31 +40,52 @@ FILES = (
 
 @dataclass
 class Experiment:
-    """A configuration with its checked runs, and the results of the arms that were executed."""
+    """A configuration with its checked runs, and the results of the arms that were executed.
+
+    workers: processes that share the paths; None for as many as there are cores where the work is worth it.
+    """
 
     config: Config
     folder: Path
+    workers: int | None = 1
     runs: dict[str, EscapeRun] = field(init=False)
     results: dict[str, EscapeResult] = field(default_factory=dict)
     recorders: dict[str, Recorder] = field(default_factory=dict)
     interrupted: str | None = None
+    notes: list[str] = field(default_factory=list)
     wall_time: float = 0.0
 
     def __post_init__(self):
-        self.runs = build_runs(self.config, self.folder)
+        self.runs = build_runs(self.config, self.folder, self.workers or 1)
+        if self.workers is None:
+            self.workers = _worthwhile_workers(self.runs)
+            if self.workers > 1:
+                self.runs = build_runs(self.config, self.folder, self.workers)
 
     def execute(self, report: Callable[[str, Progress], None]) -> None:
         """Runs arm after arm; an interrupt ends it with what was finished."""
         begin = time.perf_counter()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            if self.workers > 1:
+                with Workers(self.workers) as workers:
+                    self._execute(report, workers)
+            else:
+                self._execute(report, None)
+        self.notes = list(dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning))
+        self.wall_time = time.perf_counter() - begin
+
+    def _execute(self, report: Callable[[str, Progress], None], workers: Workers | None) -> None:
         try:
             for arm, run in self.runs.items():
                 self.recorders[arm] = _recorder(run)
-                self.results[arm] = run.execute(lambda progress, arm=arm: report(arm, progress), self.recorders[arm])
+                self.results[arm] = run.execute(
+                    lambda progress, arm=arm: report(arm, progress), self.recorders[arm], workers
+                )
         except KeyboardInterrupt as interrupt:
             self.interrupted = arm
             if isinstance(interrupt, EscapeInterrupted) and interrupt.result is not None:
                 self.results[arm] = interrupt.result
-        self.wall_time = time.perf_counter() - begin
 
     @property
     def surface(self):
@@ -80,7 +107,7 @@ class Experiment:
         return compare(results, reference) if len(results) > 1 and reference in results else None
 
     def warnings(self, comparison: pd.DataFrame | None) -> list[str]:
-        found = find_warnings(self.runs, self.results, comparison)
+        found = self.notes + find_warnings(self.runs, self.results, comparison)
         if self.interrupted:
             found.insert(
                 0,
@@ -93,19 +120,19 @@ class Experiment:
         """Writes the CSV files and run.json into the folder `out`."""
         for name in FILES:
             (out / name).unlink(missing_ok=True)
-        comparison = self.comparison()
         write_csv(self.summary(), out / "summary.csv")
         write_csv(
             by_arm({arm: thin(survival_curve(r), MAX_SURVIVAL_ROWS) for arm, r in self.results.items()}),
             out / "survival.csv",
         )
-        if comparison is not None:
-            write_csv(comparison, out / "comparison.csv")
         if all_paths or sum(map(len, self.results.values())) <= MAX_PATH_ROWS:
             columns = self.surface.dim if all_paths else MAX_COORDINATES
             write_csv(by_arm({arm: r.to_frame(columns) for arm, r in self.results.items()}), out / "paths.csv")
         if self.surface.dim == 2:
             write_csv(self.sample_paths(), out / "sample_paths.csv")
+        comparison = self.comparison()
+        if comparison is not None:
+            write_csv(comparison, out / "comparison.csv")
         write_text(json.dumps(self.record(comparison), indent=2, ensure_ascii=False) + "\n", out / "run.json")
 
     def sample_paths(self) -> pd.DataFrame:
@@ -131,6 +158,7 @@ class Experiment:
             "interrupted": self.interrupted is not None,
             "engine": _only({result.engine for result in results}),
             "device": _only({result.device for result in results}),
+            "workers": self.workers,
             "block_size": _only({result.block_size for result in results}),
             "dt": {arm: result.dt for arm, result in self.results.items()},
             "wall_time": round(self.wall_time, 3),
@@ -155,6 +183,13 @@ def make_folder(out: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise ConfigError(f"--out: cannot write to {out}: {error.strerror}; choose another folder") from None
+
+
+def _worthwhile_workers(runs: dict[str, EscapeRun]) -> int:
+    """All cores for long work on a CPU: starting a process takes seconds."""
+    work = sum(run.n_paths * run.problem.n_steps * run.problem.dynamics.dim for run in runs.values())
+    on_cpu = all(run.device.type == "cpu" for run in runs.values())
+    return (os.cpu_count() or 1) if on_cpu and work >= WORTH_WORKERS else 1
 
 
 def _recorder(run: EscapeRun) -> Recorder:

@@ -9,7 +9,7 @@ from sam_sde import checks
 from sam_sde.checks import shown
 from sam_sde.constant import Constant
 from sam_sde.rows import row_norm
-from sam_sde.surfaces import LossSurface
+from sam_sde.surfaces import LossSurface, require_surface
 
 Points = Sequence[float] | torch.Tensor
 
@@ -139,7 +139,7 @@ class UnstableDistance(Region):
     """
 
     def __init__(self, surface: LossSurface, at: Points, distance: float):
-        at = checks.vector("at", at, surface.dim)
+        at = checks.vector("at", at, require_surface(surface).dim)
         self.distance = checks.positive("distance", distance)
         surface.check_at(at[None])
         gradient = surface.gradient(at[None])[0].norm().item()
@@ -206,7 +206,7 @@ class LossBelow(Region):
     slope = None
 
     def __init__(self, surface: LossSurface, level: float):
-        self.surface = surface
+        self.surface = require_surface(surface)
         self.level = checks.real("level", level)
         self.dim = surface.dim
 

@@ -13,7 +13,7 @@ from sam_sde.surfaces.expressions import expression_surface
 from sam_sde.surfaces.python_file import python_surface
 from sam_sde.surfaces.registry import SURFACES
 from sam_sde.surfaces.separable import double_well, embedded_saddle, quadratic
-from sam_sde.surfaces.surface import CriticalPoint, LossSurface
+from sam_sde.surfaces.surface import CriticalPoint, LossSurface, require_surface
 
 __all__ = [
     "SURFACES",
@@ -28,6 +28,7 @@ __all__ = [
     "muller_brown",
     "python_surface",
     "quadratic",
+    "require_surface",
     "rosenbrock",
     "scalar_factorization",
     "styblinski_tang",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.func import grad, jacrev, vjp, vmap
 
-from sam_sde.checks import one_of, real, vector, whole
+from sam_sde.checks import one_of, real, shown, vector, whole
 
 KINDS = ("minimum", "saddle", "maximum")
 
@@ -137,6 +137,13 @@ class LossSurface:
             raise ValueError(_explained(error, self.dim)) from error
         _require_finite("the loss", value, w)
         _require_finite("the gradient of the loss", gradient, w)
+
+
+def require_surface(surface: object) -> LossSurface:
+    """The surface; ValueError for anything else."""
+    if not isinstance(surface, LossSurface):
+        raise ValueError(f"surface: expected a LossSurface(loss, dim), got {shown(surface)}")
+    return surface
 
 
 def _checked_bounds(bounds: Sequence[tuple[float, float]], dim: int) -> tuple[tuple[float, float], ...]:

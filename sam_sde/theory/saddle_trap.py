@@ -16,12 +16,16 @@ def trap_exponent(sam: SAM, at: torch.Tensor) -> float | None:
     unstable directions the smallest exponent counts. `at` (dim,) is a state in the trap: a direction is held where
     ‖∇ℓ‖ < ρ|λ|.
 
-    Returns None where the formula does not apply: another optimizer or ascent, no direction that is held, no noise.
+    Returns None where the formula does not apply: another optimizer or ascent, no direction that is held, no noise, no
+    finite Hessian.
     """
     if not isinstance(sam, SAM) or sam.ascent != "full" or sam.dim > MAX_DIM:
         return None
     w = at.double()[None]
-    values, vectors = torch.linalg.eigh(sam.surface.hessian(w)[0])
+    hessian = sam.surface.hessian(w)[0]
+    if not torch.isfinite(hessian).all():
+        return None
+    values, vectors = torch.linalg.eigh(hessian)
     gradient = sam.surface.gradient(w).norm()
     unstable = values < 0
     if not unstable.any() or gradient >= sam.rho * values[unstable].abs().max():
@@ -43,7 +47,10 @@ def perturbation_over_noise(sam: SAM, at: torch.Tensor, dt: float) -> float | No
     if not isinstance(sam, SAM) or sam.dim > MAX_DIM:
         return None
     w = at.double()[None]
-    values, vectors = torch.linalg.eigh(sam.surface.hessian(w)[0])
+    hessian = sam.surface.hessian(w)[0]
+    if not torch.isfinite(hessian).all():
+        return None
+    values, vectors = torch.linalg.eigh(hessian)
     steepest = int(values.abs().argmax())
     variance = sam.g_transpose_prod(0.0, w, vectors[:, steepest][None]).square().sum()
     if not variance > 0:

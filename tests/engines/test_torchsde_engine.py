@@ -135,7 +135,9 @@ SAME_BATCH = ss.USAM(quadratic([1.0, -1.0]), ss.IsotropicNoise(1.0), lr=0.01, rh
 @pytest.mark.parametrize("dynamics", [STATE_DEPENDENT, SAME_BATCH], ids=["Hessian noise", "same batch"])
 @pytest.mark.parametrize("method", ["milstein", "srk", "heun"])
 def test_a_method_that_does_not_integrate_the_noise_is_refused(dynamics, method):
-    with pytest.raises(ValueError, match=f"method: '{method}' does not integrate general noise; try 'euler'"):
+    with pytest.raises(
+        ValueError, match=f"method: '{method}' does not integrate noise that depends on the state; try 'euler'"
+    ):
         choose_engine("auto", problem(dynamics, method=method), 1)
 
 
@@ -153,7 +155,7 @@ def test_t_max_is_rounded_up_to_whole_steps(t_max, dt, n_steps):
         ({"dt": float("nan")}, "dt"),
         ({"dt": 2.0, "t_max": 1.0}, "dt: expected at most t_max"),
         ({"t_max": float("inf")}, "t_max"),
-        ({"t_max": 1e30}, "t_max / dt"),
+        ({"t_max": 1e30}, "t_max: expected at most"),
         ({"crossing": "bridges"}, "crossing.*did you mean 'bridge'"),
     ],
 )

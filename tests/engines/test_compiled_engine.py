@@ -1,0 +1,120 @@
+"""The compiled engine takes the same paths as torchsde, and says so where it cannot."""
+
+import numpy as np
+import pytest
+import torch
+
+import sam_sde as ss
+from sam_sde.engines import ENGINES, EscapeProblem, choose_engine
+from sam_sde.random import Stream
+from sam_sde.surfaces import beale, quadratic, styblinski_tang
+
+WHITE = ss.IsotropicNoise(1.0)
+CASES = {
+    "SAM, ball": (
+        ss.SAM(quadratic([1.0, -1.0]), WHITE, lr=0.02, rho=0.02, batch_size=4),
+        [0, 0],
+        ss.Ball([0, 0], 0.25),
+        "bridge",
+    ),
+    "SGD, oblique noise, box, shift": (
+        ss.SGD(beale(), ss.ConstantNoise([[2.0, 0.5], [0.5, 1.0]]), lr=0.002),
+        [0, 1],
+        ss.Box([-0.2, 0.8], [0.2, 1.2]),
+        "shift",
+    ),
+    "SAM, same batch": (
+        ss.SAM(quadratic([2.0, -1.0]), WHITE, lr=0.02, batch_size=4, rho=0.02, ascent="same"),
+        [0.1, 0.1],
+        ss.Slab([0, 0], [1, 1], 0.3),
+        "bridge",
+    ),
+    "USAM, independent batch, ten coordinates": (
+        ss.USAM(styblinski_tang(10), WHITE, lr=0.001, rho=0.01, batch_size=4, ascent="independent"),
+        [0.0] * 10,
+        ss.LevelSet(lambda w: w.square().sum() - 0.16),
+        "none",
+    ),
+}
+
+
+def escape(case: str, **options) -> ss.EscapeResult:
+    dynamics, start, region, crossing = CASES[case]
+    options = {"t_max": 100 * dynamics.lr, "n_paths": 300, "arm": case, "crossing": crossing, **options}
+    return ss.escape_times(dynamics, start=start, region=region, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_paths_agree_with_torchsde_to_rounding(case):
+    exact, fast = (escape(case, dtype="float64", engine=engine) for engine in ("torchsde", "compiled"))
+    assert (exact.engine, fast.engine) == ("torchsde", "compiled")
+    assert (exact.outcome == ss.Outcome.ESCAPED).sum() > 30
+    np.testing.assert_array_equal(exact.outcome, fast.outcome)
+    np.testing.assert_allclose(fast.times, exact.times, rtol=1e-9)
+    np.testing.assert_allclose(fast.exit_points, exact.exit_points, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_in_single_precision_the_step_of_escape_is_the_same():
+    exact, fast = (escape("SAM, ball", n_paths=5000, engine=engine) for engine in ("torchsde", "compiled"))
+    step = [np.floor(result.times / result.dt * (1 - 1e-7)) for result in (exact, fast)]
+    assert np.mean((step[0] == step[1]) & (exact.outcome == fast.outcome)) >= 0.999
+
+
+@pytest.mark.slow
+def test_blocks_chunks_and_few_companions_change_nothing():
+    reference = escape("SAM, ball", engine="compiled", n_paths=64)
+    for options in ({"block_size": 64, "chunk": 4}, {"block_size": 16}, {"chunk": 10, "compact_below": 0.0}):
+        other = escape("SAM, ball", engine="compiled", n_paths=64, **options)
+        np.testing.assert_allclose(other.times, reference.times, rtol=1e-6)
+    assert reference.replay(7).times[-1] == pytest.approx(reference.times[7], rel=1e-6)
+
+
+@pytest.mark.slow
+def test_heun_is_of_second_order():
+    """Without noise a linear maximum grows by 1 + h + h²/2 a step."""
+    dynamics = ss.SGD(quadratic([-1.0]), ss.NoNoise(), lr=0.1)
+    problem = EscapeProblem(
+        dynamics=dynamics, region=ss.Ball([0], 99.0), stream=Stream(), t_max=9.0, dt=0.1, method="heun"
+    )
+    start = torch.full((9, 1), 0.5, dtype=torch.float64)
+    states = ENGINES["compiled"].prepare(problem, start)(problem, start, torch.arange(9), 0, 7).states
+    expected = 0.5 * (1 + 0.1 + 0.1**2 / 2) ** torch.arange(8, dtype=torch.float64)
+    torch.testing.assert_close(states[:, 4, 0], expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.slow
+def test_what_cannot_be_compiled_runs_on_torchsde_with_one_warning():
+    def loss(w):
+        torch._dynamo.graph_break()
+        return (w[0] ** 2 - w[1] ** 2) / 2
+
+    dynamics = ss.SGD(ss.LossSurface(loss, 2), WHITE, lr=0.01)
+    options = {"start": [0, 0], "region": ss.Ball([0, 0], 0.3), "t_max": 0.5, "n_paths": 50}
+    with pytest.warns(UserWarning, match="engine: 'compiled' cannot run this problem, 'torchsde' did") as caught:
+        result = ss.escape_times(dynamics, engine="compiled", **options)
+    assert len(caught) == 1
+    assert result.engine == "torchsde"
+    np.testing.assert_array_equal(result.times, ss.escape_times(dynamics, engine="torchsde", **options).times)
+
+
+@pytest.mark.parametrize(
+    ("method", "n_paths", "t_max", "engine"),
+    [
+        ("euler", 100, 1.0, "torchsde"),
+        ("euler", 10**6, 100.0, "compiled"),
+        ("srk", 10**6, 100.0, "torchsde"),
+        ("heun", 100, 1.0, "compiled"),
+    ],
+)
+def test_auto_compiles_for_long_work_and_where_only_it_has_the_method(method, n_paths, t_max, engine):
+    problem = EscapeProblem(
+        dynamics=CASES["SAM, ball"][0],
+        region=ss.Ball([0, 0], 1.0),
+        stream=Stream(),
+        t_max=t_max,
+        dt=0.01,
+        method=method,
+    )
+    assert choose_engine("auto", problem, n_paths) == engine
