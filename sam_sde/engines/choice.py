@@ -9,11 +9,12 @@ from sam_sde import checks
 from sam_sde.engines import compiled_engine, torchsde_engine
 from sam_sde.engines.chunk import Advance
 from sam_sde.engines.problem import EscapeProblem
+from sam_sde.random import STEPS_PER_COUNTER
 
 SMALLEST_BLOCK = 64
 
-# Coordinates of all paths in all steps from which compiling, tens of seconds the first time, is sooner done.
-WORTH_COMPILING = 5e8
+# Coordinates of all paths in all steps from which compiling, half a minute or more the first time, is sooner done.
+WORTH_COMPILING = 2e9
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class Engine:
 
     prepare: from a problem and its start (paths, dim) to a function that advances it.
     methods: those it integrates each type of noise with.
-    chunk: steps between two looks for exits; block_coordinates, largest_block: how many paths go together.
+    chunk: steps between two looks for exits, a multiple of chunk_unit.
+    block_coordinates, largest_block: how many paths go together.
     """
 
     prepare: Callable[[EscapeProblem, torch.Tensor], Advance]
     methods: dict[str, tuple[str, ...]]
     chunk: int
+    chunk_unit: int
     block_coordinates: int
     largest_block: int
 
@@ -46,6 +49,7 @@ ENGINES = {
             "general": ("euler",),
         },
         chunk=32,
+        chunk_unit=1,
         block_coordinates=2**17,
         largest_block=2**16,
     ),
@@ -54,6 +58,7 @@ ENGINES = {
         prepare=compiled_engine.compile_problem,
         methods={"additive": ("euler", "heun"), "diagonal": ("euler",), "general": ("euler",)},
         chunk=8,
+        chunk_unit=STEPS_PER_COUNTER,
         block_coordinates=2**16,
         largest_block=2**15,
     ),

@@ -83,7 +83,8 @@ def prepare(
     workers = checks.whole("workers", workers, low=1)
     if block_size is None:
         block_size = ENGINES[engine].block_size(dynamics.dim, math.ceil(n_paths / workers))
-    chunk = ENGINES[engine].chunk if chunk is None else chunk
+    chunk = ENGINES[engine].chunk if chunk is None else checks.whole("chunk", chunk, low=1)
+    chunk_unit = ENGINES[engine].chunk_unit
     return EscapeRun(
         problem=problem,
         start=start,
@@ -92,7 +93,7 @@ def prepare(
         device=resolve_device(device),
         dtype=resolve_dtype(dtype),
         block_size=checks.whole("block_size", block_size, low=1),
-        chunk=checks.whole("chunk", chunk, low=1),
+        chunk=math.ceil(chunk / chunk_unit) * chunk_unit,
         compact_below=checks.non_negative("compact_below", compact_below),
         workers=workers,
     )

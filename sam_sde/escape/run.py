@@ -82,30 +82,33 @@ class EscapeRun:
         """
         tally = Tally(self.n_paths, self.block_size, self.problem.n_steps, progress)
         if workers is not None:
-            blocks = workers.integrate(self, tally, recorder)
+            blocks, interrupted = workers.integrate(self, tally, recorder)
         elif self.workers > 1 and len(self.first_paths) > 1:
             with Workers(self.workers) as workers:
-                blocks = workers.integrate(self, tally, recorder)
+                blocks, interrupted = workers.integrate(self, tally, recorder)
         else:
-            blocks = self.integrate(tally, recorder)
-        complete = len(blocks) == len(self.first_paths) and all(block.interrupted_at is None for block in blocks)
-        if complete:
-            return self._result(blocks)
+            blocks, interrupted = self.integrate(tally, recorder)
         begun = list(takewhile(lambda block: block.interrupted_at != 0.0, blocks))
-        raise EscapeInterrupted(self._result(begun) if begun else None)
+        try:
+            result = self._result(begun) if begun else None
+        except KeyboardInterrupt:
+            result, interrupted = self._result(begun), True
+        if interrupted:
+            raise EscapeInterrupted(result)
+        return result
 
-    def integrate(self, tally: Tally, recorder: Recorder | None) -> list[BlockResult]:
-        """The blocks one after the other; after Ctrl-C those that were begun, the last one marked as interrupted."""
+    def integrate(self, tally: Tally, recorder: Recorder | None) -> tuple[list[BlockResult], bool]:
+        """The blocks, one after the other, and whether Ctrl-C ended them: then those that were begun."""
         blocks = []
         try:
             for first in self.first_paths:
                 blocks.append(self.integrate_block(first, tally.report, recorder))
                 if blocks[-1].interrupted_at is not None:
-                    break
+                    return blocks, True
                 tally.end(first, blocks[-1].escaped)
         except KeyboardInterrupt:
-            pass
-        return blocks
+            return blocks, True
+        return blocks, False
 
     def integrate_block(
         self, first: int, report: Callable[[BlockReport], None], recorder: Recorder | None

@@ -45,8 +45,8 @@ class Workers:
         self._stop.set()
         self._executor.shutdown(cancel_futures=True)
 
-    def integrate(self, run: "EscapeRun", tally: Tally, recorder: Recorder | None) -> list[BlockResult]:
-        """The blocks of a run, in order; after Ctrl-C only those that were begun, marked as interrupted.
+    def integrate(self, run: "EscapeRun", tally: Tally, recorder: Recorder | None) -> tuple[list[BlockResult], bool]:
+        """The blocks of a run, in order, and whether Ctrl-C ended them: then those that were begun.
 
         Raises
             Exception: whatever a block raised in its process.
@@ -58,15 +58,17 @@ class Workers:
             self._executor.submit(_integrate_block, task, first, recorder if first == 0 else None)
             for first in run.first_paths
         ]
+        interrupted = False
         try:
             self._follow(futures, run, tally)
         except KeyboardInterrupt:
+            interrupted = True
             self._stop.set()
             for future in reversed(futures):
                 future.cancel()
             wait([future for future in futures if not future.cancelled()])
             self._stop.clear()
-        return list(_finished_blocks(futures, recorder))
+        return list(_finished_blocks(futures, recorder)), interrupted
 
     def _follow(self, futures: list[Future], run: "EscapeRun", tally: Tally) -> None:
         """Passes reports on until all blocks have ended."""

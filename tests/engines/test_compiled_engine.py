@@ -7,7 +7,7 @@ import torch
 import sam_sde as ss
 from sam_sde.engines import ENGINES, EscapeProblem, choose_engine
 from sam_sde.random import Stream
-from sam_sde.surfaces import beale, quadratic, styblinski_tang
+from sam_sde.surfaces import beale, quadratic
 
 WHITE = ss.IsotropicNoise(1.0)
 CASES = {
@@ -22,18 +22,6 @@ CASES = {
         [0, 1],
         ss.Box([-0.2, 0.8], [0.2, 1.2]),
         "shift",
-    ),
-    "SAM, same batch": (
-        ss.SAM(quadratic([2.0, -1.0]), WHITE, lr=0.02, batch_size=4, rho=0.02, ascent="same"),
-        [0.1, 0.1],
-        ss.Slab([0, 0], [1, 1], 0.3),
-        "bridge",
-    ),
-    "USAM, independent batch, ten coordinates": (
-        ss.USAM(styblinski_tang(10), WHITE, lr=0.001, rho=0.01, batch_size=4, ascent="independent"),
-        [0.0] * 10,
-        ss.LevelSet(lambda w: w.square().sum() - 0.16),
-        "none",
     ),
 }
 
