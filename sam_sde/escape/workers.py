@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import os
 import pickle
 import queue
 import signal
@@ -140,6 +141,8 @@ def _reporter() -> Callable[[BlockReport], None]:
     last = [0.0]
 
     def report(report: BlockReport) -> None:
+        if multiprocessing.parent_process() is not None and not multiprocessing.parent_process().is_alive():
+            os._exit(1)  # nobody is left to take the result
         if _stop is not None and _stop.is_set():
             raise KeyboardInterrupt
         if _reports is not None and time.monotonic() - last[0] > SECONDS_BETWEEN_REPORTS:
