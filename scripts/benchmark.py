@@ -2,14 +2,19 @@
 
     python scripts/benchmark.py [--paths 10000 100000] [--steps 1000] [--repeats 5] [--json FILE]
 
-The task: SAM leaves a two-dimensional quadratic saddle, the loss given as a generic torch function. Every side gets the
-same equation, number of threads and dtype. Naive use is `torchsde.sdeint` with its own Brownian motion, all steps
-saved, and crossings searched afterwards. The sides alternate; the figures are medians, each in a process of its own, so
-that the peak memory is that side's alone (beyond what importing takes).
+The task: SAM leaves a two-dimensional quadratic saddle, the loss given as a generic torch function. Every side has all
+cores: torchsde used naively through torch's threads, the engines through worker processes of one thread each. Naive use
+is `torchsde.sdeint` with its own Brownian motion, all steps saved, and crossings searched afterwards. The sides
+alternate; the figures are medians. Each measurement has a process of its own, and begins after a short run that warms
+everything up: starting the workers and compiling are reported apart. Memory is beyond what importing takes, summed
+over the processes.
 """
 
 import argparse
+import contextlib
+import functools
 import json
+import os
 import platform
 import resource
 import statistics
@@ -23,7 +28,8 @@ import torchsde
 import sam_sde as ss
 
 RADIUS = 1e3  # nothing escapes: every side integrates the same number of path-steps
-SIDES = ("naive torchsde", "torchsde engine")
+SIDES = ("naive torchsde", "torchsde engine", "compiled engine")
+CORES = os.cpu_count() or 1
 
 
 LR, BATCH_SIZE, RHO, SIGMA = 0.01, 32, 0.05, 1.0
@@ -57,26 +63,44 @@ def run_naive(n_paths: int, n_steps: int) -> int:
     return n_paths * n_steps
 
 
-def run_engine(n_paths: int, n_steps: int) -> int:
+def run_engine(engine: str, workers: ss.escape.Workers, n_paths: int, n_steps: int) -> int:
     surface, noise = ss.LossSurface(loss, dim=2), ss.IsotropicNoise(SIGMA)
     dynamics = ss.SAM(surface, noise, lr=LR, batch_size=BATCH_SIZE, rho=RHO)
-    region = ss.Ball(centre=[0.0, 0.0], radius=RADIUS)
-    result = ss.escape_times(
-        dynamics, start=[0.0, 0.0], region=region, t_max=n_steps * LR, n_paths=n_paths, engine="torchsde", device="cpu"
+    run = ss.escape.prepare(
+        dynamics,
+        start=[0.0, 0.0],
+        region=ss.Ball(centre=[0.0, 0.0], radius=RADIUS),
+        t_max=n_steps * LR,
+        n_paths=n_paths,
+        engine=engine,
+        workers=CORES,
+        device="cpu",
     )
-    return result.path_steps
+    return run.execute(workers=workers).path_steps
+
+
+def peak(who: int) -> float:
+    return resource.getrusage(who).ru_maxrss / 1024
 
 
 def measure(side: str, n_paths: int, n_steps: int) -> dict[str, float]:
-    """Runs in a process of its own; the short run before warms caches and is not timed."""
-    run = {"naive torchsde": run_naive, "torchsde engine": run_engine}[side]
-    run(256, 32)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begin = time.perf_counter()
-    path_steps = run(n_paths, n_steps)
-    seconds = time.perf_counter() - begin
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return {"rate": path_steps / seconds, "memory_mb": memory / 1024}
+    """Runs in a process of its own; the short run before warms everything up and is not timed."""
+    before = peak(resource.RUSAGE_SELF)
+    with contextlib.ExitStack() as stack:
+        if side == "naive torchsde":
+            run = run_naive
+        else:
+            run = functools.partial(run_engine, side.split()[0], stack.enter_context(ss.escape.Workers(CORES)))
+        begin = time.perf_counter()
+        run(256 * CORES, 32)
+        cold = time.perf_counter() - begin
+        begin = time.perf_counter()
+        path_steps = run(n_paths, n_steps)
+        seconds = time.perf_counter() - begin
+    memory = peak(resource.RUSAGE_SELF) - before
+    if side != "naive torchsde":
+        memory += CORES * max(0.0, peak(resource.RUSAGE_CHILDREN) - before)
+    return {"rate": path_steps / seconds, "memory_mb": memory, "cold_seconds": cold}
 
 
 def measure_apart(side: str, n_paths: int, n_steps: int) -> dict[str, float]:
@@ -100,6 +124,7 @@ def compare(n_paths: int, n_steps: int, repeats: int) -> list[dict]:
                 "path_steps_per_second": statistics.median(run["rate"] for run in runs[side]),
                 "ratio_to_naive": statistics.median(ratios),
                 "memory_mb": statistics.median(run["memory_mb"] for run in runs[side]),
+                "cold_seconds": statistics.median(run["cold_seconds"] for run in runs[side]),
             }
         )
     return rows
@@ -107,11 +132,11 @@ def compare(n_paths: int, n_steps: int, repeats: int) -> list[dict]:
 
 def print_table(report: dict) -> None:
     print(", ".join(f"{key} {value}" for key, value in report["machine"].items()))
-    print(f"{'side':<18}{'paths':>9}{'steps':>7}{'path-steps/s':>14}{'to naive':>10}{'memory MB':>11}")
+    print(f"{'side':<18}{'paths':>9}{'steps':>7}{'path-steps/s':>14}{'to naive':>10}{'memory MB':>11}{'cold s':>8}")
     for row in report["rows"]:
         print(
             f"{row['side']:<18}{row['paths']:>9}{row['steps']:>7}{row['path_steps_per_second']:>14.3g}"
-            f"{row['ratio_to_naive']:>9.2f}x{row['memory_mb']:>11.0f}"
+            f"{row['ratio_to_naive']:>9.2f}x{row['memory_mb']:>11.0f}{row['cold_seconds']:>8.1f}"
         )
 
 
@@ -129,7 +154,7 @@ def main() -> None:
     rows = [row for paths in arguments.paths for row in compare(paths, arguments.steps, arguments.repeats)]
     machine = {
         "machine": platform.machine(),
-        "threads": torch.get_num_threads(),
+        "cores": CORES,
         "dtype": "float32",
         "python": platform.python_version(),
         "torch": torch.__version__,
