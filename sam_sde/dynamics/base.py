@@ -46,9 +46,6 @@ class Dynamics(abc.ABC):
         """A bound on |gᵀd|² over all t, w and unit d, where one is known: it saves work far from a boundary."""
         return None
 
-    def record(self, w: torch.Tensor) -> None:  # noqa: B027
-        """Prepares for many evaluations at states like w (paths, dim); a dynamics need not."""
-
     def check_start(self, w: torch.Tensor) -> None:
         """Raises ValueError where the dynamics cannot start from w (paths, dim)."""
         drift = self.f(0.0, w)
@@ -85,9 +82,6 @@ class GradientDynamics(Dynamics):
     def noise_scale(self) -> float:
         """√(η/B): the diffusion is this times the factor of one sample's covariance."""
         return (self.lr / self.batch_size) ** 0.5
-
-    def record(self, w: torch.Tensor) -> None:
-        self.surface.record_gradient(w)
 
     def largest_variance(self) -> float | None:
         largest = self.noise.largest_variance()

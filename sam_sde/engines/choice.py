@@ -42,7 +42,7 @@ class Engine:
 ENGINES = {
     # A step should be long beside the time that torch takes to be called.
     "torchsde": Engine(
-        prepare=torchsde_engine.prepare,
+        prepare=lambda problem, start: torchsde_engine.advance,
         methods={
             "additive": ("euler", "milstein", "srk"),
             "diagonal": ("euler", "milstein", "srk"),
@@ -53,11 +53,11 @@ ENGINES = {
         block_coordinates=2**17,
         largest_block=2**16,
     ),
-    # The noise of a chunk should stay in a processor's cache.
+    # The noise of four steps should stay in a processor's cache.
     "compiled": Engine(
         prepare=compiled_engine.compile_problem,
         methods={"additive": ("euler", "heun"), "diagonal": ("euler",), "general": ("euler",)},
-        chunk=8,
+        chunk=32,
         chunk_unit=STEPS_PER_COUNTER,
         block_coordinates=2**16,
         largest_block=2**15,

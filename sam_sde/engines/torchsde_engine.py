@@ -12,11 +12,8 @@ import torchsde
 
 from sam_sde.dynamics import Dynamics
 from sam_sde.engines.brownian import KeyedBrownian
-from sam_sde.engines.chunk import Advance, Chunk
+from sam_sde.engines.chunk import Chunk
 from sam_sde.engines.problem import EscapeProblem
-
-# Steps from which recording the gradient, a tenth of a second, is sooner done.
-WORTH_RECORDING = 500
 
 
 class StateCollector:
@@ -68,13 +65,6 @@ def in_steps(dynamics: Dynamics, dt: float, collector: StateCollector) -> Simple
     if hasattr(dynamics, "f_and_g_prod"):
         sde.f_and_g_prod = f_and_g_prod
     return sde
-
-
-def prepare(problem: EscapeProblem, start: torch.Tensor) -> Advance:
-    """The engine's function, after what pays for itself in a long run."""
-    if problem.n_steps >= WORTH_RECORDING:
-        problem.dynamics.record(start)
-    return advance
 
 
 def advance(problem: EscapeProblem, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int) -> Chunk:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.func import grad, jacrev, vjp, vmap
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from sam_sde.checks import one_of, real, shown, vector, whole
 
@@ -55,13 +54,8 @@ class LossSurface:
         self.name = name
         self.bounds = None if bounds is None else _checked_bounds(bounds, self.dim)
         self.critical_points = tuple(critical_points)
-        self._recorded: dict[tuple[torch.dtype, torch.device], Callable[[Tensor], Tensor]] = {}
         for point in self.critical_points:
             vector(f"critical point of the surface {name!r}", point.location, self.dim)
-
-    def __getstate__(self) -> dict:
-        """Without the recorded operations, which belong to this process."""
-        return self.__dict__ | {"_recorded": {}}
 
     def __repr__(self) -> str:
         return f"LossSurface(name={self.name!r}, dim={self.dim})"
@@ -77,28 +71,10 @@ class LossSurface:
         """∇ℓ(w): (paths, dim) to (paths, dim)."""
         if torch.compiler.is_compiling():
             return vmap(grad(self.loss))(w)
-        if (w.dtype, w.device) in self._recorded:
-            return self._recorded[w.dtype, w.device](w)
         # The paths do not interact, so the gradient of the sum holds theirs: twice as fast as vmap(grad(loss)).
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
             return torch.autograd.grad(vmap(self.loss)(leaf).sum(), leaf)[0]
-
-    def record_gradient(self, w: Tensor) -> None:
-        """Records the operations of the gradient at states like w (paths, dim), for many calls to come.
-
-        Calling them without vmap and autograd around takes a third of the time where the paths are few. A loss whose
-        operations cannot be recorded, or do not repeat what they gave, is evaluated as before.
-        """
-        key = (w.dtype, w.device)
-        self._recorded.pop(key, None)
-        few, more = (w[:1].expand(n, -1).contiguous() for n in (5, 7))
-        try:
-            recorded = make_fx(vmap(grad(self.loss)), tracing_mode="symbolic")(few)
-            if torch.equal(recorded(more), self.gradient(more)):
-                self._recorded[key] = recorded
-        except Exception:
-            return
 
     def hessian(self, w: Tensor) -> Tensor:
         """H(w) = ∇²ℓ(w): (paths, dim) to (paths, dim, dim)."""
