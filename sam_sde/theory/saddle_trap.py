@@ -19,13 +19,10 @@ def trap_exponent(sam: SAM, at: torch.Tensor) -> float | None:
     Returns None where the formula does not apply: another optimizer or ascent, no direction that is held, no noise, no
     finite Hessian.
     """
-    if not isinstance(sam, SAM) or sam.ascent != "full" or sam.dim > MAX_DIM:
+    spectrum = _spectrum(sam, at)
+    if spectrum is None or sam.ascent != "full":
         return None
-    w = at.double()[None]
-    hessian = sam.surface.hessian(w)[0]
-    if not torch.isfinite(hessian).all():
-        return None
-    values, vectors = torch.linalg.eigh(hessian)
+    w, values, vectors = spectrum
     gradient = sam.surface.gradient(w).norm()
     unstable = values < 0
     if not unstable.any() or gradient >= sam.rho * values[unstable].abs().max():
@@ -44,15 +41,21 @@ def perturbation_over_noise(sam: SAM, at: torch.Tensor, dt: float) -> float | No
     Above 1 a step jumps over the kink that the perturbation makes in the drift at the saddle, and the path alternates
     between its sides instead of following the SDE. None without noise or for another optimizer.
     """
-    if not isinstance(sam, SAM) or sam.dim > MAX_DIM:
+    spectrum = _spectrum(sam, at)
+    if spectrum is None:
         return None
-    w = at.double()[None]
-    hessian = sam.surface.hessian(w)[0]
-    if not torch.isfinite(hessian).all():
-        return None
-    values, vectors = torch.linalg.eigh(hessian)
+    w, values, vectors = spectrum
     steepest = int(values.abs().argmax())
     variance = sam.g_transpose_prod(0.0, w, vectors[:, steepest][None]).square().sum()
     if not variance > 0:
         return None
     return (sam.rho * values[steepest].abs() * dt / (variance * dt).sqrt()).item()
+
+
+def _spectrum(sam: SAM, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
+    """The state (1, dim) with eigenvalues and eigenvectors of the Hessian there; None where they are not to be had."""
+    if not isinstance(sam, SAM) or sam.dim > MAX_DIM:
+        return None
+    w = at.double()[None]
+    hessian = sam.surface.hessian(w)[0]
+    return (w, *torch.linalg.eigh(hessian)) if torch.isfinite(hessian).all() else None
