@@ -31,6 +31,8 @@ class Purpose(IntEnum):
     CROSSING_TIME = 3
     EXIT_POINT = 4
     START = 5
+    MINIBATCH = 6
+    ASCENT_MINIBATCH = 7
 
 
 Counter = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]

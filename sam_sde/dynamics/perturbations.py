@@ -31,6 +31,10 @@ class Perturbation(abc.ABC):
         """Dp(g)ᵀ v (paths, dim); the rules of this module but `Custom` have a symmetric Dp."""
         return self.derivative(gradient, spread, v)
 
+    def of_minibatch(self, gradient: torch.Tensor, full_gradient: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """p made from one minibatch's `gradient` as the algorithm does; `full_gradient` is called where p needs ∇ℓ."""
+        return self(gradient, gradient.new_zeros(()))
+
 
 class Unnormalized(Perturbation):
     """p(g) = ρ g."""
@@ -81,6 +85,9 @@ class NormalizedByFullGradient(Perturbation):
 
     def derivative(self, gradient, spread, v):
         return self.gain(gradient, spread) * v
+
+    def of_minibatch(self, gradient, full_gradient):
+        return self.gain(full_gradient(), 0.0) * gradient
 
 
 class Custom(Perturbation):

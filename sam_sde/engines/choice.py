@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from sam_sde import checks
-from sam_sde.engines import compiled_engine, torchsde_engine
+from sam_sde.engines import compiled_engine, discrete_engine, torchsde_engine
 from sam_sde.engines.chunk import Advance
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.random import STEPS_PER_COUNTER
@@ -22,7 +22,7 @@ class Engine:
     """A way to advance paths.
 
     prepare: from a problem and its start (paths, dim) to a function that advances it.
-    methods: those it integrates each type of noise with.
+    methods: those it integrates each type of noise with; none where it integrates no SDE.
     chunk: steps between two looks for exits, a multiple of chunk_unit.
     block_coordinates, largest_block: how many paths go together.
     """
@@ -62,7 +62,17 @@ ENGINES = {
         block_coordinates=2**16,
         largest_block=2**15,
     ),
+    "discrete": Engine(
+        prepare=lambda problem, start: discrete_engine.advance,
+        methods={},
+        chunk=32,
+        chunk_unit=1,
+        block_coordinates=2**17,
+        largest_block=2**16,
+    ),
 }
+
+SDE_ENGINES = [name for name, engine in ENGINES.items() if engine.methods]
 
 NOISE_WORDS = {
     "additive": "constant noise",
@@ -77,11 +87,14 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
     """The name of the engine; "auto" is the compiled one where it knows the method and the work is worth compiling.
 
     Raises
-        ValueError: an unknown engine or method, or a method that does not integrate the noise.
+        ValueError: an unknown engine or method, a method that does not integrate the noise, or a problem that the
+            engine was not made for.
     """
-    checks.one_of("engine", engine, ("auto", *ENGINES))
+    if checks.one_of("engine", engine, ("auto", *ENGINES)) == "discrete":
+        discrete_engine.check_problem(problem)
+        return engine
     method, noise_type = checks.one_of("method", problem.method, METHODS), problem.dynamics.noise_type
-    candidates = list(ENGINES) if engine == "auto" else [engine]
+    candidates = SDE_ENGINES if engine == "auto" else [engine]
     fitting = [name for name in candidates if method in ENGINES[name].methods[noise_type]]
     if not fitting:
         others = {m: None for name in candidates for m in ENGINES[name].methods[noise_type]}
