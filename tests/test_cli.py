@@ -30,7 +30,7 @@ COLUMNS = {
     "sample_paths.csv": "arm path time x0 x1",
 }
 FIGURES = {f"{name}.{kind}" for name in ("survival", "escape_times", "sample_paths") for kind in ("png", "pdf")}
-RUN_KEYS = "config seed interrupted engine device block_size dt wall_time path_steps path_steps_per_second versions "
+RUN_KEYS = "config seed interrupted engine engines device block_size dt wall_time path_steps path_steps_per_second versions "
 RUN_KEYS += "warnings"
 
 N_PATHS = 40
@@ -164,6 +164,7 @@ def test_the_record_says_what_was_run(out):
     assert run["interrupted"] is False
     assert run["seed"] == 0
     assert run["engine"] == "torchsde"
+    assert run["engines"] == {"SGD": "torchsde", "SAM": "torchsde"}
     assert run["dt"] == {"SGD": 0.01, "SAM": 0.01}
     assert run["config"]["arms"]["SAM"]["rho"] == 0.05
     assert run["config"]["run"]["n_paths"] == N_PATHS
@@ -357,8 +358,8 @@ def test_list_names_everything_that_a_configuration_can_name():
         "  quadratic eigenvalues [rotation]",
         "  isotropic sigma",
         "  hessian [at]",
-        "  sgd [lr] [batch_size] [momentum]",
-        "  sam [lr] [batch_size] [momentum] rho [ascent=full] [drift=stop_gradient]",
+        "  sgd [lr] [batch_size] [momentum] [engine]",
+        "  sam [lr] [batch_size] [momentum] [engine] rho [ascent=full] [drift=stop_gradient]",
         "  ball centre radius",
         "  loss [below] [above]",
     ):

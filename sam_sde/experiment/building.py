@@ -78,6 +78,7 @@ def build_dynamics(config: Config, arm: str, surface: LossSurface, noise: Noise)
     own = config.arms[arm].model_dump(exclude_none=True)
     options = {**config.optimizer.model_dump(), **own}
     kind = options.pop("kind")
+    options.pop("engine", None)
     if options["lr"] is None:
         raise ConfigError(f"optimizer.lr: missing; give it there or as arms.{arm}.lr")
     with _blame(f"arms.{arm}", dict.fromkeys(options.keys() - own.keys(), "optimizer")):
@@ -119,17 +120,18 @@ def build_runs(config: Config, folder: Path = Path(), workers: int = 1) -> dict[
     surface = build_surface(config.surface, folder)
     noise = build_noise(config.noise, surface)
     region = build_region(config.escape.region, surface)
-    options = config.run.model_dump(exclude={"common_noise"})
     start = build_start(config.escape.start, surface)
     runs = {}
     for arm in config.arms:
         optimizer = build_dynamics(config, arm, surface, noise)
-        if config.run.dt is None and optimizer.lr > config.escape.t_max:
+        options = run_options(config, arm)
+        if options["dt"] is None and optimizer.lr > config.escape.t_max:
             raise ConfigError(
                 f"escape.t_max: expected at least one step of arms.{arm}, lr = {optimizer.lr:g}, "
                 f"got {config.escape.t_max:g}; try a larger t_max, a smaller lr, or give run.dt"
             )
-        with _blame(f"arms.{arm}", PLACES, point="escape.start"):
+        places = PLACES if config.arms[arm].engine is None else PLACES | {"engine": f"arms.{arm}"}
+        with _blame(f"arms.{arm}", places, point="escape.start"):
             runs[arm] = prepare(
                 optimizer,
                 start=start,
@@ -140,6 +142,20 @@ def build_runs(config: Config, folder: Path = Path(), workers: int = 1) -> dict[
                 **options,
             )
     return runs
+
+
+def run_options(config: Config, arm: str) -> dict:
+    """What the section `run` says for an arm; its own engine stands before that of the run.
+
+    The crossing is that of the SDEs; where an arm alone is discrete, so are dt and method.
+    """
+    options = config.run.model_dump(exclude={"common_noise"})
+    options["engine"] = config.arms[arm].engine or config.run.engine
+    if options["engine"] == "discrete":
+        options["crossing"] = None
+        if config.run.engine != "discrete":
+            options |= {"dt": None, "method": "euler"}
+    return options
 
 
 @contextmanager

@@ -157,6 +157,7 @@ class Experiment:
             "seed": self.config.run.seed,
             "interrupted": self.interrupted is not None,
             "engine": _only({result.engine for result in results}),
+            "engines": {arm: result.engine for arm, result in self.results.items()},
             "device": _only({result.device for result in results}),
             "workers": self.workers,
             "block_size": _only({result.block_size for result in results}),

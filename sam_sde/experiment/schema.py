@@ -113,10 +113,13 @@ class Optimizer(Section):
 
 
 class SGDArm(Section):
+    """An optimizer; `engine` stands before run.engine, and what is not given is taken from `optimizer`."""
+
     kind: Literal["sgd"]
     lr: Positive | None = None
     batch_size: Count | None = None
     momentum: NonNegative | None = None
+    engine: Literal["auto", *ENGINES] | None = None
 
 
 class SAMArm(SGDArm):

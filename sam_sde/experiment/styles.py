@@ -1,5 +1,7 @@
 """What all figures share: the colour and line of each arm, sizes, and how an arm's name is written."""
 
+import re
+
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -29,13 +31,35 @@ def arm_styles(arms: list[str]) -> dict[str, dict]:
 
     The arm called SGD, or else the first whose name starts so, is always blue; the same holds for SAM
     (vermillion), USAM (green) and DNSAM (purple). The others take the remaining colours in order.
+    An arm called as another one with the word "discrete" added, as "SGD (discrete)" beside "SGD", has that one's
+    colour and a dotted line.
     """
-    arms = list(dict.fromkeys(arms))
+    partners = _discrete_partners(list(dict.fromkeys(arms)))
+    styles = _own_styles([arm for arm in dict.fromkeys(arms) if arm not in partners])
+    for i, (arm, partner) in enumerate(partners.items()):
+        # Dots in a row; for the second such arm in pairs, for the third in threes, and so on.
+        dots = (0, (1, 1)) if i == 0 else (0, (1, 1) * i + (1, 3))
+        styles[arm] = {"color": styles[partner]["color"], "linestyle": dots}
+    return {arm: styles[arm] for arm in arms}
+
+
+def _discrete_partners(arms: list[str]) -> dict[str, str]:
+    """The arms that are called as another one but for the word "discrete", and that other one."""
+    return {arm: _optimizer(arm) for arm in arms if _optimizer(arm) != arm and _optimizer(arm) in arms}
+
+
+def _optimizer(arm: str) -> str:
+    """An arm's name without the word "discrete"."""
+    return re.sub(r"\W*\bdiscrete\b\W*", " ", arm, flags=re.IGNORECASE).strip()
+
+
+def _own_styles(arms: list[str]) -> dict[str, dict]:
+    """A colour and a line for each of the arms."""
     chosen = {}
     for family, style in FAMILIES.items():
-        members = [arm for arm in arms if arm.upper().startswith(family)]
+        members = [arm for arm in arms if _optimizer(arm).upper().startswith(family)]
         if members:
-            chosen[min(members, key=lambda arm: arm.upper() != family)] = style
+            chosen[min(members, key=lambda arm: _optimizer(arm).upper() != family)] = style
     unclaimed = [style for style in PALETTE if style not in chosen.values()]
     unclaimed += [(color, PALETTE[(i + turn) % 8][1]) for turn in range(1, 8) for i, (color, _) in enumerate(PALETTE)]
     for i, arm in enumerate(arm for arm in arms if arm not in chosen):

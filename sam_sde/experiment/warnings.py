@@ -16,7 +16,7 @@ def find_warnings(
     runs: Mapping[str, EscapeRun], results: Mapping[str, EscapeResult], comparison: pd.DataFrame | None
 ) -> list[str]:
     """One sentence for each thing that limits what the results say."""
-    found = [_unresolved_step(arm, runs[arm]) for arm in results]
+    found = [_unresolved_step(arm, runs[arm]) for arm in results if runs[arm].engine != "discrete"]
     found += [_few_escapes(arm, runs[arm], result) for arm, result in results.items()]
     found += [_failures(arm, result) for arm, result in results.items()]
     if comparison is not None:

@@ -148,6 +148,19 @@ def test_sgd_is_blue_and_sam_vermillion_whatever_else_there_is(arms):
     assert len({str(style["linestyle"]) for style in styles.values()}) == len(arms)
 
 
+@pytest.mark.parametrize("name", ["{} (discrete)", "discrete {}", "{}, Discrete"])
+@pytest.mark.parametrize("arms", [["SGD", "SAM"], ["SAM ρ=0.1", "other", "SGD"]])
+def test_a_discrete_arm_has_the_colour_of_its_sde_and_another_line(arms, name):
+    alone = arm_styles(arms)
+    discrete = [name.format(arm) for arm in arms]
+    styles = arm_styles([*discrete, *arms])
+    assert {arm: styles[arm] for arm in arms} == alone
+    for arm, partner in zip(discrete, arms, strict=True):
+        assert styles[arm]["color"] == styles[partner]["color"]
+    assert len({str(style["linestyle"]) for style in styles.values()}) == 2 * len(arms)
+    assert arm_styles(discrete)[discrete[0]]["color"] == alone[arms[0]]["color"]
+
+
 def test_many_arms_differ_in_colour_or_line():
     styles = arm_styles([f"arm {i}" for i in range(40)])
     assert len({str(style) for style in styles.values()}) == 40
