@@ -42,13 +42,13 @@ def advance(problem: EscapeProblem, state: torch.Tensor, paths: torch.Tensor, fi
 
 
 def _gaussian(problem: EscapeProblem, paths: torch.Tensor, dtype: torch.dtype, first_step: int) -> Draw:
-    """Gradients ∇ℓ(w) + L(w) z/√B, with the normals z of the SDE's Brownian motion."""
+    """Gradients ∇ℓ(w) - L(w) z/√B, with the normals z of the SDE's Brownian motion, which move w as they do there."""
     dynamics = problem.dynamics
     independent = getattr(dynamics, "ascent", None) == "independent"
     brownian = KeyedBrownian(problem.stream, paths, dynamics.channels, dtype, first_step)
 
     def gradient(z: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        return dynamics.surface.gradient(w) + dynamics.noise.product(w, z) * dynamics.batch_size**-0.5
+        return dynamics.surface.gradient(w) - dynamics.noise.product(w, z) * dynamics.batch_size**-0.5
 
     def draw(step: int) -> list[Minibatch]:
         z = brownian(step, step + 1)
