@@ -33,6 +33,7 @@ class Purpose(IntEnum):
     START = 5
     MINIBATCH = 6
     ASCENT_MINIBATCH = 7
+    VELOCITY = 8
 
 
 Counter = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]

@@ -5,21 +5,25 @@ import abc
 import torch
 
 from sam_sde import checks
+from sam_sde.dynamics.motion import MODELS, VELOCITIES, FirstOrder, HeavyBall
+from sam_sde.dynamics.schedules import TimeFunction, check_schedule, require_schedule
 from sam_sde.noise import Noise
 from sam_sde.surfaces import LossSurface, require_surface
 
 
 class Dynamics(abc.ABC):
-    """dw = f(t, w) dt + g(t, w) dW in Itô's sense, with t = lr · steps.
+    """dx = f(t, x) dt + g(t, x) dW in Itô's sense, with t = lr · steps; x is the weights w, or weights and velocity.
 
     A subclass gives the drift `f`, and the diffusion either as `g` or as the two products `g_prod` and
-    `g_transpose_prod`; with those two no matrix is ever formed. Shapes: w (paths, dim), z (paths, channels).
+    `g_transpose_prod`; with those two no matrix is ever formed. Shapes: states x (paths, state_dim) with the weights
+    first, z (paths, channels).
 
     Attributes
-        dim: number of coordinates.
+        dim: number of weights.
+        state_dim: number of coordinates of a state, `dim` where it has no velocity.
         channels: number of independent Brownian motions.
         lr: learning rate η, the time of one step of the optimizer.
-        noise_type: "additive" (g does not depend on w), "diagonal" (g is (paths, dim)) or "general".
+        noise_type: "additive" (g does not depend on x), "diagonal" (g is (paths, dim)) or "general".
     """
 
     sde_type = "ito"
@@ -28,64 +32,173 @@ class Dynamics(abc.ABC):
     channels: int
     lr: float
 
-    @abc.abstractmethod
-    def f(self, t: float, w: torch.Tensor) -> torch.Tensor:
-        """Drift (paths, dim)."""
+    @property
+    def state_dim(self) -> int:
+        return self.dim
 
-    def g_prod(self, t: float, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        """g(t, w) z (paths, dim)."""
-        factor = self.g(t, w)
+    def initial_state(self, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        """The state (paths, state_dim) of paths that start at the weights w (paths, dim).
+
+        z (paths, channels) are standard normals, for a velocity that is drawn.
+        """
+        return w
+
+    def weights(self, state: torch.Tensor) -> torch.Tensor:
+        """The weights (…, dim) of states (…, state_dim)."""
+        return state[..., : self.dim]
+
+    @abc.abstractmethod
+    def f(self, t: float, x: torch.Tensor) -> torch.Tensor:
+        """Drift (paths, state_dim)."""
+
+    def g_prod(self, t: float, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        """g(t, x) z (paths, state_dim)."""
+        factor = self.g(t, x)
         return factor * z if self.noise_type == "diagonal" else torch.einsum("pij,pj->pi", factor, z)
 
-    def g_transpose_prod(self, t: float, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
-        """g(t, w)ᵀ d (paths, channels): its square is the variance along d that a crossing needs."""
-        factor = self.g(t, w)
+    def g_transpose_prod(self, t: float, x: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+        """g(t, x)ᵀ d (paths, channels): its square is the variance along d that a crossing needs."""
+        factor = self.g(t, x)
         return factor * direction if self.noise_type == "diagonal" else torch.einsum("pij,pi->pj", factor, direction)
 
     def largest_variance(self) -> float | None:
-        """A bound on |gᵀd|² over all t, w and unit d, where one is known: it saves work far from a boundary."""
+        """A bound on |gᵀd|² over all t, x and unit directions d of the weights, where one is known.
+
+        It saves work far from a boundary.
+        """
         return None
 
+    def check_schedules(self, t_max: float) -> None:
+        """Raises ValueError where something that changes with time has no valid value up to t_max."""
+        return
+
     def check_start(self, w: torch.Tensor) -> None:
-        """Raises ValueError where the dynamics cannot start from w (paths, dim)."""
-        drift = self.f(0.0, w)
-        if drift.shape != w.shape or not torch.isfinite(drift).all():
-            raise ValueError(f"start: the drift there is not finite or not of shape {tuple(w.shape)}")
-        if not torch.isfinite(self.g_prod(0.0, w, w.new_ones(len(w), self.channels))).all():
+        """Raises ValueError where the dynamics cannot start from the weights w (paths, dim)."""
+        z = w.new_ones(len(w), self.channels)
+        state = self.initial_state(w, z)
+        drift = self.f(0.0, state)
+        if drift.shape != state.shape or not torch.isfinite(drift).all():
+            raise ValueError(f"start: the drift there is not finite or not of shape {tuple(state.shape)}")
+        if not torch.isfinite(self.g_prod(0.0, state, z)).all():
             raise ValueError("start: the noise there is not finite")
 
 
 class GradientDynamics(Dynamics):
-    """An optimizer on a surface, with gradient noise: what SGD and the variants of SAM share.
+    """An optimizer on a surface with gradient noise: what SGD and the variants of SAM share.
+
+    A subclass says in which direction a minibatch of B samples descends, d(t, w) - G(t, w) z/√B with z standard
+    normal, and here the weights follow it, with the learning rate η u(t), t = η · steps, momentum γ and weight
+    decay κ, which adds κw to d as torch.optim.SGD does:
+
+        γ = 0           dw = -u d dt + u √(η/B) G dW
+        "underdamped"   dw = -u v dt, dv = (d - (1-γ) v)/η dt - √(1/(ηB)) G dW, the state being (w, v), and v the
+                        momentum buffer of `v ← γ v + g, w ← w - η u v`
+        "overdamped"    its limit for η‖H‖ ≪ (1-γ)², dw = -u/(1-γ) d dt + u/(1-γ) √(η/B) G dW: SGD of the effective
+                        learning rate η/(1-γ) in its own time
+
+    momentum: γ in [0, 1), default 0. momentum_model: "underdamped" (default) or "overdamped".
+    initial_velocity: v(0) = 0 for "zero" (default); "equilibrium" draws it from the law in which it settles while the
+        weights stay at the start, N(d/(1-γ), G Gᵀ/(2B(1-γ))). Only an underdamped path has a velocity.
+    weight_decay: κ ≥ 0, default 0.
+    lr_schedule: u, a `Schedule` or any elementwise torch function of time with values of 0 or more; default 1.
 
     Raises
-        ValueError: lr is not above 0, batch_size is not a whole number above 0, momentum is not 0 (it is not
-            available), or the noise is made for another number of coordinates.
+        ValueError: a value out of its range, or the noise is made for another number of coordinates.
     """
 
-    def __init__(self, surface: LossSurface, noise: Noise, *, lr: float, batch_size: int = 1, momentum: float = 0.0):
+    def __init__(
+        self,
+        surface: LossSurface,
+        noise: Noise,
+        *,
+        lr: float,
+        batch_size: int = 1,
+        momentum: float = 0.0,
+        momentum_model: str = "underdamped",
+        initial_velocity: str = "zero",
+        weight_decay: float = 0.0,
+        lr_schedule: TimeFunction | None = None,
+    ):
         if not isinstance(noise, Noise):
             raise ValueError(f"noise: expected a Noise such as IsotropicNoise(sigma), got {checks.shown(noise)}")
         self.surface = require_surface(surface)
         self.noise = noise
         self.lr = checks.positive("lr", lr)
         self.batch_size = checks.whole("batch_size", batch_size, low=1)
-        if checks.real("momentum", momentum) != 0.0:
-            raise ValueError(f"momentum: not available yet, expected 0, got {momentum!r}")
+        if not 0.0 <= checks.real("momentum", momentum) < 1.0:
+            raise ValueError(f"momentum: expected a number from 0 to below 1, got {checks.shown(momentum)}; try 0.9")
+        self.momentum = float(momentum)
+        self.momentum_model = checks.one_of("momentum_model", momentum_model, MODELS)
+        self.initial_velocity = checks.one_of("initial_velocity", initial_velocity, VELOCITIES)
+        self.weight_decay = checks.non_negative("weight_decay", weight_decay)
+        self.lr_schedule = require_schedule("lr_schedule", lr_schedule)
         if noise.dim not in (None, surface.dim):
             raise ValueError(f"noise: made for {noise.dim} coordinates, but the surface has {surface.dim}")
         self.dim = surface.dim
         self.channels = noise.channels(surface.dim)
         self.noise_type = "additive" if noise.additive else "general"
+        motion = HeavyBall if self.momentum > 0 and momentum_model == "underdamped" else FirstOrder
+        self._motion = motion(self.dim, self.lr, self.momentum, self.lr_schedule, self.noise_scale)
+
+    @abc.abstractmethod
+    def descent(self, t: float, w: torch.Tensor) -> torch.Tensor:
+        """d(t, w) (paths, dim), without weight decay."""
+
+    @abc.abstractmethod
+    def descent_noise(self, t: float, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        """G(t, w) z (paths, dim) for z (paths, channels)."""
+
+    @abc.abstractmethod
+    def transposed_noise(self, t: float, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+        """G(t, w)ᵀ a (paths, channels) for a direction a (paths, dim)."""
+
+    def descent_and_noise(self, t: float, w: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """d(t, w) and G(t, w) z, for subclasses where both cost less together."""
+        return self.descent(t, w), self.descent_noise(t, w, z)
+
+    def perturbed(self, t: float | torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        """w^p (paths, dim): where the descent takes its gradient at time t, a number or (paths, 1). Here w itself."""
+        return w
 
     @property
     def noise_scale(self) -> float:
         """√(η/B): the diffusion is this times the factor of one sample's covariance."""
         return (self.lr / self.batch_size) ** 0.5
 
+    @property
+    def state_dim(self) -> int:
+        return self._motion.state_dim
+
+    def initial_state(self, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        if self.state_dim == self.dim:
+            return w
+        if self.initial_velocity == "zero":
+            return torch.cat([w, torch.zeros_like(w)], dim=-1)
+        descent, noise = self.descent_and_noise(0.0, w, z)
+        return torch.cat([w, self._motion.equilibrium(self._decayed(descent, w), noise)], dim=-1)
+
+    def f(self, t: float, x: torch.Tensor) -> torch.Tensor:
+        w = self.weights(x)
+        return self._motion.drift(t, x, self._decayed(self.descent(t, w), w))
+
+    def g_prod(self, t: float, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        return self._motion.diffuse(t, self.descent_noise(t, self.weights(x), z))
+
+    def g_transpose_prod(self, t: float, x: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+        return self.transposed_noise(t, self.weights(x), self._motion.transposed(t, direction))
+
+    def _decayed(self, descent: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        return descent + self.weight_decay * w if self.weight_decay else descent
+
     def largest_variance(self) -> float | None:
-        largest = self.noise.largest_variance()
-        return None if largest is None else self.noise_scale**2 * largest
+        return self._motion.largest_variance(self._largest_noise())
+
+    def _largest_noise(self) -> float | None:
+        """A bound on |G(t, w)ᵀ a|² over all t, w and unit a, where one is known."""
+        return self.noise.largest_variance()
+
+    def check_schedules(self, t_max: float) -> None:
+        check_schedule("lr_schedule", self.lr_schedule, t_max)
 
     def check_start(self, w: torch.Tensor) -> None:
         self.surface.check_at(w)

@@ -14,6 +14,7 @@ from sam_sde.dynamics.perturbations import (
     Perturbation,
     Unnormalized,
 )
+from sam_sde.dynamics.schedules import TimeFunction, check_schedule, factor_at, require_schedule
 from sam_sde.noise import Noise
 from sam_sde.surfaces import LossSurface
 
@@ -22,10 +23,11 @@ DRIFTS = ("stop_gradient", "total", "expansion")
 
 
 class _Ascent(NamedTuple):
-    """What drift and noise both need of a state: the gradient, tr Σ/B, and the perturbed weights."""
+    """What drift and noise both need: the gradient, tr Σ/B, the factor of ρ then, and the perturbed weights."""
 
     gradient: torch.Tensor
     spread: torch.Tensor
+    factor: float | torch.Tensor
     perturbed: torch.Tensor
 
 
@@ -47,6 +49,9 @@ class PerturbedSGD(GradientDynamics):
     perturbation: p, a torch function of ONE gradient (dim,). With an ascent other than "full" its mean is taken
         to be p(∇ℓ), and with "same" the noise must be constant, since ∇tr Σ enters by a coefficient that is not
         known for it.
+    rho_schedule: a factor of p that changes with time, a `Schedule` or any elementwise torch function of t with
+        values of 0 or more; default 1. Weight decay enters at w, and never p. For the other options see
+        `GradientDynamics`.
 
     Raises
         ValueError: an unknown ascent or drift, a combination that is not defined, or what SGD refuses.
@@ -59,12 +64,13 @@ class PerturbedSGD(GradientDynamics):
         *,
         lr: float,
         perturbation: Callable[[torch.Tensor], torch.Tensor] | Perturbation,
-        batch_size: int = 1,
         ascent: str = "full",
         drift: str = "stop_gradient",
-        momentum: float = 0.0,
+        rho_schedule: TimeFunction | None = None,
+        **options,
     ):
-        super().__init__(surface, noise, lr=lr, batch_size=batch_size, momentum=momentum)
+        super().__init__(surface, noise, lr=lr, **options)
+        self.rho_schedule = require_schedule("rho_schedule", rho_schedule)
         self.ascent = checks.one_of("ascent", ascent, ASCENTS)
         self.drift = checks.one_of("drift", drift, DRIFTS)
         self.perturbation = perturbation if isinstance(perturbation, Perturbation) else Custom(perturbation)
@@ -77,32 +83,37 @@ class PerturbedSGD(GradientDynamics):
         if ascent == "independent":
             self.channels *= 2
 
-    def _ascend(self, w: torch.Tensor) -> _Ascent:
+    def _ascend(self, t: float, w: torch.Tensor) -> _Ascent:
         gradient = self.surface.gradient(w)
         full = self.ascent == "full"
         spread = gradient.new_zeros(()) if full else self.noise.trace(w)[:, None] / self.batch_size
-        return _Ascent(gradient, spread, w + self.perturbation(gradient, spread))
+        factor = factor_at(self.rho_schedule, t, w)
+        return _Ascent(gradient, spread, factor, w + factor * self.perturbation(gradient, spread))
 
-    def _drift(self, w: torch.Tensor, ascent: _Ascent) -> torch.Tensor:
-        gradient, spread, perturbed = ascent
+    def perturbed(self, t: float | torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        """w^p = w + p(∇ℓ(w)) (paths, dim) at time t."""
+        return self._ascend(t, w).perturbed
+
+    def _descend(self, w: torch.Tensor, ascent: _Ascent) -> torch.Tensor:
+        gradient, spread, factor, perturbed = ascent
         if self.drift == "expansion":
-            return -gradient - self.surface.hessian_product(w, perturbed - w)
+            return gradient + self.surface.hessian_product(w, perturbed - w)
         descent = self.surface.gradient(perturbed)
         if self.drift == "total":
-            chain = self.perturbation.transposed_derivative(gradient, spread, descent)
-            return -descent - self.surface.hessian_product(w, chain)
+            chain = factor * self.perturbation.transposed_derivative(gradient, spread, descent)
+            return descent + self.surface.hessian_product(w, chain)
         if self.ascent == "same" and not self.noise.additive:
-            gain = self.perturbation.gain(gradient, spread)
-            return -descent - (gain / (2 * self.batch_size)) * self.noise.trace_gradient(w)
-        return -descent
+            gain = factor * self.perturbation.gain(gradient, spread)
+            return descent + (gain / (2 * self.batch_size)) * self.noise.trace_gradient(w)
+        return descent
 
     def _diffuse(self, w: torch.Tensor, ascent: _Ascent, z: torch.Tensor) -> torch.Tensor:
         descent_z, ascent_z = (z, z) if self.ascent != "independent" else z.chunk(2, dim=-1)
         noise = self.noise.product(ascent.perturbed, descent_z)
-        if self.ascent != "full":
-            shift = self.perturbation.derivative(ascent.gradient, ascent.spread, self.noise.product(w, ascent_z))
-            noise = noise + self.surface.hessian_product(ascent.perturbed, shift)
-        return self.noise_scale * noise
+        if self.ascent == "full":
+            return noise
+        shift = self.perturbation.derivative(ascent.gradient, ascent.spread, self.noise.product(w, ascent_z))
+        return noise + self.surface.hessian_product(ascent.perturbed, ascent.factor * shift)
 
     def check_start(self, w: torch.Tensor) -> None:
         self.surface.check_at(w)
@@ -117,35 +128,43 @@ class PerturbedSGD(GradientDynamics):
             )
         super().check_start(w)
 
-    def f(self, t: float, w: torch.Tensor) -> torch.Tensor:
-        return self._drift(w, self._ascend(w))
+    def check_schedules(self, t_max: float) -> None:
+        super().check_schedules(t_max)
+        check_schedule("rho_schedule", self.rho_schedule, t_max)
 
-    def g_prod(self, t: float, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    def descent(self, t: float, w: torch.Tensor) -> torch.Tensor:
+        return self._descend(w, self._ascend(t, w))
+
+    def descent_noise(self, t: float, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         if self.noise_type == "additive":
-            return self.noise_scale * self.noise.product(w, z)
-        return self._diffuse(w, self._ascend(w), z)
+            return self.noise.product(w, z)
+        return self._diffuse(w, self._ascend(t, w), z)
 
-    def f_and_g_prod(self, t: float, w: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def descent_and_noise(self, t: float, w: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both at the cost of one ascent."""
+        ascent = self._ascend(t, w)
+        return self._descend(w, ascent), self._diffuse(w, ascent, z)
+
+    def f_and_g_prod(self, t: float, x: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The drift and g z at the cost of one ascent."""
-        ascent = self._ascend(w)
-        return self._drift(w, ascent), self._diffuse(w, ascent, z)
+        w = self.weights(x)
+        descent, noise = self.descent_and_noise(t, w, z)
+        return self._motion.drift(t, x, self._decayed(descent, w)), self._motion.diffuse(t, noise)
 
-    def g_transpose_prod(self, t: float, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+    def transposed_noise(self, t: float, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         if self.noise_type == "additive":
-            return self.noise_scale * self.noise.transposed_product(w, direction)
-        ascent = self._ascend(w)
+            return self.noise.transposed_product(w, direction)
+        ascent = self._ascend(t, w)
         descent_z = self.noise.transposed_product(ascent.perturbed, direction)
         if self.ascent == "full":
-            return self.noise_scale * descent_z
-        shift = self.surface.hessian_product(ascent.perturbed, direction)
+            return descent_z
+        shift = ascent.factor * self.surface.hessian_product(ascent.perturbed, direction)
         shift = self.perturbation.transposed_derivative(ascent.gradient, ascent.spread, shift)
         ascent_z = self.noise.transposed_product(w, shift)
-        if self.ascent == "same":
-            return self.noise_scale * (descent_z + ascent_z)
-        return self.noise_scale * torch.cat([descent_z, ascent_z], dim=-1)
+        return descent_z + ascent_z if self.ascent == "same" else torch.cat([descent_z, ascent_z], dim=-1)
 
-    def largest_variance(self) -> float | None:
-        return super().largest_variance() if self.ascent == "full" else None
+    def _largest_noise(self) -> float | None:
+        return super()._largest_noise() if self.ascent == "full" else None
 
 
 class USAM(PerturbedSGD):

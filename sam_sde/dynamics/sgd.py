@@ -9,14 +9,15 @@ class SGD(GradientDynamics):
     """dw = -∇ℓ(w) dt + √(η Σ(w)/B) dW, with t = η · steps.
 
     The order-1 weak approximation of `w ← w - η g`, g a minibatch gradient with covariance Σ/B (Li, Tai and E,
-    "Stochastic modified equations and adaptive stochastic gradient algorithms", ICML 2017).
+    "Stochastic modified equations and adaptive stochastic gradient algorithms", ICML 2017). See `GradientDynamics` for
+    momentum, weight decay and schedules.
     """
 
-    def f(self, t: float, w: torch.Tensor) -> torch.Tensor:
-        return -self.surface.gradient(w)
+    def descent(self, t: float, w: torch.Tensor) -> torch.Tensor:
+        return self.surface.gradient(w)
 
-    def g_prod(self, t: float, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        return self.noise_scale * self.noise.product(w, z)
+    def descent_noise(self, t: float, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        return self.noise.product(w, z)
 
-    def g_transpose_prod(self, t: float, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
-        return self.noise_scale * self.noise.transposed_product(w, direction)
+    def transposed_noise(self, t: float, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+        return self.noise.transposed_product(w, direction)

@@ -13,7 +13,7 @@ from sam_sde.statistics import Outcome
 
 @dataclass
 class BlockResult:
-    """How each path of a block ended: outcome (an `Outcome`), time, and the state then (paths, dim).
+    """How each path of a block ended: outcome (an `Outcome`), time, and the weights then (paths, dim).
 
     A failed path has the time at which its state was no longer finite, and the last state that was. After Ctrl-C the
     paths still inside are censored at the time they had reached, `interrupted_at`. path_steps: steps summed over paths,
@@ -63,12 +63,12 @@ def run_block(
     report: Callable[[int, int], None] | None = None,
     record: Callable[[int, torch.Tensor, torch.Tensor], None] | None = None,
 ) -> BlockResult:
-    """Integrates the paths with numbers `paths` (paths,) from `start` (paths, dim) until each has ended.
+    """Integrates the paths with numbers `paths` (paths,) from `start` (paths, state_dim) until each has ended.
 
     chunk: steps between two looks for exits; the memory is that of chunk + 1 states.
     compact_below: finished paths are removed once fewer than this fraction of the carried ones is alive.
     report: called after each chunk with (steps done, paths of the block that escaped).
-    record: called with (first step, paths, states (steps + 1, paths, dim)) of each chunk.
+    record: called with (first step, paths, weights (steps + 1, paths, dim)) of each chunk.
     """
     result = BlockResult(
         outcome=torch.full((len(paths),), Outcome.CENSORED, dtype=torch.int8, device=start.device),
@@ -87,7 +87,7 @@ def run_block(
             n_steps = min(chunk, problem.n_steps - step)
             steps = advance(problem, alive.w, alive.paths, step, n_steps)
             if record is not None:
-                record(step, alive.paths, steps.states)
+                record(step, alive.paths, problem.dynamics.weights(steps.states))
             _settle(problem, result, alive, steps, step)
             result.path_steps += len(alive.place) * n_steps
             alive.w = steps.states[-1]
@@ -98,6 +98,7 @@ def run_block(
     except KeyboardInterrupt:
         result.interrupted_at = step * problem.dt
     _settle_inside(result, alive)
+    result.point = problem.dynamics.weights(result.point).clone()
     return result
 
 

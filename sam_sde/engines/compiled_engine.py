@@ -106,7 +106,7 @@ def _heun(dynamics, t, w, z, dt):
 
 def _may_cross(problem: EscapeProblem) -> Callable:
     """Whether a step from `before` to `after` (paths, dim) may cross: True for every one that does."""
-    dynamics, region, reach = problem.dynamics, problem.region, reach_of(problem)
+    dynamics, region, reach = problem.dynamics, problem.state_region, reach_of(problem)
     if math.isfinite(reach):
         return lambda t, before, after: (torch.maximum(region.levels(before), region.levels(after)) >= -reach).any(-1)
 

@@ -23,6 +23,7 @@ from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.start import NormalStart
 from sam_sde.escape.trajectory import Recorder, Trajectory
 from sam_sde.escape.workers import Workers
+from sam_sde.random import Purpose
 
 
 class EscapeInterrupted(KeyboardInterrupt):
@@ -63,7 +64,8 @@ class EscapeRun:
             raise ValueError(f"start: expected {dim} numbers, one for each coordinate, got {len(self.start.mean)}")
         last = 1 if self.start.std == 0 else self.n_paths
         for first in range(0, last, self.block_size):
-            self.problem.check_start(self._block(first, min(first + self.block_size, last))[1])
+            paths = torch.arange(first, min(first + self.block_size, last), device=self.device)
+            self.problem.check_start(self.start.points(paths, self.problem.stream).to(self.dtype))
 
     @property
     def first_paths(self) -> range:
@@ -159,10 +161,17 @@ class EscapeRun:
         return replace(block.cpu(), engine=engine, note=note)
 
     def _start_of(self, paths: torch.Tensor) -> torch.Tensor:
-        return self.start.points(paths, self.problem.stream).to(self.dtype)
+        """The states (paths, state_dim) at the start."""
+        dynamics, stream = self.problem.dynamics, self.problem.stream
+        w = self.start.points(paths, stream).to(self.dtype)
+        if dynamics.state_dim == dynamics.dim:
+            return w
+        channel = torch.arange(dynamics.channels, device=paths.device)
+        z = stream.normals(Purpose.VELOCITY, paths[:, None], torch.zeros_like(paths)[:, None], channel)
+        return dynamics.initial_state(w, z.to(w))
 
     def _block(self, first: int, end: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Numbers (paths,) and start points (paths, dim) of the paths first, …, end - 1."""
+        """Numbers (paths,) and states at the start (paths, state_dim) of the paths first, …, end - 1."""
         paths = torch.arange(first, end, device=self.device)
         return paths, self._start_of(paths)
 
@@ -185,5 +194,5 @@ class EscapeRun:
             device=str(self.device),
             block_size=self.block_size,
             path_steps=sum(block.path_steps for block in blocks),
-            _replay=self.replay,
+            _run=self,
         )

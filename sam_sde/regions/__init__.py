@@ -1,5 +1,6 @@
 """Regions that a path must leave, and the rules of crossing inside a step."""
 
+from sam_sde.regions.on_weights import OnWeights
 from sam_sde.regions.region import (
     Ball,
     Box,
@@ -11,4 +12,4 @@ from sam_sde.regions.region import (
     UnstableDistance,
 )
 
-__all__ = ["Ball", "Box", "LevelSet", "LossAbove", "LossBelow", "Region", "Slab", "UnstableDistance"]
+__all__ = ["Ball", "Box", "LevelSet", "LossAbove", "LossBelow", "OnWeights", "Region", "Slab", "UnstableDistance"]
