@@ -1,6 +1,18 @@
 """Escape times of SGD and sharpness-aware minimization from saddle points, as stochastic differential equations."""
 
-from sam_sde.dynamics import DNSAM, SAM, SGD, USAM, Dynamics, PerturbedSGD
+from sam_sde.dynamics import (
+    DNSAM,
+    SAM,
+    SGD,
+    USAM,
+    ConstantSchedule,
+    CosineSchedule,
+    Dynamics,
+    PerturbedSGD,
+    StepSchedule,
+    Switch,
+    WarmUpSchedule,
+)
 from sam_sde.escape import (
     EscapeInterrupted,
     EscapeResult,
@@ -23,6 +35,8 @@ __all__ = [
     "Ball",
     "Box",
     "ConstantNoise",
+    "ConstantSchedule",
+    "CosineSchedule",
     "Dynamics",
     "EscapeInterrupted",
     "EscapeResult",
@@ -41,8 +55,11 @@ __all__ = [
     "Progress",
     "Region",
     "Slab",
+    "StepSchedule",
+    "Switch",
     "Trajectory",
     "UnstableDistance",
+    "WarmUpSchedule",
     "compare",
     "escape_times",
 ]

@@ -1,7 +1,36 @@
 """Optimizers as stochastic differential equations: drift and diffusion in torchsde's protocol."""
 
 from sam_sde.dynamics.base import Dynamics, GradientDynamics
+from sam_sde.dynamics.motion import MOMENTUM_MODELS, VELOCITIES
 from sam_sde.dynamics.sam import ASCENTS, DNSAM, DRIFTS, SAM, USAM, PerturbedSGD
+from sam_sde.dynamics.schedules import (
+    SCHEDULES,
+    ConstantSchedule,
+    CosineSchedule,
+    Schedule,
+    StepSchedule,
+    WarmUpSchedule,
+)
 from sam_sde.dynamics.sgd import SGD
+from sam_sde.dynamics.switch import Switch
 
-__all__ = ["ASCENTS", "DNSAM", "DRIFTS", "SAM", "SGD", "USAM", "Dynamics", "GradientDynamics", "PerturbedSGD"]
+__all__ = [
+    "ASCENTS",
+    "DNSAM",
+    "DRIFTS",
+    "MOMENTUM_MODELS",
+    "SAM",
+    "SCHEDULES",
+    "SGD",
+    "USAM",
+    "VELOCITIES",
+    "ConstantSchedule",
+    "CosineSchedule",
+    "Dynamics",
+    "GradientDynamics",
+    "PerturbedSGD",
+    "Schedule",
+    "StepSchedule",
+    "Switch",
+    "WarmUpSchedule",
+]

@@ -5,7 +5,7 @@ import abc
 import torch
 
 from sam_sde import checks
-from sam_sde.dynamics.motion import MODELS, VELOCITIES, FirstOrder, HeavyBall
+from sam_sde.dynamics.motion import MOMENTUM_MODELS, VELOCITIES, FirstOrder, HeavyBall
 from sam_sde.dynamics.schedules import TimeFunction, check_schedule, require_schedule
 from sam_sde.noise import Noise
 from sam_sde.surfaces import LossSurface, require_surface
@@ -128,7 +128,7 @@ class GradientDynamics(Dynamics):
         if not 0.0 <= checks.real("momentum", momentum) < 1.0:
             raise ValueError(f"momentum: expected a number from 0 to below 1, got {checks.shown(momentum)}; try 0.9")
         self.momentum = float(momentum)
-        self.momentum_model = checks.one_of("momentum_model", momentum_model, MODELS)
+        self.momentum_model = checks.one_of("momentum_model", momentum_model, MOMENTUM_MODELS)
         self.initial_velocity = checks.one_of("initial_velocity", initial_velocity, VELOCITIES)
         self.weight_decay = checks.non_negative("weight_decay", weight_decay)
         self.lr_schedule = require_schedule("lr_schedule", lr_schedule)

@@ -11,7 +11,7 @@ import torch
 
 from sam_sde.dynamics.schedules import TimeFunction, factor_at, largest_factor
 
-MODELS = ("underdamped", "overdamped")
+MOMENTUM_MODELS = ("underdamped", "overdamped")
 VELOCITIES = ("zero", "equilibrium")
 
 

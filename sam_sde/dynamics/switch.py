@@ -1,0 +1,93 @@
+"""One optimizer first, another one from a time on."""
+
+from collections.abc import Callable
+
+import torch
+from torch.nn.functional import pad
+
+from sam_sde import checks
+from sam_sde.dynamics.base import Dynamics
+from sam_sde.dynamics.schedules import AFTER
+
+
+class Switch(Dynamics):
+    """`first` in steps that begin before the time `at`, `second` from then on: SGD first and SAM late, say.
+
+    Both go on from the state that the other leaves, velocity included, and share their noise's Brownian motions. The
+    start is that of `first`, and must be one for `second` too.
+
+    Raises
+        ValueError: `at` is not above 0, one of the two is no Dynamics, or they differ in lr, in the number of weights,
+            or in whether a state holds a velocity.
+    """
+
+    def __init__(self, first: Dynamics, second: Dynamics, *, at: float):
+        self.first, self.second = _require_dynamics("first", first), _require_dynamics("second", second)
+        self.at = checks.positive("at", at)
+        if first.lr != second.lr:
+            raise ValueError(
+                f"second: expected the lr of the first optimizer, {first.lr:g}, got {second.lr:g}; time is lr · steps "
+                "for both, so give a change of the learning rate by lr_schedule"
+            )
+        if first.dim != second.dim:
+            raise ValueError(f"second: expected {first.dim} weights as the first optimizer has, got {second.dim}")
+        if first.state_dim != second.state_dim:
+            raise ValueError(
+                "second: expected a velocity where the first optimizer has one, and none where it has none; "
+                "give both a momentum above 0 and momentum_model 'underdamped', or neither"
+            )
+        self.dim, self.lr = first.dim, first.lr
+        self.channels = max(first.channels, second.channels)
+        additive = first.noise_type == second.noise_type == "additive"
+        self.noise_type = "additive" if additive else "general"
+
+    @property
+    def surface(self):
+        return self.first.surface
+
+    @property
+    def state_dim(self) -> int:
+        return self.first.state_dim
+
+    def active(self, t: float) -> Dynamics:
+        """The optimizer of a step that begins at time t."""
+        return self.second if t >= AFTER * self.at else self.first
+
+    def initial_state(self, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        return self.first.initial_state(w, z[:, : self.first.channels])
+
+    def f(self, t, x):
+        return self._choose(t, lambda dynamics: dynamics.f(t, x))
+
+    def g_prod(self, t, x, z):
+        return self._choose(t, lambda dynamics: dynamics.g_prod(t, x, z[:, : dynamics.channels]))
+
+    def g_transpose_prod(self, t, x, direction):
+        def product(dynamics: Dynamics) -> torch.Tensor:
+            return pad(dynamics.g_transpose_prod(t, x, direction), (0, self.channels - dynamics.channels))
+
+        return self._choose(t, product)
+
+    def _choose(self, t: float | torch.Tensor, product: Callable[[Dynamics], torch.Tensor]) -> torch.Tensor:
+        """The product of the active optimizer; of both where t differs from path to path, or cannot be looked at."""
+        if isinstance(t, torch.Tensor) and (t.ndim > 0 or torch.compiler.is_compiling()):
+            return torch.where(t >= AFTER * self.at, product(self.second), product(self.first))
+        return product(self.active(t))
+
+    def largest_variance(self) -> float | None:
+        bounds = [self.first.largest_variance(), self.second.largest_variance()]
+        return None if None in bounds else max(bounds)
+
+    def check_schedules(self, t_max: float) -> None:
+        self.first.check_schedules(t_max)
+        self.second.check_schedules(t_max)
+
+    def check_start(self, w: torch.Tensor) -> None:
+        self.first.check_start(w)
+        self.second.check_start(w)
+
+
+def _require_dynamics(name: str, dynamics: Dynamics) -> Dynamics:
+    if not isinstance(dynamics, Dynamics):
+        raise ValueError(f"{name}: expected an optimizer such as SGD(...) or SAM(...), got {checks.shown(dynamics)}")
+    return dynamics
