@@ -22,10 +22,18 @@ from sam_sde.escape import (
     compare,
     escape_times,
 )
-from sam_sde.noise import ConstantNoise, FrozenHessianNoise, HessianNoise, IsotropicNoise, Noise, NoNoise
+from sam_sde.noise import (
+    ConstantNoise,
+    EmpiricalNoise,
+    FrozenHessianNoise,
+    HessianNoise,
+    IsotropicNoise,
+    Noise,
+    NoNoise,
+)
 from sam_sde.regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
 from sam_sde.statistics import Outcome
-from sam_sde.surfaces import LossSurface
+from sam_sde.surfaces import FiniteSum, LossSurface
 
 __all__ = [
     "DNSAM",
@@ -38,8 +46,10 @@ __all__ = [
     "ConstantSchedule",
     "CosineSchedule",
     "Dynamics",
+    "EmpiricalNoise",
     "EscapeInterrupted",
     "EscapeResult",
+    "FiniteSum",
     "FrozenHessianNoise",
     "HessianNoise",
     "IsotropicNoise",

@@ -10,6 +10,7 @@ from sam_sde.surfaces.closed_forms import (
     styblinski_tang,
 )
 from sam_sde.surfaces.expressions import expression_surface
+from sam_sde.surfaces.finite_sum import FiniteSum
 from sam_sde.surfaces.python_file import python_surface
 from sam_sde.surfaces.registry import SURFACES
 from sam_sde.surfaces.separable import double_well, embedded_saddle, quadratic
@@ -18,6 +19,7 @@ from sam_sde.surfaces.surface import CriticalPoint, LossSurface, require_surface
 __all__ = [
     "SURFACES",
     "CriticalPoint",
+    "FiniteSum",
     "LossSurface",
     "beale",
     "double_well",

@@ -1,0 +1,197 @@
+"""A loss over data: the mean of one sample's loss over n samples."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.func import grad, jacrev, vjp, vmap
+
+from sam_sde.surfaces.samples import Sample, Samples, take
+from sam_sde.surfaces.surface import CriticalPoint, LossSurface
+
+# Numbers that the work on a block of paths and samples may hold in each of its tensors: 64 MB in float32.
+NUMBERS_AT_ONCE = 2**24
+
+# A network's layers hold more numbers than its input.
+LAYERS_OVER_INPUT = 8
+
+SampleLoss = Callable[[Tensor, Sample], Tensor]
+
+
+class FiniteSum(LossSurface):
+    """ℓ(w) = (1/n) Σ_i ℓ_i(w), with `sample_loss(w, sample)` the loss ℓ_i of ONE weight vector (dim,) and ONE sample.
+
+    data: a tensor with first axis n, or a tuple of such tensors (inputs and targets, say); a sample is then a tensor
+        or a tuple of tensors without that axis. Floating point data take the dtype of w, and all data its device.
+    initial_weights: (dim,) where training would begin, if the loss comes with one.
+
+    All is computed in blocks of paths, and of samples where one path has too many, so that the memory does not grow
+    with paths × samples; only inside torch.compile all goes at once. `gradient`, `weighted_gradient`,
+    `sample_gradients` and `minibatch_gradient` cannot be nested in a transform of torch.func. A FiniteSum can be
+    pickled where `sample_loss` can.
+
+    Raises ValueError for what LossSurface refuses, and for data that are no tensors of n ≥ 1 rows of finite numbers.
+    """
+
+    def __init__(
+        self,
+        sample_loss: SampleLoss,
+        data: Tensor | Sequence[Tensor],
+        dim: int,
+        *,
+        name: str = "finite_sum",
+        bounds: Sequence[tuple[float, float]] | None = None,
+        critical_points: Sequence[CriticalPoint] = (),
+        initial_weights: Tensor | None = None,
+    ):
+        if not callable(sample_loss):
+            raise ValueError(f"sample_loss: expected a function of w and one sample, got {sample_loss!r}")
+        self.sample_loss = sample_loss
+        self.samples = Samples(data)
+        self.n_samples = len(self.samples)
+        super().__init__(self._mean_loss, dim, name=name, bounds=bounds, critical_points=critical_points)
+        self.initial_weights = initial_weights
+
+    def __repr__(self) -> str:
+        return f"FiniteSum(name={self.name!r}, dim={self.dim}, n_samples={self.n_samples})"
+
+    def _mean_loss(self, w: Tensor) -> Tensor:
+        return self._losses_of_one(w, self.samples.like(w)).mean()
+
+    def _losses_of_one(self, w: Tensor, data: Sample) -> Tensor:
+        return vmap(self.sample_loss, (None, 0))(w, data)
+
+    def _losses(self, w: Tensor, data: Sample) -> Tensor:
+        return vmap(self._losses_of_one, (0, None))(w, data)
+
+    def _share(self, w: Tensor, data: Sample) -> Tensor:
+        """What some samples have of the mean loss of one path."""
+        return self._losses_of_one(w, data).sum() / self.n_samples
+
+    def _blocks(self, n_paths: int, numbers: int) -> Iterator[tuple[slice, list[slice]]]:
+        """Blocks of paths, each with its blocks of samples; `numbers` is what a path and sample hold together."""
+        if torch.compiler.is_compiling():
+            yield slice(None), [slice(None)]
+            return
+        pairs = max(1, NUMBERS_AT_ONCE // numbers)
+        paths, samples = max(1, pairs // self.n_samples), min(pairs, self.n_samples)
+        for first in range(0, n_paths, paths):
+            yield slice(first, first + paths), [slice(i, i + samples) for i in range(0, self.n_samples, samples)]
+
+    @property
+    def _numbers(self) -> int:
+        return max(self.dim, LAYERS_OVER_INPUT * self.samples.numbers)
+
+    def _summed(self, part: Callable[..., Tensor], w: Tensor, *others: Tensor, numbers: int | None = None) -> Tensor:
+        """Σ over blocks of samples of part(w, data, *others), for each block of paths."""
+        data = self.samples.like(w)
+        return torch.cat(
+            [
+                sum(part(w[paths], take(data, some), *(other[paths] for other in others)) for some in samples)
+                for paths, samples in self._blocks(len(w), numbers or self._numbers)
+            ]
+        )
+
+    def value(self, w: Tensor) -> Tensor:
+        return self._summed(vmap(self._share, (0, None)), w).to(w.dtype)
+
+    def gradient(self, w: Tensor) -> Tensor:
+        self._keep(w)
+        return self.weighted_gradient(w, w.new_full((1, 1), 1 / self.n_samples).expand(len(w), self.n_samples))
+
+    def _keep(self, w: Tensor) -> None:
+        if not torch.compiler.is_compiling():
+            self.samples.keep(w)
+
+    def weighted_gradient(self, w: Tensor, weights: Tensor) -> Tensor:
+        """Σ_i c_i ∇ℓ_i(w) (paths, dim) for weights c (paths, n), at the cost of one gradient."""
+        data = self.samples.like(w)
+        return torch.cat(
+            [
+                sum(self._weighted(w[paths], take(data, some), weights[paths, some]) for some in samples)
+                for paths, samples in self._blocks(len(w), self._numbers)
+            ]
+        )
+
+    def _weighted(self, w: Tensor, data: Sample, weights: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return self._weighted_by_transforms(w, data, weights)
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
+            return torch.autograd.grad(self._losses(leaf, data), leaf, weights)[0]
+
+    def _weighted_by_transforms(self, w: Tensor, data: Sample, weights: Tensor) -> Tensor:
+        def total(w, weights):
+            return (weights * self._losses_of_one(w, data)).sum()
+
+        return vmap(grad(total))(w, weights)
+
+    def sample_slopes(self, w: Tensor, direction: Tensor) -> Tensor:
+        """∇ℓ_i(w)·d (paths, n) for one direction d (paths, dim) of each path, without the gradients."""
+        data = self.samples.like(w)
+        return torch.cat(
+            [
+                torch.cat([self._slopes(w[paths], take(data, some), direction[paths]) for some in samples], dim=1)
+                for paths, samples in self._blocks(len(w), self._numbers)
+            ]
+        )
+
+    def _slopes(self, w: Tensor, data: Sample, direction: Tensor) -> Tensor:
+        # The weighted gradient is linear in its weights, and the transpose of that map takes d to the slopes.
+        weights = w.new_ones(len(w), len(data[0] if self.samples.is_tuple else data))
+        return vjp(lambda weights: self._weighted_by_transforms(w, data, weights), weights)[1](direction)[0]
+
+    def hessian(self, w: Tensor) -> Tensor:
+        return self._summed(lambda w, data: vmap(jacrev(grad(self._share)), (0, None))(w, data), w, numbers=self.dim**2)
+
+    def hessian_product(self, w: Tensor, v: Tensor) -> Tensor:
+        def part(w, data, v):
+            return vjp(lambda w: vmap(grad(self._share), (0, None))(w, data), w)[1](v)[0]
+
+        return self._summed(part, w, v)
+
+    def sample_gradients(self, w: Tensor) -> Tensor:
+        """∇ℓ_i(w) (paths, n, dim), all of them at once: for small cases."""
+        data = self.samples.like(w)
+        return torch.cat(
+            [
+                torch.cat([self._gradients(w[paths], take(data, some)) for some in samples], dim=1)
+                for paths, samples in self._blocks(len(w), self._numbers)
+            ]
+        )
+
+    def _gradients(self, w: Tensor, data: Sample) -> Tensor:
+        return vmap(vmap(grad(self.sample_loss), (None, 0)), (0, None))(w, data)
+
+    def mean_squared_gradient(self, w: Tensor) -> Tensor:
+        """(1/n) Σ_i ‖∇ℓ_i(w)‖² (paths,)."""
+        return self._summed(vmap(self._squares, (0, None)), w)
+
+    def mean_squared_gradient_slope(self, w: Tensor) -> Tensor:
+        """∇_w of `mean_squared_gradient` (paths, dim)."""
+        return self._summed(vmap(grad(self._squares), (0, None)), w)
+
+    def _squares(self, w: Tensor, data: Sample) -> Tensor:
+        gradients = vmap(grad(self.sample_loss), (None, 0))(w, data)
+        return gradients.square().sum() / self.n_samples
+
+    def minibatch_gradient(self, w: Tensor, index: Tensor) -> Tensor:
+        """The mean gradient (paths, dim) of the samples with the numbers `index` (paths, batch), each path its own."""
+        data = self.samples.like(w)
+        paths = max(1, NUMBERS_AT_ONCE // (self._numbers * index.shape[1]))
+        return torch.cat(
+            [
+                self._gradient_of_batch(some, take(data, chosen))
+                for some, chosen in zip(w.split(paths), index.split(paths), strict=True)
+            ]
+        )
+
+    def _gradient_of_batch(self, w: Tensor, data: Sample) -> Tensor:
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
+            return torch.autograd.grad(vmap(self._losses_of_one)(leaf, data).mean(1).sum(), leaf)[0]
+
+    def _check_one(self, w: Tensor) -> None:
+        """One sample's loss, for the mean over samples would hide a result that is no scalar."""
+        sample = take(self.samples.keep(w), 0)
+        LossSurface(lambda w: self.sample_loss(w, sample), self.dim, name=self.name)._check_one(w)
