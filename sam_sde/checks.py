@@ -61,6 +61,12 @@ def non_negative(name: str, value: float) -> float:
     return float(value)
 
 
+def boolean(name: str, value: bool) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}: expected True or False, got {shown(value)}")
+    return bool(value)
+
+
 def whole(name: str, value: int, *, low: int, high: int | None = None) -> int:
     """A whole number from `low` to `high` (below 2^63 where `high` is None)."""
     is_whole = isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))

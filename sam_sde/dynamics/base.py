@@ -99,11 +99,13 @@ class GradientDynamics(Dynamics):
     momentum: γ in [0, 1), default 0. momentum_model: "underdamped" (default) or "overdamped".
     initial_velocity: v(0) = 0 for "zero" (default); "equilibrium" draws it from the law in which it settles while the
         weights stay at the start, N(d/(1-γ), G Gᵀ/(2B(1-γ))). Only an underdamped path has a velocity.
+    nesterov: True for Nesterov's momentum, `w ← w - η u (g + γ v)`, which the discrete engine alone knows.
     weight_decay: κ ≥ 0, default 0.
     lr_schedule: u, a `Schedule` or any elementwise torch function of time with values of 0 or more; default 1.
 
     Raises
-        ValueError: a value out of its range, or the noise is made for another number of coordinates.
+        ValueError: a value out of its range, Nesterov's momentum with γ = 0, or the noise is made for another number of
+            coordinates.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class GradientDynamics(Dynamics):
         momentum: float = 0.0,
         momentum_model: str = "underdamped",
         initial_velocity: str = "zero",
+        nesterov: bool = False,
         weight_decay: float = 0.0,
         lr_schedule: TimeFunction | None = None,
     ):
@@ -130,6 +133,9 @@ class GradientDynamics(Dynamics):
         self.momentum = float(momentum)
         self.momentum_model = checks.one_of("momentum_model", momentum_model, MOMENTUM_MODELS)
         self.initial_velocity = checks.one_of("initial_velocity", initial_velocity, VELOCITIES)
+        self.nesterov = checks.boolean("nesterov", nesterov)
+        if nesterov and not self.momentum:
+            raise ValueError("nesterov: expected a momentum above 0 with it, got 0; try momentum 0.9")
         self.weight_decay = checks.non_negative("weight_decay", weight_decay)
         self.lr_schedule = require_schedule("lr_schedule", lr_schedule)
         if noise.dim not in (None, surface.dim):
@@ -161,9 +167,14 @@ class GradientDynamics(Dynamics):
         return w
 
     @property
+    def minibatch_variance(self) -> float:
+        """What Σ is multiplied with to be the covariance of a minibatch's gradient: 1/B where samples are independent."""
+        return self.noise.minibatch_factor(self.batch_size) / self.batch_size
+
+    @property
     def noise_scale(self) -> float:
-        """√(η/B): the diffusion is this times the factor of one sample's covariance."""
-        return (self.lr / self.batch_size) ** 0.5
+        """√(η/B) for independent samples: the diffusion is this times the factor of one sample's covariance."""
+        return (self.lr * self.minibatch_variance) ** 0.5
 
     @property
     def state_dim(self) -> int:

@@ -52,6 +52,9 @@ class PerturbedSGD(GradientDynamics):
     rho_schedule: a factor of p that changes with time, a `Schedule` or any elementwise torch function of t with
         values of 0 or more; default 1. Weight decay enters at w, and never p. For the other options see
         `GradientDynamics`.
+    micro_batch: number of samples m that have a p of their own (m-SAM): the batch is split into B/m parts, each with an
+        ascent "same", and their gradients are averaged. Default None: one p for the batch. The discrete engine alone
+        knows it.
 
     Raises
         ValueError: an unknown ascent or drift, a combination that is not defined, or what SGD refuses.
@@ -67,6 +70,7 @@ class PerturbedSGD(GradientDynamics):
         ascent: str = "full",
         drift: str = "stop_gradient",
         rho_schedule: TimeFunction | None = None,
+        micro_batch: int | None = None,
         **options,
     ):
         super().__init__(surface, noise, lr=lr, **options)
@@ -78,15 +82,25 @@ class PerturbedSGD(GradientDynamics):
             raise ValueError(f"drift: {drift!r} is defined for ascent 'full' only, got ascent {ascent!r}")
         if ascent == "same" and isinstance(self.perturbation, Custom) and not noise.additive:
             raise ValueError("ascent: 'same' with a perturbation of one's own needs constant noise")
+        self.micro_batch = None if micro_batch is None else self._checked_micro_batch(micro_batch)
         if ascent != "full":
             self.noise_type = "general"
         if ascent == "independent":
             self.channels *= 2
 
+    def _checked_micro_batch(self, micro_batch: int) -> int:
+        if self.batch_size % checks.whole("micro_batch", micro_batch, low=1):
+            raise ValueError(f"micro_batch: expected a divisor of batch_size = {self.batch_size}, got {micro_batch}")
+        if self.ascent != "same":
+            raise ValueError(
+                f"micro_batch: expected ascent 'same' with it, for each part has its own ascent, got {self.ascent!r}"
+            )
+        return micro_batch
+
     def _ascend(self, t: float, w: torch.Tensor) -> _Ascent:
         gradient = self.surface.gradient(w)
         full = self.ascent == "full"
-        spread = gradient.new_zeros(()) if full else self.noise.trace(w)[:, None] / self.batch_size
+        spread = gradient.new_zeros(()) if full else self.minibatch_variance * self.noise.trace(w)[:, None]
         factor = factor_at(self.rho_schedule, t, w)
         return _Ascent(gradient, spread, factor, w + factor * self.perturbation(gradient, spread))
 
@@ -104,7 +118,7 @@ class PerturbedSGD(GradientDynamics):
             return descent + self.surface.hessian_product(w, chain)
         if self.ascent == "same" and not self.noise.additive:
             gain = factor * self.perturbation.gain(gradient, spread)
-            return descent + (gain / (2 * self.batch_size)) * self.noise.trace_gradient(w)
+            return descent + (0.5 * self.minibatch_variance * gain) * self.noise.trace_gradient(w)
         return descent
 
     def _diffuse(self, w: torch.Tensor, ascent: _Ascent, z: torch.Tensor) -> torch.Tensor:

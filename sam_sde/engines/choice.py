@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from sam_sde import checks
+from sam_sde.dynamics.discrete import require_sde
 from sam_sde.engines import compiled_engine, discrete_engine, torchsde_engine
 from sam_sde.engines.chunk import Advance
 from sam_sde.engines.problem import EscapeProblem
@@ -93,6 +94,7 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
     if checks.one_of("engine", engine, ("auto", *ENGINES)) == "discrete":
         discrete_engine.check_problem(problem)
         return engine
+    require_sde(problem.dynamics)
     method, noise_type = checks.one_of("method", problem.method, METHODS), problem.dynamics.noise_type
     candidates = SDE_ENGINES if engine == "auto" else [engine]
     fitting = [name for name in candidates if method in ENGINES[name].methods[noise_type]]
