@@ -2,7 +2,7 @@
 
 import torch
 
-from sam_sde.dynamics import SAM
+from sam_sde.dynamics import SAM, ConstantSchedule
 
 # Eigenvalues of a larger Hessian cost more than the warning that they are for is worth.
 MAX_DIM = 500
@@ -16,11 +16,11 @@ def trap_exponent(sam: SAM, at: torch.Tensor) -> float | None:
     unstable directions the smallest exponent counts. `at` (dim,) is a state in the trap: a direction is held where
     ‖∇ℓ‖ < ρ|λ|.
 
-    Returns None where the formula does not apply: another optimizer or ascent, no direction that is held, no noise, no
-    finite Hessian.
+    Returns None where the formula does not apply: another optimizer or ascent, momentum, weight decay, a schedule, no
+    direction that is held, no noise, no finite Hessian.
     """
     spectrum = _spectrum(sam, at)
-    if spectrum is None or sam.ascent != "full":
+    if spectrum is None or sam.ascent != "full" or sam.weight_decay:
         return None
     w, values, vectors = spectrum
     gradient = sam.surface.gradient(w).norm()
@@ -28,10 +28,10 @@ def trap_exponent(sam: SAM, at: torch.Tensor) -> float | None:
     if not unstable.any() or gradient >= sam.rho * values[unstable].abs().max():
         return None
     directions = vectors[:, unstable].mT
-    variance = sam.noise.variance_along(w.expand(len(directions), -1), directions)
+    variance = sam.noise_scale**2 * sam.noise.variance_along(w.expand(len(directions), -1), directions)
     if not (variance > 0).all():
         return None
-    exponents = sam.rho**2 * values[unstable].abs() * sam.batch_size / (sam.lr * variance)
+    exponents = sam.rho**2 * values[unstable].abs() / variance
     return exponents.min().item()
 
 
@@ -39,7 +39,8 @@ def perturbation_over_noise(sam: SAM, at: torch.Tensor, dt: float) -> float | No
     """ρ‖H‖·dt/√(v·dt): a step's drift due to SAM's perturbation over its noise, along the steepest direction at `at`.
 
     Above 1 a step jumps over the kink that the perturbation makes in the drift at the saddle, and the path alternates
-    between its sides instead of following the SDE. None without noise or for another optimizer.
+    between its sides instead of following the SDE. None without noise, with momentum or a schedule, or for another
+    optimizer.
     """
     spectrum = _spectrum(sam, at)
     if spectrum is None:
@@ -54,8 +55,14 @@ def perturbation_over_noise(sam: SAM, at: torch.Tensor, dt: float) -> float | No
 
 def _spectrum(sam: SAM, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
     """The state (1, dim) with eigenvalues and eigenvectors of the Hessian there; None where they are not to be had."""
-    if not isinstance(sam, SAM) or sam.dim > MAX_DIM:
+    if not isinstance(sam, SAM) or sam.dim > MAX_DIM or not _is_plain(sam):
         return None
     w = at.double()[None]
     hessian = sam.surface.hessian(w)[0]
     return (w, *torch.linalg.eigh(hessian)) if torch.isfinite(hessian).all() else None
+
+
+def _is_plain(sam: SAM) -> bool:
+    """Whether SAM is without momentum, at a learning rate and a radius that stay."""
+    schedules = (sam.lr_schedule, sam.rho_schedule)
+    return sam.momentum == 0 and all(isinstance(s, ConstantSchedule) and s.factor == 1 for s in schedules)
