@@ -1,16 +1,20 @@
 """Escape times of one arm, and what can be asked of them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from sam_sde.escape.ends import end_states
 from sam_sde.escape.trajectory import Trajectory
 from sam_sde.files import write_csv
 from sam_sde.random import Stream
 from sam_sde.statistics import Sample, outcome_words, summarize, survival_curve
+
+if TYPE_CHECKING:
+    from sam_sde.escape.run import EscapeRun
 
 MAX_COORDINATES = 16
 
@@ -22,7 +26,7 @@ class EscapeResult(Sample):
     Attributes
         times (paths,): escape time, t_max where censored, time of failure where failed; t = lr·steps.
         outcome (paths,): 0 escaped, 1 censored, 2 failed (`sam_sde.Outcome`).
-        exit_points (paths, dim): the state at escape; at t_max if censored, the last finite one if failed.
+        exit_points (paths, dim): the weights at escape; at t_max if censored, the last finite one if failed.
         t_max, lr, dt: the time to which paths were followed, the learning rate, the step of the integration.
         stream: the key of its random numbers (seed, arm).
         engine, device, block_size: what computed it. path_steps: steps summed over paths, as integrated.
@@ -35,7 +39,7 @@ class EscapeResult(Sample):
     device: str
     block_size: int
     path_steps: int
-    _replay: Callable[[int], Trajectory] = field(repr=False)
+    _run: "EscapeRun" = field(repr=False)
 
     @property
     def steps(self) -> np.ndarray:
@@ -72,4 +76,34 @@ class EscapeResult(Sample):
 
         It ends where the path ended, up to the rounding of batched linear algebra.
         """
-        return self._replay(path)
+        return self._run.replay(path)
+
+    def ends(self, n_paths: int = 1000, tolerance: float = 1e-3) -> pd.DataFrame:
+        """What the states are in which the first `n_paths` paths ended (all, if there are fewer), computed in float64.
+
+        One row a path: path, outcome, time, loss, gradient_norm ‖∇ℓ(w)‖, perturbed_gradient_norm ‖∇ℓ(w^p)‖ (w^p = w for
+        SGD), smallest_eigenvalue and largest_eigenvalue of the Hessian at w, state. Weight decay κ adds κw to both
+        gradients and κ to the eigenvalues. The state is
+
+        "minimum": the gradient is at rest, and no eigenvalue is below -(1-γ)/t_max: whatever is less unstable could
+            not have shown during the run. A degenerate critical point without a negative eigenvalue counts here.
+        "saddle": the gradient is at rest, and an eigenvalue is below that (maxima too).
+        "stalled": only the perturbed gradient is at rest: SAM stays where the loss still falls.
+        "moving": neither is.
+
+        At rest is a gradient of at most the largest of three bounds, each of which paths at a critical point reach:
+        1. three times √(s² + k²). s² = η tr(|H| Σ)/(2B(1-γ)) is E‖∇ℓ‖² of the stationary noise in a quadratic well, and
+           off a saddle the size at which the drift begins to beat the noise; k = dt ‖H (∇ℓ(w^p) - ∇ℓ(w))‖/2 is that of
+           the gradient in the cycle of two steps which SAM's perturbation makes about a critical point.
+        2. `tolerance` times the mean gradient of the path, (1-γ) ‖w - w(0)‖/time: it is so much slower than its mean.
+        3. the rounding of w: 8 ε ‖H‖ ‖w‖, ε that of the run's dtype.
+        For the perturbed gradient, H and Σ are those at w^p, and there is no k. η, B, γ and Σ are those of the optimizer
+        that made the path's last step; schedules of the learning rate do not enter.
+
+        Up to dim 100 Hessians are decomposed; beyond, only products with them are used: Lanczos' method for the
+        eigenvalues, with an error of at most 1e-5 of the larger, and a mean over 8 random vectors for tr(|H| Σ).
+
+        Raises
+            ValueError: dynamics without a surface, n_paths below 1, or a negative tolerance.
+        """
+        return end_states(self, self._run, n_paths=n_paths, tolerance=tolerance)
