@@ -68,7 +68,7 @@ def _quad_of(problem: EscapeProblem) -> Callable:
     def quad(w: torch.Tensor, z: torch.Tensor, step: torch.Tensor):
         states, suspects = [], torch.zeros_like(w[0], dtype=torch.bool)
         for i in range(STEPS_PER_COUNTER):
-            t, before = (step + i) * dt, w.T
+            t, before = (step + i).double() * dt, w.T
             after = step_of(dynamics, t, before, z[i].T, dt)
             suspects = suspects | may_cross(t, before, after)
             w = after.T
@@ -99,7 +99,7 @@ def _euler(dynamics, t, w, z, dt):
 
 def _heun(dynamics, t, w, z, dt):
     """Weak order 2 for additive noise: the drift is averaged over the step."""
-    noise = dynamics.g_prod(t, w, z) * dt**0.5
+    noise = dynamics.g_prod(t + 0.5 * dt, w, z) * dt**0.5
     drift = dynamics.f(t, w)
     return w + 0.5 * dt * (drift + dynamics.f(t + dt, w + drift * dt + noise)) + noise
 

@@ -100,7 +100,7 @@ def _candidates(problem: EscapeProblem, states: torch.Tensor, n_valid: torch.Ten
 def _variance(problem: EscapeProblem, w: torch.Tensor, step: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
     """v·dt = |gᵀ∇φ|²·dt in float64, at states w of the steps `step`."""
     normal = problem.state_region.normal(w, face)
-    along = problem.dynamics.g_transpose_prod((step * problem.dt)[:, None], w, normal)
+    along = problem.dynamics.g_transpose_prod((step.double() * problem.dt)[:, None], w, normal)
     return along.double().square().sum(-1) * problem.dt
 
 
@@ -143,7 +143,7 @@ def _exit_point(problem, crossed: _Candidates, fraction, path, step) -> torch.Te
     The bridge at fraction u has mean w₀ + u(w₁-w₀) and covariance u(1-u)dt·ggᵀ; conditioning on the level moves it
     along ggᵀ∇φ/v. Newton steps along the normal then put it on a curved boundary.
     """
-    dynamics, region, t = problem.dynamics, problem.state_region, (step * problem.dt)[:, None]
+    dynamics, region, t = problem.dynamics, problem.state_region, (step.double() * problem.dt)[:, None]
     channel = torch.arange(dynamics.channels, device=path.device)
     z = problem.stream.normals(Purpose.EXIT_POINT, path[:, None], step[:, None], channel).to(crossed.w0)
     u = fraction.to(crossed.w0)[:, None]

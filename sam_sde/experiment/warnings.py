@@ -6,17 +6,20 @@ import pandas as pd
 
 from sam_sde.escape import EscapeResult, EscapeRun
 from sam_sde.statistics import Outcome
-from sam_sde.theory import perturbation_over_noise, trap_exponent
+from sam_sde.theory import lost_damping, perturbation_over_noise, trap_exponent
 
 FEW_ESCAPES = 0.05
 MANY_FAILURES = 0.01
+MUCH_DAMPING = 0.1
 
 
 def find_warnings(
     runs: Mapping[str, EscapeRun], results: Mapping[str, EscapeResult], comparison: pd.DataFrame | None
 ) -> list[str]:
     """One sentence for each thing that limits what the results say."""
-    found = [_unresolved_step(arm, runs[arm]) for arm in results if runs[arm].engine != "discrete"]
+    of_sdes = [arm for arm in results if runs[arm].engine != "discrete"]
+    found = [_unresolved_step(arm, runs[arm]) for arm in of_sdes]
+    found += [_lost_damping(arm, runs[arm]) for arm in of_sdes]
     found += [_few_escapes(arm, runs[arm], result) for arm, result in results.items()]
     found += [_failures(arm, result) for arm, result in results.items()]
     if comparison is not None:
@@ -63,4 +66,17 @@ def _unresolved_step(arm: str, run: EscapeRun) -> str | None:
     return (
         f"{arm}: a step does not resolve SAM's perturbation (ρ‖H‖·dt is {ratio:.3g} times the noise of a step, "
         f"√(v·dt)); the SDE needs a dt below {run.problem.dt / ratio**2:.2g}"
+    )
+
+
+def _lost_damping(arm: str, run: EscapeRun) -> str | None:
+    """Of Euler's method alone: those of higher order keep the damping."""
+    problem = run.problem
+    fraction = lost_damping(problem.dynamics, run.start.mean, problem.dt) if problem.method == "euler" else None
+    if fraction is None or not fraction > MUCH_DAMPING:
+        return None
+    return (
+        f"{arm}: a step does not resolve the momentum, Euler changes its damping 1-γ by {100 * fraction:.3g} % "
+        f"(dt·‖H‖/(1-γ)); the SDE needs a dt below {problem.dt * MUCH_DAMPING / fraction:.2g}, or, for constant noise, "
+        "method srk or heun"
     )
