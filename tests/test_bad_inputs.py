@@ -28,6 +28,8 @@ CONFIG = {
     "run": {"n_paths": 8},
 }
 
+LATE = {"kind": "switch", "first": "SGD", "second": "SAM", "at": 0.1}
+
 LOSSES = """
 import torch
 
@@ -98,9 +100,9 @@ UNKNOWN_KEYS = [
     ({"surfaces": {}}, "surfaces", "did you mean 'surface'?"),
     ({"surface.eigenvalue": 1}, "surface.eigenvalue", "did you mean 'eigenvalues'?"),
     ({"noise.sigm": 1}, "noise.sigm", "did you mean 'sigma'?"),
-    ({"optimizer.learning_rate": 1}, "optimizer.learning_rate", "Known: batch_size, lr, momentum"),
+    ({"optimizer.learning_rate": 1}, "optimizer.learning_rate", "Known: batch_size, initial_velocity, lr"),
     ({"arms.SAM.roh": 1}, "arms.SAM.roh", "did you mean 'rho'?"),
-    ({"arms.SGD.rho": 1}, "arms.SGD.rho", "Known: batch_size, kind, lr, momentum"),
+    ({"arms.SGD.rho": 1}, "arms.SGD.rho", "Known: batch_size, engine, initial_velocity, kind, lr"),
     ({"escape.tmax": 1}, "escape.tmax", "did you mean 't_max'?"),
     ({"escape.region.radious": 1}, "escape.region.radious", "did you mean 'radius'?"),
     ({"escape.start": {"uniform": {}}}, "escape.start.uniform", "did you mean 'normal'?"),
@@ -166,6 +168,11 @@ OUT_OF_RANGE = [
     ({"escape.region.radius": 0}, "escape.region.radius", "above 0"),
     ({"optimizer.batch_size": 10**310}, "optimizer.batch_size", "whole number from 1 to"),
     ({"optimizer.momentum": 1}, "optimizer.momentum", "from 0 to below 1", "got 1"),
+    ({"optimizer.momentum": -0.1}, "optimizer.momentum", "at least 0", "got -0.1"),
+    ({"optimizer.weight_decay": -1}, "optimizer.weight_decay", "at least 0", "got -1"),
+    ({"optimizer.lr_schedule": {"kind": "cosine", "t_end": 0}}, "optimizer.lr_schedule.t_end", "above 0"),
+    ({"arms.SAM.rho_schedule": {"kind": "step", "every": 1, "factor": 2}}, "arms.SAM.rho_schedule.factor", "at most 1"),
+    ({"arms.late": LATE | {"at": -1}}, "arms.late.at", "above 0", "got -1"),
     ({"arms.SGD.momentum": 1.5}, "arms.SGD.momentum", "from 0 to below 1", "got 1.5"),
     ({"run.n_paths": 1e30}, "run.n_paths", "from 1 to 2147483648"),
     ({"run.seed": 2**64}, "run.seed", "at most 18446744073709551615"),
@@ -189,6 +196,11 @@ UNKNOWN_WORDS = [
     ({"arms.SAM.ascent": "ful"}, "arms.SAM.ascent", "did you mean 'full'?"),
     ({"arms.SAM.drift": "totl"}, "arms.SAM.drift", "did you mean 'total'?"),
     ({"escape.region.kind": "bal"}, "escape.region.kind", "did you mean 'ball'?"),
+    ({"arms.SGD.momentum_model": "under"}, "arms.SGD.momentum_model", "did you mean 'underdamped'?"),
+    ({"arms.SGD.initial_velocity": "none"}, "arms.SGD.initial_velocity", "Known: equilibrium, zero"),
+    ({"arms.SGD.lr_schedule": {"kind": "cos"}}, "arms.SGD.lr_schedule.kind", "did you mean 'cosine'?"),
+    ({"arms.late": LATE | {"first": "SDG"}}, "arms.late.first", "got 'SDG'", "did you mean 'SGD'?"),
+    ({"arms.late": LATE | {"second": "late"}}, "arms.late.second", "another arm that is no switch itself"),
     ({"reference": "SGDD"}, "reference", "unknown arm", "did you mean 'SGD'?"),
     ({"run.method": "eulr"}, "run.method", "did you mean 'euler'?"),
     ({"run.engine": "torchsd"}, "run.engine", "did you mean 'torchsde'?"),
@@ -233,6 +245,8 @@ IMPOSSIBLE = [
     ({"noise": {"kind": "constant", "covariance": [[1, 0.5], [0, 1]]}}, "noise.covariance", "symmetric"),
     ({"noise": {"kind": "constant", "covariance": [[1, 2], [2, 1]]}}, "noise.covariance", "semidefinite", "-1"),
     ({"noise": {"kind": "constant", "covariance": [[1, 2], [2]]}}, "noise.covariance", "a matrix"),
+    ({"arms.late": LATE, "arms.SAM.lr": 0.02}, "arms.late.second", "the lr of the first optimizer, 0.01, got 0.02"),
+    ({"arms.late": LATE, "arms.SAM.momentum": 0.9}, "arms.late.second", "a velocity where the first optimizer has one"),
     ({"escape.start": [5, 5]}, "escape.start", "outside the region Ball", "(5, 5)"),
     ({"escape.start": {"normal": {"mean": [0, 0], "std": 9}}}, "escape.start", "8 of 8 paths start outside"),
     ({"escape.region": {"kind": "loss", "below": -1}}, "escape.start", "outside the region LossBelow(-1)"),
@@ -428,12 +442,21 @@ def test_a_path_that_does_not_exist_cannot_be_replayed(tmp_path):
 SADDLE = ss.LossSurface(lambda w: w[0] ** 2 - w[1] ** 2, dim=2)
 WHITE = ss.IsotropicNoise(1.0)
 SGD = ss.SGD(SADDLE, WHITE, lr=0.01)
+ONE_WEIGHT = ss.SGD(ss.LossSurface(lambda w: w[0] ** 2, dim=1), WHITE, lr=0.1)
 OUTSIDE = "start: it lies outside the region Ball(centre=(0, 0), radius=1), at (3, 4), where the region's level is 4"
 
 
 def escape(dynamics=SGD, **changes):
     arguments = {"start": [0, 0], "region": ss.Ball([0, 0], 1.0), "t_max": 0.1, "n_paths": 4, **changes}
     return ss.escape_times(dynamics, **arguments)
+
+
+def momentum(gamma, **options):
+    return ss.SGD(SADDLE, WHITE, lr=0.1, momentum=gamma, **options)
+
+
+def sam(**options):
+    return ss.SAM(SADDLE, WHITE, lr=0.1, rho=0.1, **options)
 
 
 def escape_on(loss):
@@ -491,6 +514,28 @@ def escape_on(loss):
         (lambda: ss.SGD(SADDLE, WHITE, lr=10**400), "lr: expected a number of at most 1e+100 in size, got 1000"),
         (lambda: ss.SGD(SADDLE, WHITE, lr=0.1, batch_size=True), "batch_size: expected a whole number of at least 1"),
         (lambda: ss.SGD(SADDLE, WHITE, lr=0.1, momentum=1), "momentum: expected a number from 0 to below 1, got 1"),
+        (lambda: momentum(-0.5), "momentum: expected a number from 0 to below 1, got -0.5"),
+        (lambda: momentum(NAN), "momentum: expected a finite number, got nan"),
+        (lambda: momentum(0.9, momentum_model="none"), "momentum_model: unknown value 'none'; Known: overdamped"),
+        (lambda: momentum(0.9, initial_velocity=0), "initial_velocity: unknown value 0"),
+        (lambda: momentum(0.9, weight_decay=-1), "weight_decay: expected a number that is 0 or more, got -1"),
+        (lambda: momentum(0.9, lr_schedule=0.5), "lr_schedule: expected a function of time such as CosineSchedule"),
+        (lambda: escape(momentum(0.9, lr_schedule=lambda t: 0.05 - t)), "lr_schedule: expected finite factors that"),
+        (lambda: escape(momentum(0.9, lr_schedule=lambda t: 1 / t)), "lr_schedule: expected finite factors"),
+        (lambda: escape(momentum(0.9, lr_schedule=lambda t: t[0])), "lr_schedule: failed on a tensor of times"),
+        (
+            lambda: escape(momentum(0.9, lr_schedule=lambda t: 1.0 if t < 1 else 0.5)),
+            "lr_schedule: failed on a tensor of times, RuntimeError",
+        ),
+        (lambda: escape(sam(rho_schedule=lambda t: -t)), "rho_schedule: expected finite factors that are 0 or more"),
+        (lambda: escape(sam(rho_schedule=lambda t: t.mT[..., :3])), "rho_schedule: "),
+        (lambda: ss.CosineSchedule(0), "t_end: expected a number above 0, got 0"),
+        (lambda: ss.StepSchedule(1, factor=2), "factor: expected a number from 0 to 1, got 2"),
+        (lambda: ss.Switch(SGD, SADDLE, at=1), "second: expected an optimizer such as SGD"),
+        (lambda: ss.Switch(SGD, momentum(0.9), at=0), "at: expected a number above 0, got 0"),
+        (lambda: ss.Switch(SGD, momentum(0.9), at=1), "second: expected the lr of the first optimizer, 0.01, got 0.1"),
+        (lambda: ss.Switch(sam(), momentum(0.9), at=1), "second: expected a velocity where"),
+        (lambda: ss.Switch(sam(), ONE_WEIGHT, at=1), "second: expected 2 weights as the first optimizer has, got 1"),
         (lambda: ss.SGD(torch.sum, WHITE, lr=0.1), "surface: expected a LossSurface"),
         (lambda: ss.SGD(SADDLE, 1.0, lr=0.1), "noise: expected a Noise such as IsotropicNoise(sigma), got 1.0"),
         (lambda: ss.SGD(SADDLE, ss.ConstantNoise([[1]]), lr=0.1), "noise: made for 1 coordinates"),

@@ -358,8 +358,9 @@ def test_list_names_everything_that_a_configuration_can_name():
         "  quadratic eigenvalues [rotation]",
         "  isotropic sigma",
         "  hessian [at]",
-        "  sgd [lr] [batch_size] [momentum] [engine]",
-        "  sam [lr] [batch_size] [momentum] [engine] rho [ascent=full] [drift=stop_gradient]",
+        "  sgd [lr] [batch_size] [momentum] [momentum_model] [initial_velocity] [weight_decay] [lr_schedule] [engine]",
+        "  switch first second at [engine]",
+        "  cosine t_end [low=0.0]",
         "  ball centre radius",
         "  loss [below] [above]",
     ):

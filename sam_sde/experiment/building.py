@@ -10,7 +10,7 @@ from pydantic import ValidationError, create_model
 
 from sam_sde import dynamics, noise, regions
 from sam_sde.checks import nearest, real, vector
-from sam_sde.escape import EscapeRun, NormalStart, prepare
+from sam_sde.escape import EscapeRun, NormalStart, check_ends, prepare
 from sam_sde.experiment import schema
 from sam_sde.experiment.loading import ConfigError, explain
 from sam_sde.experiment.schema import Config, Section
@@ -73,16 +73,29 @@ def build_noise(section: Section, surface: LossSurface) -> Noise:
                 return noise.FrozenHessianNoise(surface, section.at)
 
 
-def build_dynamics(config: Config, arm: str, surface: LossSurface, noise: Noise) -> dynamics.GradientDynamics:
+def build_dynamics(config: Config, arm: str, surface: LossSurface, noise: Noise) -> dynamics.Dynamics:
     """The dynamics of one arm: its own keys over the optimizer's defaults."""
-    own = config.arms[arm].model_dump(exclude_none=True)
+    section = config.arms[arm]
+    if isinstance(section, schema.SwitchArm):
+        parts = [build_dynamics(config, part, surface, noise) for part in (section.first, section.second)]
+        with _blame(f"arms.{arm}"):
+            return dynamics.Switch(*parts, at=section.at)
+    own = section.model_dump(exclude_none=True)
     options = {**config.optimizer.model_dump(), **own}
+    for key in ("lr_schedule", "rho_schedule"):
+        if options.get(key) is not None:
+            options[key] = build_schedule(options[key])
     kind = options.pop("kind")
     options.pop("engine", None)
     if options["lr"] is None:
         raise ConfigError(f"optimizer.lr: missing; give it there or as arms.{arm}.lr")
     with _blame(f"arms.{arm}", dict.fromkeys(options.keys() - own.keys(), "optimizer")):
         return OPTIMIZERS[kind](surface, noise, **options)
+
+
+def build_schedule(section: dict) -> dynamics.Schedule:
+    parameters = dict(section)
+    return dynamics.SCHEDULES[parameters.pop("kind")](**parameters)
 
 
 def build_region(section: Section, surface: LossSurface) -> Region:
@@ -141,6 +154,9 @@ def build_runs(config: Config, folder: Path = Path(), workers: int = 1) -> dict[
                 arm="" if config.run.common_noise else arm,
                 **options,
             )
+        if config.run.ends is not None:
+            with _blame("run"):
+                check_ends(runs[arm])
     return runs
 
 
@@ -149,7 +165,7 @@ def run_options(config: Config, arm: str) -> dict:
 
     The crossing is that of the SDEs; where an arm alone is discrete, so are dt and method.
     """
-    options = config.run.model_dump(exclude={"common_noise"})
+    options = config.run.model_dump(exclude={"common_noise", "ends"})
     options["engine"] = config.arms[arm].engine or config.run.engine
     if options["engine"] == "discrete":
         options["crossing"] = None

@@ -17,6 +17,7 @@ def catalogue() -> dict[str, list[str]]:
         + ['expression: "x**2 - y**2" [dim]', 'python: "file.py:function" dim'],
         "noise": _kinds(schema.Noise),
         "optimizers": _kinds(schema.Arm),
+        "schedules": _kinds(schema.Schedule),
         "regions": _kinds(schema.Region),
     }
 

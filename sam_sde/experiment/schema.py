@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from sam_sde.checks import nearest
-from sam_sde.dynamics import ASCENTS, DRIFTS
+from sam_sde.checks import nearest, shown
+from sam_sde.dynamics import ASCENTS, DRIFTS, MOMENTUM_MODELS, VELOCITIES
 from sam_sde.engines import ENGINES, METHODS
 from sam_sde.escape import DTYPES
 from sam_sde.regions.crossing import CROSSINGS
@@ -27,6 +27,7 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Count = Annotated[Whole, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Vector = Annotated[list[float], Field(min_length=1)]
 
 
@@ -104,12 +105,42 @@ class HessianNoise(Section):
 Noise = Annotated[NoNoise | IsotropicNoise | ConstantNoise | HessianNoise, Field(discriminator="kind")]
 
 
+class ConstantSchedule(Section):
+    kind: Literal["constant"]
+    factor: NonNegative = 1.0
+
+
+class CosineSchedule(Section):
+    kind: Literal["cosine"]
+    t_end: Positive
+    low: Fraction = 0.0
+
+
+class StepSchedule(Section):
+    kind: Literal["step"]
+    every: Positive
+    factor: Fraction = 0.1
+
+
+class WarmUpSchedule(Section):
+    kind: Literal["warmup"]
+    t_end: Positive
+    low: Fraction = 0.0
+
+
+Schedule = Annotated[ConstantSchedule | CosineSchedule | StepSchedule | WarmUpSchedule, Field(discriminator="kind")]
+
+
 class Optimizer(Section):
     """Defaults for all arms."""
 
     lr: Positive | None = None
     batch_size: Count = 1
     momentum: NonNegative = 0.0
+    momentum_model: Literal[MOMENTUM_MODELS] = "underdamped"
+    initial_velocity: Literal[VELOCITIES] = "zero"
+    weight_decay: NonNegative = 0.0
+    lr_schedule: Schedule | None = None
 
 
 class SGDArm(Section):
@@ -119,6 +150,10 @@ class SGDArm(Section):
     lr: Positive | None = None
     batch_size: Count | None = None
     momentum: NonNegative | None = None
+    momentum_model: Literal[MOMENTUM_MODELS] | None = None
+    initial_velocity: Literal[VELOCITIES] | None = None
+    weight_decay: NonNegative | None = None
+    lr_schedule: Schedule | None = None
     engine: Literal["auto", *ENGINES] | None = None
 
 
@@ -127,9 +162,20 @@ class SAMArm(SGDArm):
     rho: NonNegative
     ascent: Literal[ASCENTS] = "full"
     drift: Literal[DRIFTS] = "stop_gradient"
+    rho_schedule: Schedule | None = None
 
 
-Arm = Annotated[SGDArm | SAMArm, Field(discriminator="kind")]
+class SwitchArm(Section):
+    """What the arm `first` is in steps that begin before the time `at`, and what the arm `second` is from then on."""
+
+    kind: Literal["switch"]
+    first: str
+    second: str
+    at: Positive
+    engine: Literal["auto", *ENGINES] | None = None
+
+
+Arm = Annotated[SGDArm | SAMArm | SwitchArm, Field(discriminator="kind")]
 
 
 class Normal(Section):
@@ -208,6 +254,7 @@ class Run(Section):
     crossing: Literal[CROSSINGS] = "bridge"
     common_noise: bool = False
     block_size: Count | None = None
+    ends: Count | None = None  # paths of each arm whose end states are judged
 
 
 class Config(Section):
@@ -231,4 +278,18 @@ class Config(Section):
                 "unknown arm {arm}; {hint}",
                 {"key": "reference", "arm": repr(self.reference), "hint": nearest(self.reference, self.arms)},
             )
+        return self
+
+    @model_validator(mode="after")
+    def _switches_name_arms(self):
+        plain = [arm for arm, section in self.arms.items() if not isinstance(section, SwitchArm)]
+        for arm, section in self.arms.items():
+            for part in ("first", "second") if isinstance(section, SwitchArm) else ():
+                name = getattr(section, part)
+                if name not in plain:
+                    raise PydanticCustomError(
+                        "reference",
+                        "expected another arm that is no switch itself, got {arm}; {hint}",
+                        {"key": f"arms.{arm}.{part}", "arm": shown(name), "hint": nearest(name, plain)},
+                    )
         return self

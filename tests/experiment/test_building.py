@@ -27,6 +27,10 @@ VALUES = {
     "high": [2, 2],
     "at": [0, 0],
     "distance": 2.0,
+    "first": "SGD",
+    "second": "SAM",
+    "t_end": 0.5,
+    "every": 0.2,
 }
 CATALOGUE = catalogue()
 
@@ -60,7 +64,8 @@ def entries(title):
 
 def test_the_catalogue_holds_everything_that_can_be_built():
     assert entries("surfaces").keys() == SURFACES.keys()
-    assert entries("optimizers").keys() == OPTIMIZERS.keys()
+    assert entries("optimizers").keys() == {*OPTIMIZERS, "switch"}
+    assert entries("schedules").keys() == dynamics.SCHEDULES.keys()
     assert entries("noise").keys() == {"none", "isotropic", "constant", "hessian"}
     assert entries("regions").keys() == {"ball", "slab", "box", "loss", "unstable"}
 
@@ -91,11 +96,45 @@ def test_the_hessian_at_a_point_is_constant_noise():
     torch.testing.assert_close(noise_of.covariance(torch.zeros(1, 2))[0], torch.eye(2))
 
 
-@pytest.mark.parametrize("kind", entries("optimizers"))
+@pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_every_optimizer_can_be_built(kind):
     run = build(arms={"arm": {"kind": kind, **entries("optimizers")[kind]}})["arm"]
     assert type(run.problem.dynamics) is OPTIMIZERS[kind]
     assert (run.problem.dynamics.lr, run.problem.dynamics.batch_size) == (0.01, 4)
+
+
+def test_a_switch_goes_from_one_arm_to_another():
+    arms = {"SGD": {"kind": "sgd"}, "SAM": {"kind": "sam", "rho": 0.1, "batch_size": 8}}
+    arms["late SAM"] = {"kind": "switch", "first": "SGD", "second": "SAM", "at": 0.5}
+    switch = build(arms=arms)["late SAM"].problem.dynamics
+    assert type(switch) is dynamics.Switch
+    assert (type(switch.active(0.49)), type(switch.active(0.5))) == (dynamics.SGD, dynamics.SAM)
+    assert (switch.first.batch_size, switch.second.batch_size) == (4, 8)
+
+
+@pytest.mark.parametrize("kind", entries("schedules"))
+@pytest.mark.parametrize("key", ["lr_schedule", "rho_schedule"])
+def test_every_schedule_can_be_built(kind, key):
+    schedule = {"kind": kind, **entries("schedules")[kind]}
+    built = build(arms={"SAM": {"kind": "sam", "rho": 0.1, key: schedule}})["SAM"].problem.dynamics
+    assert type(getattr(built, key)) is dynamics.SCHEDULES[kind]
+
+
+def test_an_arm_has_the_momentum_of_the_optimizer_or_its_own():
+    optimizer = {
+        "lr": 0.01,
+        "momentum": 0.9,
+        "initial_velocity": "equilibrium",
+        "weight_decay": 0.1,
+        "lr_schedule": {"kind": "cosine", "t_end": 2.0},
+    }
+    own = {"momentum": 0.5, "momentum_model": "overdamped", "initial_velocity": "zero", "weight_decay": 0.0}
+    arms = {"a": {"kind": "sgd"}, "b": {"kind": "sgd", "lr_schedule": {"kind": "constant"}, **own}}
+    a, b = (run.problem.dynamics for run in build(optimizer=optimizer, arms=arms).values())
+    assert (a.momentum, a.initial_velocity, a.weight_decay, a.state_dim) == (0.9, "equilibrium", 0.1, 4)
+    assert (b.momentum, b.initial_velocity, b.weight_decay, b.state_dim) == (0.5, "zero", 0.0, 2)
+    assert a.lr_schedule.t_end == 2.0
+    assert type(b.lr_schedule) is dynamics.ConstantSchedule
 
 
 @pytest.mark.parametrize(
@@ -180,6 +219,6 @@ def test_momentum_of_zero_is_the_plain_optimizer():
 
 def test_an_error_in_a_default_of_all_arms_is_blamed_on_the_default():
     with pytest.raises(ConfigError, match=r"^optimizer\.momentum: "):
-        build(optimizer={"lr": 0.01, "momentum": 0.9})
+        build(optimizer={"lr": 0.01, "momentum": 1.5})
     with pytest.raises(ConfigError, match=r"^arms\.SGD\.momentum: "):
-        build(arms={"SGD": {"kind": "sgd", "momentum": 0.9}})
+        build(arms={"SGD": {"kind": "sgd", "momentum": 1.5}})
