@@ -14,7 +14,7 @@ from sam_sde import checks
 from sam_sde.experiment.catalogue import catalogue
 from sam_sde.experiment.loading import load_config
 from sam_sde.experiment.plotting import draw_all
-from sam_sde.experiment.printing import print_tables, progress_report
+from sam_sde.experiment.printing import print_ends, print_tables, progress_report
 from sam_sde.experiment.redrawing import redraw
 from sam_sde.experiment.running import Experiment, make_folder
 from sam_sde.experiment.simulating import simulate_paths
@@ -85,9 +85,10 @@ def escape(
     console = Console()
     warnings, paired = experiment.warnings(comparison), experiment.config.run.common_noise
     print_tables(console, experiment.summary(), comparison, warnings, paired=paired)
+    print_ends(console, experiment.ends)
     draw_all(out, experiment.surface, experiment.region)
     console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
-    if experiment.interrupted:
+    if not experiment.complete:
         raise typer.Exit(130)
 
 

@@ -2,6 +2,7 @@
 
 from sam_sde.escape.comparison import compare
 from sam_sde.escape.driver import DTYPES, escape_times, prepare, resolve_device
+from sam_sde.escape.ends import check_ends, count_states
 from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.run import EscapeInterrupted, EscapeRun
@@ -20,7 +21,9 @@ __all__ = [
     "Recorder",
     "Trajectory",
     "Workers",
+    "check_ends",
     "compare",
+    "count_states",
     "escape_times",
     "prepare",
     "resolve_device",

@@ -37,6 +37,21 @@ def end_states(
     return pd.concat(blocks).sort_values("path", ignore_index=True)
 
 
+def check_ends(run: "EscapeRun") -> None:
+    """Raises ValueError where end states could not be judged, found out at the start of the first path."""
+    first = np.zeros(1, dtype=int)
+    for dynamics, _ in _optimizers(run.problem.dynamics, first, np.zeros(1)):
+        w = run.start.points(torch.zeros(1, dtype=torch.int64, device=run.device), run.problem.stream)
+        try:
+            _measured(dynamics, w, w.new_zeros(1))
+        except Exception as error:
+            said = " ".join(str(error).split())[:160]
+            raise ValueError(
+                f"ends: expected a loss with second derivatives in double precision, got {type(error).__name__} "
+                f"at the start: {said}"
+            ) from error
+
+
 def _optimizers(dynamics: Dynamics, paths: np.ndarray, times: np.ndarray) -> list[tuple[GradientDynamics, np.ndarray]]:
     """The optimizers that made the last steps, each with its paths."""
     if isinstance(dynamics, Switch):

@@ -97,8 +97,8 @@ class EscapeResult(Sample):
            the gradient in the cycle of two steps which SAM's perturbation makes about a critical point.
         2. `tolerance` times the mean gradient of the path, (1-γ) ‖w - w(0)‖/time: it is so much slower than its mean.
         3. the rounding of w: 8 ε ‖H‖ ‖w‖, ε that of the run's dtype.
-        For the perturbed gradient, H and Σ are those at w^p, and there is no k. η, B, γ and Σ are those of the optimizer
-        that made the path's last step; schedules of the learning rate do not enter.
+        For the perturbed gradient, H and Σ are those at w^p, and there is no k. η, B, γ and Σ are those of the
+        optimizer that made the path's last step; schedules of the learning rate do not enter.
 
         Up to dim 100 Hessians are decomposed; beyond, only products with them are used: Lanczos' method for the
         eigenvalues, with an error of at most 1e-5 of the larger, and a mean over 8 random vectors for tr(|H| Σ).

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from sam_sde.escape import Progress
+from sam_sde.escape import Progress, count_states
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -28,6 +28,17 @@ def print_tables(
         console.print(_comparison(comparison, paired))
     for warning in warnings:
         console.print(f"[yellow]warning:[/yellow] {_escaped(warning)}", highlight=False, soft_wrap=True)
+
+
+def print_ends(console: Console, ends: pd.DataFrame | None) -> None:
+    """One line an arm that counts the classes of its end states, where they were judged."""
+    if ends is None:
+        return
+    for arm, rows in ends.groupby("arm", sort=False):
+        counts = count_states(rows)
+        places = f"{counts['minimum']} at a minimum, {counts['saddle']} at a saddle"
+        line = f"{arm}, end states of {len(rows)}: {places}, {counts['stalled']} stalled, {counts['moving']} moving"
+        console.print(_escaped(line), highlight=False, soft_wrap=True)
 
 
 def _summary(summary: pd.DataFrame) -> Table:

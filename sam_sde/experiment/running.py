@@ -6,6 +6,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -33,7 +34,7 @@ PACKAGES = ("sam_sde", "torch", "torchsde", "numpy", "scipy", "pandas")
 
 # Everything that a run may leave in its folder: what the last one left and this one does not write is removed.
 FILES = (
-    *("summary.csv", "survival.csv", "comparison.csv", "paths.csv", "sample_paths.csv", "run.json"),
+    *("summary.csv", "survival.csv", "comparison.csv", "paths.csv", "sample_paths.csv", "ends.csv", "run.json"),
     *(f"{figure}.{kind}" for figure in ("survival", "escape_times", "sample_paths") for kind in ("png", "pdf")),
 )
 
@@ -51,6 +52,7 @@ class Experiment:
     runs: dict[str, EscapeRun] = field(init=False)
     results: dict[str, EscapeResult] = field(default_factory=dict)
     recorders: dict[str, Recorder] = field(default_factory=dict)
+    ends: pd.DataFrame | None = None
     interrupted: str | None = None
     notes: list[str] = field(default_factory=list)
     wall_time: float = 0.0
@@ -74,6 +76,9 @@ class Experiment:
                 self._execute(report, None)
         self.notes = list(dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning))
         self.wall_time = time.perf_counter() - begin
+        if self.config.run.ends is not None and not self.interrupted:
+            with suppress(KeyboardInterrupt):  # what was integrated is kept; `complete` tells
+                self.ends = by_arm({arm: result.ends(self.config.run.ends) for arm, result in self.results.items()})
 
     def _execute(self, report: Callable[[str, Progress], None], workers: Workers | None) -> None:
         try:
@@ -86,6 +91,11 @@ class Experiment:
             self.interrupted = arm
             if isinstance(interrupt, EscapeInterrupted) and interrupt.result is not None:
                 self.results[arm] = interrupt.result
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that the configuration asks for was done, without an interrupt."""
+        return not self.interrupted and (self.ends is not None or self.config.run.ends is None)
 
     @property
     def surface(self):
@@ -114,6 +124,8 @@ class Experiment:
                 f"interrupted while {self.interrupted} ran: later arms are missing, and its paths still inside are "
                 "censored at the time they had reached",
             )
+        elif not self.complete:
+            found.insert(0, "interrupted while the end states were judged: there is no ends.csv")
         return found
 
     def write(self, out: Path, all_paths: bool = False) -> None:
@@ -130,6 +142,8 @@ class Experiment:
             write_csv(by_arm({arm: r.to_frame(columns) for arm, r in self.results.items()}), out / "paths.csv")
         if self.surface.dim == 2:
             write_csv(self.sample_paths(), out / "sample_paths.csv")
+        if self.ends is not None:
+            write_csv(self.ends, out / "ends.csv")
         comparison = self.comparison()
         if comparison is not None:
             write_csv(comparison, out / "comparison.csv")
@@ -155,7 +169,7 @@ class Experiment:
             "config": self.config.model_dump(),
             "config_folder": str(self.folder.resolve()),
             "seed": self.config.run.seed,
-            "interrupted": self.interrupted is not None,
+            "interrupted": not self.complete,
             "engine": _only({result.engine for result in results}),
             "engines": {arm: result.engine for arm, result in self.results.items()},
             "device": _only({result.device for result in results}),
