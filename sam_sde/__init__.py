@@ -33,7 +33,7 @@ from sam_sde.noise import (
 )
 from sam_sde.regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
 from sam_sde.statistics import Outcome
-from sam_sde.surfaces import FiniteSum, LossSurface
+from sam_sde.surfaces import FiniteSum, LossSurface, NetworkSurface, network_surface
 
 __all__ = [
     "DNSAM",
@@ -57,6 +57,7 @@ __all__ = [
     "LossAbove",
     "LossBelow",
     "LossSurface",
+    "NetworkSurface",
     "NoNoise",
     "Noise",
     "NormalStart",
@@ -72,5 +73,6 @@ __all__ = [
     "WarmUpSchedule",
     "compare",
     "escape_times",
+    "network_surface",
 ]
 __version__ = "0.1.0"

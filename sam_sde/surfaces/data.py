@@ -1,0 +1,169 @@
+"""Data sets for losses over data: four that come with scikit-learn, and the user's own from CSV files.
+
+Features are centred, and each is divided by its standard deviation. The pixels of digits share one unit, so all of them
+are divided by 16, their largest value. A feature that never changes becomes 0.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from sam_sde.checks import nearest, one_of, shown
+
+# The names of the data sets, with scikit-learn's functions that load them.
+DATASETS = {
+    "breast_cancer": "load_breast_cancer",
+    "digits": "load_digits",
+    "iris": "load_iris",
+    "wine": "load_wine",
+}
+LARGEST_PIXEL = 16.0
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Features (n, features), float64 and prepared, and the column to predict.
+
+    target: one number or word a sample, or None where the data has nothing to predict.
+    nominal: the numbers in `target` are only names of classes.
+    """
+
+    name: str
+    features: Tensor
+    target: np.ndarray | None = None
+    nominal: bool = False
+
+    def numbers(self) -> Tensor:
+        """The target (n,) as numbers, centred and divided by its standard deviation.
+
+        Raises ValueError where it consists of words, or of the names of more than two classes.
+        """
+        target = self._target()
+        if not np.issubdtype(target.dtype, np.number):
+            raise ValueError(f"data: expected numbers to predict, got words such as {shown(target[0])} in {self.name}")
+        classes = np.unique(target)
+        if self.nominal and len(classes) > 2:
+            raise ValueError(
+                f"data: expected numbers to predict, got the {len(classes)} classes of {self.name}; "
+                "try model mlp, or deep_linear_network"
+            )
+        if len(classes) == 1:
+            raise ValueError(f"data: expected different numbers to predict, got {shown(target[0])} only in {self.name}")
+        return standardized(torch.as_tensor(target, dtype=torch.float64)[:, None])[:, 0]
+
+    def classes(self, number: int | None = None) -> tuple[Tensor, int]:
+        """The target (n,) as class numbers 0, 1, …, in the order of the names, and how many classes there are.
+
+        Raises ValueError where it holds numbers that are not whole, one class only, or not `number` of them.
+        """
+        target = self._target()
+        if np.issubdtype(target.dtype, np.number) and (target != np.round(target)).any():
+            fraction = target[target != np.round(target)][0]
+            raise ValueError(
+                f"data: expected classes to predict (words or whole numbers), got {fraction:g} in {self.name}; "
+                "try model linear_regression, or mlp with loss squared_error"
+            )
+        names, index = np.unique(target, return_inverse=True)
+        if len(names) < 2 or number not in (None, len(names)):
+            expected = "at least two classes" if number is None else f"{number} classes"
+            raise ValueError(
+                f"data: expected {expected} to predict, got {len(names)} in {self.name}: {shown(names.tolist())}"
+                + ("; try model mlp" if len(names) > 2 else "")
+            )
+        return torch.as_tensor(index, dtype=torch.int64), len(names)
+
+    def _target(self) -> np.ndarray:
+        if self.target is None:
+            raise ValueError(f"data: expected a column to predict, got none in {self.name}; try target: COLUMN")
+        return self.target
+
+
+def load_dataset(name: str) -> Dataset:
+    """One of the data sets of scikit-learn: breast_cancer, digits, iris, wine.
+
+    Raises ValueError for an unknown name, and where scikit-learn is not installed.
+    """
+    one_of("data", name, DATASETS)
+    try:
+        from sklearn import datasets
+    except ImportError:
+        raise ValueError(
+            f"data: {name} comes with scikit-learn, which is not installed; try pip install 'sam_sde[data]'"
+        ) from None
+    bunch = getattr(datasets, DATASETS[name])()
+    features = torch.as_tensor(bunch.data, dtype=torch.float64)
+    prepared = centred(features) / LARGEST_PIXEL if name == "digits" else standardized(features)
+    return Dataset(name, prepared, bunch.target, nominal=True)
+
+
+def load_csv(file: str | Path, target: str | None = None, folder: str | Path = ".") -> Dataset:
+    """The numbers in a CSV file with a header: the column `target` is what to predict, all others are features.
+
+    A relative path starts at `folder`. Words in the target are names of classes; whole numbers may be.
+
+    Raises ValueError where the file is missing or no table, the column is missing, a feature is not a number, or a
+    value is missing or infinite.
+    """
+    path = Path(folder, file)
+    try:
+        table = pd.read_csv(path)
+    except OSError as error:
+        raise ValueError(f"csv: cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, pd.errors.ParserError) as error:  # an empty file and bad text are ValueErrors of pandas
+        said = " ".join(str(error).split())[:160]
+        raise ValueError(f"csv: expected a table with a header in {path}, got: {said}") from None
+    if target is not None and target not in table:
+        raise ValueError(f"target: no column {shown(target)} in {path.name}; {nearest(target, list(table.columns))}")
+    features = table.drop(columns=[] if target is None else target)
+    _check_table(path.name, features, table)
+    values = None if target is None else _target_column(path.name, table[target])
+    return Dataset(path.name, standardized(torch.as_tensor(features.to_numpy(float))), values)
+
+
+def _check_table(name: str, features: pd.DataFrame, table: pd.DataFrame) -> None:
+    if len(table) < 2 or not len(features.columns):
+        raise ValueError(
+            f"csv: expected at least two rows and a column of features in {name}, "
+            f"got {len(table)} rows and {len(features.columns)} such columns"
+        )
+    for column in table:
+        missing = table[column].isna()
+        if missing.any():
+            raise ValueError(
+                f"csv: {int(missing.sum())} values are missing in column {shown(column)} of {name}, first in row "
+                f"{int(missing.to_numpy().argmax()) + 1}; fill them, or leave these rows out"
+            )
+    words = [column for column in features if not pd.api.types.is_numeric_dtype(features[column])]
+    if words:
+        raise ValueError(
+            f"csv: expected numbers in column {shown(words[0])} of {name}, got {shown(features[words[0]].iloc[0])}; "
+            "leave it out, write it as numbers, or make it the target"
+        )
+    if not np.isfinite(features.to_numpy(float)).all():
+        raise ValueError(f"csv: expected finite numbers in {name}")
+
+
+def _target_column(name: str, column: pd.Series) -> np.ndarray:
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return column.astype(str).to_numpy(str)
+    values = column.to_numpy(float)
+    if not np.isfinite(values).all():
+        raise ValueError(f"csv: expected finite numbers in column {shown(column.name)} of {name}")
+    return values
+
+
+def centred(features: Tensor) -> Tensor:
+    """Each column (n, features) less its mean."""
+    return features - features.mean(0)
+
+
+def standardized(features: Tensor) -> Tensor:
+    """Each column (n, features) less its mean, over its standard deviation; 0 where it never changes."""
+    difference = centred(features)
+    deviation = difference.square().mean(0).sqrt()
+    changes = deviation > 1e-12 * features.abs().amax(0)
+    return torch.where(changes, difference / torch.where(changes, deviation, 1.0), 0.0)
