@@ -124,7 +124,7 @@ MISSING_KEYS = [
     ({"escape.region.radius": GONE}, "escape.region.radius", "missing"),
     ({"noise": {"kind": "constant"}}, "noise.covariance", "missing"),
     ({"escape.start": {}}, "escape.start.normal", "missing"),
-    ({"surface": {}}, "surface", "expected one of name, expression or python, got none"),
+    ({"surface": {}}, "surface", "expected one of name, model, expression or python, got none"),
     ({"surface": {"name": "quadratic"}}, "surface.eigenvalues", "missing"),
     ({"surface": {"python": "losses.py:nan"}}, "surface.dim", "missing", "number of coordinates"),
 ]
@@ -150,7 +150,7 @@ NOT_A_NUMBER = [
     ({"run.common_noise": "yes please"}, "run.common_noise", "expected true or false, got 'yes please'"),
     ({"run.common_noise": 1}, "run.common_noise", "expected true or false, got 1"),
     ({"run.device": 3}, "run.device", "expected text, got 3"),
-    ({"escape.start": "saddle"}, "escape.start", "expected a list, got 'saddle'"),
+    ({"escape.start": "sadle"}, "escape.start", "unknown value 'sadle'", "did you mean 'saddle'?"),
     ({"escape.start": [0, "a"]}, "escape.start.1", "expected a number, got 'a'"),
     ({"escape.start": [NAN, 0]}, "escape.start.0", "expected a finite number, got nan"),
     ({"escape.start": [[0, 0]]}, "escape.start.0", "expected a number, got [0, 0]"),
@@ -190,7 +190,7 @@ OUT_OF_RANGE = [
 UNKNOWN_WORDS = [
     ({"surface": {"name": "beal"}}, "surface.name", "did you mean 'beale'?", "quadratic"),
     ({"noise": {"kind": "isotrop"}}, "noise.kind", "did you mean 'isotropic'?"),
-    ({"noise": {"kind": "empirical"}}, "noise.kind", "Known: constant, hessian, isotropic, none"),
+    ({"noise": {"kind": "empirica"}}, "noise.kind", "Known: constant, empirical, hessian, isotropic, none"),
     ({"arms.SGD.kind": "smm"}, "arms.SGD.kind", "did you mean 'sam'?"),
     ({"arms.SGD.kind": 3}, "arms.SGD.kind", "unknown kind"),
     ({"arms.SAM.ascent": "ful"}, "arms.SAM.ascent", "did you mean 'full'?"),

@@ -74,7 +74,7 @@ class Dynamics(abc.ABC):
 
     def check_start(self, w: torch.Tensor) -> None:
         """Raises ValueError where the dynamics cannot start from the weights w (paths, dim)."""
-        z = w.new_ones(len(w), self.channels)
+        z = _uneven(w, self.channels)
         state = self.initial_state(w, z)
         drift = self.f(0.0, state)
         if drift.shape != state.shape or not torch.isfinite(drift).all():
@@ -214,3 +214,21 @@ class GradientDynamics(Dynamics):
     def check_start(self, w: torch.Tensor) -> None:
         self.surface.check_at(w)
         super().check_start(w)
+        self._check_moving(w)
+
+    def _check_moving(self, w: torch.Tensor) -> None:
+        """Raises ValueError where noise was asked for, yet neither it nor the drift moves any path."""
+        if self.noise.largest_variance() == 0.0 or self.noise_scale == 0.0:
+            return
+        z = _uneven(w, self.channels)
+        state = self.initial_state(w, z)
+        if not self.f(0.0, state).any() and not self.g_prod(0.0, state, z).any():
+            raise ValueError(
+                "start: drift and noise both vanish there, so that nothing would ever move; "
+                "try to start beside it, with start: {normal: {mean: ..., std: 0.01}}"
+            )
+
+
+def _uneven(w: torch.Tensor, channels: int) -> torch.Tensor:
+    """A value of the noise (paths, channels) that probes it: all alike would be none for an empirical covariance."""
+    return torch.cos(torch.arange(1, channels + 1, device=w.device)).to(w).expand(len(w), -1)

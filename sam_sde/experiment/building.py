@@ -1,22 +1,18 @@
 """From a checked configuration to surfaces, noises, dynamics and runs that are ready to execute."""
 
-import inspect
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import ValidationError, create_model
-
 from sam_sde import dynamics, noise, regions
-from sam_sde.checks import nearest, real, vector
+from sam_sde.checks import real
 from sam_sde.escape import EscapeRun, NormalStart, check_ends, prepare
 from sam_sde.experiment import schema
-from sam_sde.experiment.loading import ConfigError, explain
+from sam_sde.experiment.blame import blame
+from sam_sde.experiment.loading import ConfigError
 from sam_sde.experiment.schema import Config, Section
+from sam_sde.experiment.surfaces import build_point, build_surface
 from sam_sde.noise import Noise
 from sam_sde.regions import Region
-from sam_sde.surfaces import SURFACES, LossSurface, expression_surface, python_surface
+from sam_sde.surfaces import LossSurface
 
 # Where the arguments of a run stand that are not the arm's own.
 PLACES = {**dict.fromkeys(schema.Escape.model_fields, "escape"), **dict.fromkeys(schema.Run.model_fields, "run")}
@@ -24,37 +20,8 @@ PLACES = {**dict.fromkeys(schema.Escape.model_fields, "escape"), **dict.fromkeys
 OPTIMIZERS = {"sgd": dynamics.SGD, "sam": dynamics.SAM, "usam": dynamics.USAM, "dnsam": dynamics.DNSAM}
 
 
-def build_surface(section: schema.Surface, folder: Path = Path()) -> LossSurface:
-    """The surface; a Python file is looked for in `folder`, that of the configuration."""
-    with _blame("surface"):
-        if section.expression is not None:
-            return expression_surface(section.expression, section.dim)
-        if section.python is not None:
-            return python_surface(section.python, section.dim, folder)
-    if section.name not in SURFACES:
-        raise ConfigError(f"surface.name: unknown surface {section.name!r}; {nearest(section.name, SURFACES)}")
-    parameters = dict(section.model_extra)
-    if section.dim is not None:
-        parameters["dim"] = section.dim
-    try:
-        checked = surface_parameters(section.name).model_validate(parameters)
-    except ValidationError as error:
-        raise ConfigError(explain(error, parameters, "surface")) from None
-    with _blame("surface"):
-        return SURFACES[section.name](**{key: getattr(checked, key) for key in checked.model_fields_set})
-
-
-def surface_parameters(name: str) -> type[Section]:
-    """The parameters of a surface as a section, from the signature of the function that makes it."""
-    fields = {
-        key: (parameter.annotation, ... if parameter.default is parameter.empty else parameter.default)
-        for key, parameter in inspect.signature(SURFACES[name]).parameters.items()
-    }
-    return create_model(name, __base__=Section, **fields)
-
-
 def build_noise(section: Section, surface: LossSurface) -> Noise:
-    with _blame("noise", point="noise.at"):
+    with blame("noise", point="noise.at"):
         match section:
             case schema.NoNoise():
                 return noise.NoNoise()
@@ -70,7 +37,9 @@ def build_noise(section: Section, surface: LossSurface) -> Noise:
             case schema.HessianNoise(at=None):
                 return noise.HessianNoise(surface)
             case schema.HessianNoise():
-                return noise.FrozenHessianNoise(surface, section.at)
+                return noise.FrozenHessianNoise(surface, build_point("at", section.at, surface))
+            case schema.EmpiricalNoise():
+                return noise.EmpiricalNoise(surface, section.sampling)
 
 
 def build_dynamics(config: Config, arm: str, surface: LossSurface, noise: Noise) -> dynamics.Dynamics:
@@ -78,7 +47,7 @@ def build_dynamics(config: Config, arm: str, surface: LossSurface, noise: Noise)
     section = config.arms[arm]
     if isinstance(section, schema.SwitchArm):
         parts = [build_dynamics(config, part, surface, noise) for part in (section.first, section.second)]
-        with _blame(f"arms.{arm}"):
+        with blame(f"arms.{arm}"):
             return dynamics.Switch(*parts, at=section.at)
     own = section.model_dump(exclude_none=True)
     options = {**config.optimizer.model_dump(), **own}
@@ -89,7 +58,7 @@ def build_dynamics(config: Config, arm: str, surface: LossSurface, noise: Noise)
     options.pop("engine", None)
     if options["lr"] is None:
         raise ConfigError(f"optimizer.lr: missing; give it there or as arms.{arm}.lr")
-    with _blame(f"arms.{arm}", dict.fromkeys(options.keys() - own.keys(), "optimizer")):
+    with blame(f"arms.{arm}", dict.fromkeys(options.keys() - own.keys(), "optimizer")):
         return OPTIMIZERS[kind](surface, noise, **options)
 
 
@@ -99,29 +68,30 @@ def build_schedule(section: dict) -> dynamics.Schedule:
 
 
 def build_region(section: Section, surface: LossSurface) -> Region:
-    with _blame("escape.region", point="escape.region.at"):
+    with blame("escape.region", point="escape.region.at"):
         match section:
             case schema.BallRegion():
-                return regions.Ball(vector("centre", section.centre, surface.dim), section.radius)
+                return regions.Ball(build_point("centre", section.centre, surface), section.radius)
             case schema.SlabRegion():
-                return regions.Slab(
-                    vector("centre", section.centre, surface.dim), section.direction, section.half_width
-                )
+                centre = build_point("centre", section.centre, surface)
+                return regions.Slab(centre, section.direction, section.half_width)
             case schema.BoxRegion():
-                return regions.Box(vector("low", section.low, surface.dim), section.high)
+                low, high = (build_point(key, getattr(section, key), surface) for key in ("low", "high"))
+                return regions.Box(low, high)
             case schema.LossRegion(below=None):
                 return regions.LossAbove(surface, real("above", section.above))
             case schema.LossRegion():
                 return regions.LossBelow(surface, real("below", section.below))
             case schema.UnstableRegion():
-                return regions.UnstableDistance(surface, section.at, section.distance)
+                return regions.UnstableDistance(surface, build_point("at", section.at, surface), section.distance)
 
 
-def build_start(section: list[float] | schema.NormalStart, surface: LossSurface) -> list[float] | NormalStart:
+def build_start(section: schema.Point | schema.NormalStart, surface: LossSurface) -> list[float] | NormalStart:
     if not isinstance(section, schema.NormalStart):
-        return section
-    with _blame("escape.start.normal"):
-        return NormalStart(vector("mean", section.normal.mean, surface.dim), section.normal.std)
+        with blame("escape"):
+            return build_point("start", section, surface)
+    with blame("escape.start.normal"):
+        return NormalStart(build_point("mean", section.normal.mean, surface), section.normal.std)
 
 
 def build_runs(config: Config, folder: Path = Path(), workers: int = 1) -> dict[str, EscapeRun]:
@@ -144,7 +114,7 @@ def build_runs(config: Config, folder: Path = Path(), workers: int = 1) -> dict[
                 f"got {config.escape.t_max:g}; try a larger t_max, a smaller lr, or give run.dt"
             )
         places = PLACES if config.arms[arm].engine is None else PLACES | {"engine": f"arms.{arm}"}
-        with _blame(f"arms.{arm}", places, point="escape.start"):
+        with blame(f"arms.{arm}", places, point="escape.start"):
             runs[arm] = prepare(
                 optimizer,
                 start=start,
@@ -155,7 +125,7 @@ def build_runs(config: Config, folder: Path = Path(), workers: int = 1) -> dict[
                 **options,
             )
         if config.run.ends is not None:
-            with _blame("run"):
+            with blame("run"):
                 check_ends(runs[arm])
     return runs
 
@@ -172,28 +142,3 @@ def run_options(config: Config, arm: str) -> dict:
         if config.run.engine != "discrete":
             options |= {"dt": None, "method": "euler"}
     return options
-
-
-@contextmanager
-def _blame(section: str, places: Mapping[str, str] | None = None, point: str = "") -> Iterator[None]:
-    """Turns a ValueError about an argument into one about the key of the configuration that gave it.
-
-    places: sections of the arguments that do not stand in `section`.
-    point: the key of the point where the loss is looked at.
-    """
-    try:
-        yield
-    except ConfigError:
-        raise
-    except ValueError as error:
-        raise ConfigError(f"{_key(section, places or {}, point, str(error))}{error}") from error
-
-
-def _key(section: str, places: Mapping[str, str], point: str, message: str) -> str:
-    """What to put before a message, which mostly begins with "argument: "."""
-    argument = re.match(r"(\w+): ", message)
-    if argument is not None:
-        return "" if argument[1] in ("noise", "surface") else f"{places.get(argument[1], section)}."
-    if re.match(r"(start|the loss|the gradient of the loss) is not finite", message):
-        return f"{point}: "
-    return "surface: " if message.startswith("the loss ") else f"{section}: "

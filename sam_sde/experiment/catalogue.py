@@ -5,16 +5,18 @@ from typing import get_args
 from pydantic_core import PydanticUndefined
 
 from sam_sde.experiment import schema
-from sam_sde.experiment.building import surface_parameters
 from sam_sde.experiment.schema import Section
-from sam_sde.surfaces import SURFACES
+from sam_sde.experiment.surfaces import surface_parameters
+from sam_sde.surfaces import DATASETS, MODELS, SURFACES
 
 
 def catalogue() -> dict[str, list[str]]:
     """Lines such as "isotropic (sigma)" under the names of the sections; a parameter in […] may be left out."""
     return {
-        "surfaces": [f"{name}{_parameters(surface_parameters(name))}" for name in SURFACES]
+        "surfaces": [f"{name}{_parameters(surface_parameters(factory))}" for name, factory in SURFACES.items()]
         + ['expression: "x**2 - y**2" [dim]', 'python: "file.py:function" dim'],
+        "models": [f"{name}{_parameters(surface_parameters(factory))}" for name, factory in MODELS.items()],
+        "data": [*DATASETS, "csv: file.csv [target]"],
         "noise": _kinds(schema.Noise),
         "optimizers": _kinds(schema.Arm),
         "schedules": _kinds(schema.Schedule),

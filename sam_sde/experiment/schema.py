@@ -13,7 +13,9 @@ from sam_sde.checks import nearest, shown
 from sam_sde.dynamics import ASCENTS, DRIFTS, MOMENTUM_MODELS, VELOCITIES
 from sam_sde.engines import ENGINES, METHODS
 from sam_sde.escape import DTYPES
+from sam_sde.noise import SAMPLINGS
 from sam_sde.regions.crossing import CROSSINGS
+from sam_sde.surfaces.surface import KINDS
 
 MAX_DIM = 10**6  # the start of a longer vector could hardly be written down
 
@@ -23,12 +25,28 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+# Names of points that a surface may know: the first critical point of a kind, and a network's initial weights.
+POINT_WORDS = (*KINDS, "initial")
+
 Whole = Annotated[int, BeforeValidator(_whole)]
 Count = Annotated[Whole, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Vector = Annotated[list[float], Field(min_length=1)]
+
+
+def _point_kind(value: Any) -> str:
+    if isinstance(value, list):
+        return "vector"
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else "word"
+
+
+# Of a surface with too many coordinates to write down: one number for all of them, or a point that it knows.
+Point = Annotated[
+    Annotated[Vector, Tag("vector")] | Annotated[float, Tag("number")] | Annotated[Literal[POINT_WORDS], Tag("word")],
+    Discriminator(_point_kind),
+]
 
 
 class Section(BaseModel):
@@ -51,25 +69,26 @@ class Section(BaseModel):
 
 
 class Surface(Section):
-    """One of `name` (with that surface's parameters beside it), `expression`, or `python` with `dim`."""
+    """One of `name` or `model` (with its parameters beside it), `expression`, or `python` with `dim`."""
 
     model_config = ConfigDict(extra="allow")
 
     name: str | None = None
+    model: str | None = None
     expression: str | None = None
     python: str | None = None
     dim: Annotated[Whole, Field(ge=1, le=MAX_DIM)] | None = None
 
     @model_validator(mode="after")
     def _one_kind(self):
-        given = [key for key in ("name", "expression", "python") if getattr(self, key) is not None]
+        given = [key for key in ("name", "model", "expression", "python") if getattr(self, key) is not None]
         if len(given) != 1:
             raise PydanticCustomError(
                 "surface_kind",
-                "expected one of name, expression or python, got {given}",
+                "expected one of name, model, expression or python, got {given}",
                 {"given": " and ".join(given) or "none of them"},
             )
-        if self.name is None and self.model_extra:
+        if self.name is None and self.model is None and self.model_extra:
             key = next(iter(self.model_extra))
             raise PydanticCustomError(
                 "unknown_key",
@@ -81,6 +100,18 @@ class Surface(Section):
                 "missing_dim", "missing; a surface from a Python file needs its number of coordinates", {"key": "dim"}
             )
         return self
+
+
+class CSVFile(Section):
+    csv: str
+    target: str | None = None
+
+
+def _data_kind(value: Any) -> str:
+    return "file" if isinstance(value, dict | CSVFile) else "name"
+
+
+Data = Annotated[Annotated[str, Tag("name")] | Annotated[CSVFile, Tag("file")], Discriminator(_data_kind)]
 
 
 class NoNoise(Section):
@@ -99,10 +130,15 @@ class ConstantNoise(Section):
 
 class HessianNoise(Section):
     kind: Literal["hessian"]
-    at: Vector | None = None
+    at: Point | None = None
 
 
-Noise = Annotated[NoNoise | IsotropicNoise | ConstantNoise | HessianNoise, Field(discriminator="kind")]
+class EmpiricalNoise(Section):
+    kind: Literal["empirical"]
+    sampling: Literal[SAMPLINGS] = "with_replacement"
+
+
+Noise = Annotated[NoNoise | IsotropicNoise | ConstantNoise | HessianNoise | EmpiricalNoise, Field(discriminator="kind")]
 
 
 class ConstantSchedule(Section):
@@ -139,6 +175,7 @@ class Optimizer(Section):
     momentum: NonNegative = 0.0
     momentum_model: Literal[MOMENTUM_MODELS] = "underdamped"
     initial_velocity: Literal[VELOCITIES] = "zero"
+    nesterov: bool = False
     weight_decay: NonNegative = 0.0
     lr_schedule: Schedule | None = None
 
@@ -152,6 +189,7 @@ class SGDArm(Section):
     momentum: NonNegative | None = None
     momentum_model: Literal[MOMENTUM_MODELS] | None = None
     initial_velocity: Literal[VELOCITIES] | None = None
+    nesterov: bool | None = None
     weight_decay: NonNegative | None = None
     lr_schedule: Schedule | None = None
     engine: Literal["auto", *ENGINES] | None = None
@@ -163,6 +201,7 @@ class SAMArm(SGDArm):
     ascent: Literal[ASCENTS] = "full"
     drift: Literal[DRIFTS] = "stop_gradient"
     rho_schedule: Schedule | None = None
+    micro_batch: Count | None = None
 
 
 class SwitchArm(Section):
@@ -179,7 +218,7 @@ Arm = Annotated[SGDArm | SAMArm | SwitchArm, Field(discriminator="kind")]
 
 
 class Normal(Section):
-    mean: Vector
+    mean: Point
     std: NonNegative
 
 
@@ -191,26 +230,26 @@ def _start_kind(value: Any) -> str:
     return "random" if isinstance(value, dict | NormalStart) else "point"
 
 
-Start = Annotated[Annotated[Vector, Tag("point")] | Annotated[NormalStart, Tag("random")], Discriminator(_start_kind)]
+Start = Annotated[Annotated[Point, Tag("point")] | Annotated[NormalStart, Tag("random")], Discriminator(_start_kind)]
 
 
 class BallRegion(Section):
     kind: Literal["ball"]
-    centre: Vector
+    centre: Point
     radius: Positive
 
 
 class SlabRegion(Section):
     kind: Literal["slab"]
-    centre: Vector
+    centre: Point
     direction: Vector
     half_width: Positive
 
 
 class BoxRegion(Section):
     kind: Literal["box"]
-    low: Vector
-    high: Vector
+    low: Point
+    high: Point
 
 
 class LossRegion(Section):
@@ -230,7 +269,7 @@ class LossRegion(Section):
 
 class UnstableRegion(Section):
     kind: Literal["unstable"]
-    at: Vector
+    at: Point
     distance: Positive
 
 

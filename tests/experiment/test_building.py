@@ -66,7 +66,7 @@ def test_the_catalogue_holds_everything_that_can_be_built():
     assert entries("surfaces").keys() == SURFACES.keys()
     assert entries("optimizers").keys() == {*OPTIMIZERS, "switch"}
     assert entries("schedules").keys() == dynamics.SCHEDULES.keys()
-    assert entries("noise").keys() == {"none", "isotropic", "constant", "hessian"}
+    assert entries("noise").keys() == {"none", "isotropic", "constant", "hessian", "empirical"}
     assert entries("regions").keys() == {"ball", "slab", "box", "loss", "unstable"}
 
 
