@@ -35,9 +35,9 @@ class Engine:
     block_coordinates: int
     largest_block: int
 
-    def block_size(self, dim: int, paths_per_worker: int) -> int:
-        """Few large blocks, yet one for each worker."""
-        return max(SMALLEST_BLOCK, min(self.largest_block, self.block_coordinates // dim, paths_per_worker))
+    def block_size(self, numbers: int, paths_per_worker: int) -> int:
+        """Few large blocks, yet one for each worker, of paths with so many `numbers` each."""
+        return max(SMALLEST_BLOCK, min(self.largest_block, self.block_coordinates // numbers, paths_per_worker))
 
 
 ENGINES = {

@@ -85,7 +85,9 @@ def prepare(
     engine = choose_engine(engine, problem, n_paths)
     workers = checks.whole("workers", workers, low=1)
     if block_size is None:
-        block_size = ENGINES[engine].block_size(dynamics.state_dim, math.ceil(n_paths / workers))
+        # A path has its state and, for each step, its noise: with data one number a sample.
+        numbers = max(dynamics.state_dim, dynamics.channels)
+        block_size = ENGINES[engine].block_size(numbers, math.ceil(n_paths / workers))
     chunk = ENGINES[engine].chunk if chunk is None else checks.whole("chunk", chunk, low=1)
     chunk_unit = ENGINES[engine].chunk_unit
     return EscapeRun(
