@@ -71,7 +71,10 @@ def _box_muller(word0: torch.Tensor, word1: torch.Tensor, dtype: torch.dtype) ->
 def normals_of_quad(
     key: tuple, purpose: Purpose, path: torch.Tensor, quad: torch.Tensor, coordinates: int, dtype: torch.dtype
 ) -> torch.Tensor:
-    """Standard normals (4, coordinates, paths) of the four steps 4·quad … 4·quad + 3; quad is a scalar tensor."""
+    """Standard normals (4, coordinates, paths) of the four steps 4·quad … 4·quad + 3; quad is a scalar tensor.
+
+    For several quads (quads, 1, 1) they are (4, quads, coordinates, paths).
+    """
     coordinate = torch.arange(coordinates, device=path.device)[:, None]
     words = philox((coordinate, path, quad, torch.full_like(quad, purpose)), key)
     return torch.stack([*_box_muller(*words[:2], dtype), *_box_muller(*words[2:], dtype)])
@@ -96,12 +99,12 @@ class Stream:
     def _words(self, purpose: Purpose, path: torch.Tensor, quad: torch.Tensor, coordinate: torch.Tensor):
         return philox((coordinate, path, quad, torch.full_like(quad, purpose)), self.key)
 
-    def normals_of_quad(
-        self, purpose: Purpose, path: torch.Tensor, quad: int, coordinates: int, dtype: torch.dtype
+    def normals_of_quads(
+        self, purpose: Purpose, path: torch.Tensor, quads: range, coordinates: int, dtype: torch.dtype
     ) -> torch.Tensor:
-        """Standard normals (4, paths, coordinates) of the four steps 4·quad … 4·quad + 3."""
-        quad = torch.full((), quad, device=path.device)
-        return normals_of_quad(self.key, purpose, path, quad, coordinates, dtype).mT.contiguous()
+        """Standard normals (quads, 4, paths, coordinates) of the four steps 4·quad … 4·quad + 3 of each quad."""
+        quad = torch.arange(quads.start, quads.stop, device=path.device)[:, None, None]
+        return normals_of_quad(self.key, purpose, path, quad, coordinates, dtype).movedim(0, 1).mT
 
     def uniforms(
         self, purpose: Purpose, path: torch.Tensor, step: torch.Tensor, coordinate: torch.Tensor

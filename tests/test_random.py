@@ -22,7 +22,10 @@ def integers(text: str) -> list[int]:
 def draw(n_paths: int, n_quads: int, dim: int, dtype=torch.float64, stream=None) -> np.ndarray:
     """Normals (steps, paths, dim)."""
     stream, paths = stream or Stream(7, "arm"), torch.arange(n_paths)
-    quads = [stream.normals_of_quad(Purpose.DIFFUSION, paths, quad, dim, dtype) for quad in range(n_quads)]
+    quads = [
+        stream.normals_of_quads(Purpose.DIFFUSION, paths, range(quad, quad + 1), dim, dtype)[0]
+        for quad in range(n_quads)
+    ]
     return torch.cat(quads).numpy()
 
 
@@ -73,16 +76,16 @@ def test_neighbours_are_uncorrelated(axis, power):
 def test_streams_of_other_seeds_arms_and_purposes_are_uncorrelated():
     paths = torch.arange(50_000)
     streams = [Stream(0, "a"), Stream(1, "a"), Stream(0, "b"), Stream(0, "")]
-    draws = [s.normals_of_quad(Purpose.DIFFUSION, paths, 0, 1, torch.float64).flatten() for s in streams]
-    draws.append(streams[0].normals_of_quad(Purpose.SECOND_NORMAL, paths, 0, 1, torch.float64).flatten())
+    draws = [s.normals_of_quads(Purpose.DIFFUSION, paths, range(1), 1, torch.float64)[0].flatten() for s in streams]
+    draws.append(streams[0].normals_of_quads(Purpose.SECOND_NORMAL, paths, range(1), 1, torch.float64)[0].flatten())
     correlation = np.corrcoef(torch.stack(draws)) - np.eye(len(draws))
     assert np.abs(correlation).max() < 4 / np.sqrt(len(draws[0]))
 
 
 def test_a_number_depends_on_its_key_alone():
     stream, paths = Stream(3, "arm"), torch.arange(100)
-    block = stream.normals_of_quad(Purpose.DIFFUSION, paths, 5, 6, torch.float64)
-    some = stream.normals_of_quad(Purpose.DIFFUSION, paths[[17, 3]], 5, 2, torch.float64)
+    block = stream.normals_of_quads(Purpose.DIFFUSION, paths, range(5, 6), 6, torch.float64)[0]
+    some = stream.normals_of_quads(Purpose.DIFFUSION, paths[[17, 3]], range(5, 6), 2, torch.float64)[0]
     assert torch.equal(some, block[:, [17, 3], :2])
     single = stream.normals(Purpose.DIFFUSION, torch.tensor([17]), torch.tensor([22]), torch.tensor([4]))
     assert torch.equal(single, block[2, 17, 4:5])

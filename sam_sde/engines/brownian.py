@@ -7,6 +7,10 @@ import torchsde
 
 from sam_sde.random import STEPS_PER_COUNTER, Purpose, Stream
 
+# The numbers of several steps are drawn together where they are so few that most of the time goes in telling torch.
+FEW_NUMBERS = 2**15
+MAX_QUADS = 8
+
 
 class KeyedBrownian(torchsde.BaseBrownian):
     """Increments over the steps [k, k+1] of a clock that counts steps: standard normals (paths, channels).
@@ -31,7 +35,9 @@ class KeyedBrownian(torchsde.BaseBrownian):
         self._dtype = dtype
         self._next_step = first_step
         self._on_step = on_step
-        self._quads: dict[Purpose, tuple[int, torch.Tensor]] = {}
+        fitting = max(1, min(MAX_QUADS, FEW_NUMBERS // (len(paths) * channels)))
+        self._quads_at_once = 1 << (fitting.bit_length() - 1)  # a power of two divides a chunk
+        self._drawn: dict[Purpose, tuple[range, torch.Tensor]] = {}
 
     def __call__(self, ta, tb=None, return_U=False, return_A=False):
         step = self._next_step
@@ -46,10 +52,12 @@ class KeyedBrownian(torchsde.BaseBrownian):
 
     def _normal(self, purpose: Purpose, step: int) -> torch.Tensor:
         quad, position = divmod(step, STEPS_PER_COUNTER)
-        if self._quads.get(purpose, (None,))[0] != quad:
-            normals = self._stream.normals_of_quad(purpose, self._paths, quad, self._channels, self._dtype)
-            self._quads[purpose] = (quad, normals)
-        return self._quads[purpose][1][position]
+        quads, normals = self._drawn.get(purpose, (range(0), None))
+        if quad not in quads:
+            quads = range(quad, quad + self._quads_at_once)
+            normals = self._stream.normals_of_quads(purpose, self._paths, quads, self._channels, self._dtype)
+            self._drawn[purpose] = (quads, normals)
+        return normals[quad - quads.start, position]
 
     def __repr__(self):
         return f"KeyedBrownian(seed={self._stream.seed}, arm={self._stream.arm!r}, shape={self.shape})"

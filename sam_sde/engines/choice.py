@@ -43,7 +43,7 @@ class Engine:
 ENGINES = {
     # A step should be long beside the time that torch takes to be called.
     "torchsde": Engine(
-        prepare=lambda problem, start: torchsde_engine.advance,
+        prepare=torchsde_engine.prepare,
         methods={
             "additive": ("euler", "milstein", "srk"),
             "diagonal": ("euler", "milstein", "srk"),

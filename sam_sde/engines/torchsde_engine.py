@@ -5,6 +5,7 @@ time is measured in steps of dt: the drift is f·dt, the diffusion g·√dt, and
 exact, so every step has the same length, and an increment of the Brownian motion is found by its index.
 """
 
+import functools
 from types import SimpleNamespace
 
 import torch
@@ -12,8 +13,14 @@ import torchsde
 
 from sam_sde.dynamics import Dynamics
 from sam_sde.engines.brownian import KeyedBrownian
-from sam_sde.engines.chunk import Chunk
+from sam_sde.engines.chunk import Advance, Chunk
 from sam_sde.engines.problem import EscapeProblem
+from sam_sde.engines.recording import recorded
+from sam_sde.rows import in_columns, stack_steps
+
+# Recording a step takes the time of some hundred, and gains nothing where its operations themselves take long.
+WORTH_RECORDING = 500
+MAX_RECORDED = 2**16
 
 
 class StateCollector:
@@ -36,12 +43,12 @@ class StateCollector:
 
     def take(self, end: torch.Tensor) -> torch.Tensor:
         """All states and `end`, stacked; the collector is empty then, for torchsde holds it in a cycle."""
-        states = torch.stack([*self.states, end])
+        states = stack_steps([*self.states, end])
         self.states.clear()
         return states
 
 
-def in_steps(dynamics: Dynamics, dt: float, collector: StateCollector) -> SimpleNamespace:
+def in_steps(dynamics: Dynamics | SimpleNamespace, dt: float, collector: StateCollector) -> SimpleNamespace:
     """The dynamics in torchsde's protocol, with time measured in steps of dt.
 
     torchsde evaluates every method that it finds, so only those of use are there.
@@ -67,10 +74,45 @@ def in_steps(dynamics: Dynamics, dt: float, collector: StateCollector) -> Simple
     return sde
 
 
-def advance(problem: EscapeProblem, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int) -> Chunk:
-    """Takes n_steps from w (paths, dim) at `first_step`; `paths` are the paths' numbers."""
-    collector = StateCollector()
-    sde = in_steps(problem.dynamics, problem.dt, collector)
+def prepare(problem: EscapeProblem, start: torch.Tensor) -> Advance:
+    """The function that advances blocks like `start` (paths, dim), with its operations recorded where that is worth it."""
+    if problem.n_steps < WORTH_RECORDING or start.numel() > MAX_RECORDED:
+        return advance
+    return functools.partial(advance, dynamics=_recorded(problem.dynamics, problem.dt, in_columns(start)))
+
+
+def _recorded(dynamics: Dynamics, dt: float, start: torch.Tensor) -> SimpleNamespace:
+    """The methods of the dynamics that torchsde calls, without the Python in them."""
+    paths, n_paths = start[:1], len(start)
+
+    def examples(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        z = torch.linspace(-1.0, 1.0, n * dynamics.channels).to(start).view(dynamics.channels, n).T
+        w = paths + 0.01 * torch.linspace(-1.0, 1.0, n * start.shape[1]).to(start).view(start.shape[1], n).T
+        return torch.tensor(n * dt, dtype=torch.float64), in_columns(w), z
+
+    with torch.no_grad():
+        methods = {
+            name: recorded(getattr(dynamics, name), lambda n, count=count: examples(n)[:count], n_paths)
+            for name, count in (("f", 2), ("g", 2), ("g_prod", 3), ("f_and_g_prod", 3))
+            if hasattr(dynamics, name)
+        }
+    return SimpleNamespace(noise_type=dynamics.noise_type, sde_type=dynamics.sde_type, **methods)
+
+
+def advance(
+    problem: EscapeProblem,
+    w: torch.Tensor,
+    paths: torch.Tensor,
+    first_step: int,
+    n_steps: int,
+    dynamics: SimpleNamespace | None = None,
+) -> Chunk:
+    """Takes n_steps from w (paths, dim) at `first_step`; `paths` are the paths' numbers.
+
+    dynamics: stands in for the problem's own.
+    """
+    w, collector = in_columns(w), StateCollector()
+    sde = in_steps(dynamics or problem.dynamics, problem.dt, collector)
     brownian = KeyedBrownian(
         problem.stream, paths, problem.dynamics.channels, w.dtype, first_step, collector.step_begins
     )

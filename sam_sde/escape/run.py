@@ -139,12 +139,12 @@ class EscapeRun:
     @cached_property
     def _engine(self) -> tuple[Advance, str, str | None]:
         """The function that advances paths, its engine, and why it is torchsde where the compiled one was meant."""
-        few = self._block(0, min(self.n_paths, 8))[1]
+        block = self._block(0, min(self.n_paths, self.block_size))[1]
         try:
-            return ENGINES[self.engine].prepare(self.problem, few), self.engine, None
+            return ENGINES[self.engine].prepare(self.problem, block), self.engine, None
         except CannotCompileError as error:
             reference = choose_engine("torchsde", self.problem, self.n_paths)
-            return ENGINES[reference].prepare(self.problem, few), reference, str(error)
+            return ENGINES[reference].prepare(self.problem, block), reference, str(error)
 
     def _integrate(self, start: torch.Tensor, paths: torch.Tensor, report, recorder: Recorder | None) -> BlockResult:
         advance, engine, note = self._engine

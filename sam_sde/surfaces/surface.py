@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.func import grad, jacrev, vjp, vmap
 
 from sam_sde.checks import one_of, real, shown, vector, whole
+from sam_sde.rows import in_columns
 
 KINDS = ("minimum", "saddle", "maximum")
 
@@ -74,7 +75,7 @@ class LossSurface:
         # The paths do not interact, so the gradient of the sum holds theirs: twice as fast as vmap(grad(loss)).
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
-            return torch.autograd.grad(vmap(self.loss)(leaf).sum(), leaf)[0]
+            return in_columns(torch.autograd.grad(vmap(self.loss)(leaf).sum(), leaf)[0])
 
     def hessian(self, w: Tensor) -> Tensor:
         """H(w) = ∇²ℓ(w): (paths, dim) to (paths, dim, dim)."""

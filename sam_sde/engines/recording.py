@@ -1,0 +1,150 @@
+"""Functions of tensors as the list of torch operations that they run, without what leads to these.
+
+To some thousand paths a step is longer in the telling than in the doing: vmap, autograd and Python stand between a loss
+and its operations, which are the same in every step.
+"""
+
+from collections.abc import Callable
+from operator import getitem, mul
+from typing import NamedTuple
+
+import torch
+from torch.fx import Graph, GraphModule, Node
+from torch.utils._python_dispatch import TorchDispatchMode
+
+FEW, CHECK = 5, 11  # numbers of paths to record with, and to compare with
+
+
+class _CannotRecordError(Exception):
+    """The function does not run the same operations each time."""
+
+
+class _Recorder(TorchDispatchMode):
+    """Notes each operation with its arguments and its result, below vmap and autograd."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls: list[tuple] = []
+
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+        result = operation(*arguments, **(options or {}))
+        if not all(isinstance(each, torch.Tensor) for each in _results(result)):
+            raise _CannotRecordError(f"{operation} leaves torch")  # as .item() does
+        self.calls.append((operation, list(arguments), options or {}, result))
+        return result
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # to skip it torch would import its compiler, which takes a second
+
+
+class _Recording(NamedTuple):
+    inputs: tuple[torch.Tensor, ...]
+    calls: list[tuple]
+    result: torch.Tensor | tuple[torch.Tensor, ...]
+
+
+def recorded(function: Callable, examples: Callable[[int], tuple[torch.Tensor, ...]], n_paths: int) -> Callable:
+    """A function that repeats the operations of `function`, for any number of paths; where that fails, itself.
+
+    It is recorded with few paths and with n_paths, of which there will be most: whatever number differs between the
+    two as these do is a number of paths, and a function that splits its work among so many is not repeated.
+
+    examples: arguments for a number of paths, all tensors, with different values for different numbers; in memory they
+        must lie as those to come. Anything else that the function reads must not change.
+    """
+    more = n_paths if n_paths > FEW else FEW + 2
+    try:
+        played = _player(_record(function, examples(FEW)), _record(function, examples(more)))
+        check = examples(CHECK)
+        pairs = zip(_results(played(*check)), _results(function(*check)), strict=True)
+        agree = all(torch.allclose(ours, theirs, rtol=0, atol=0, equal_nan=True) for ours, theirs in pairs)
+    except Exception:  # whatever goes wrong here, the function itself is still right
+        return function
+    return played if agree else function
+
+
+def _results(result) -> tuple:
+    return tuple(result) if isinstance(result, tuple | list) else (result,)
+
+
+def _record(function: Callable, inputs: tuple[torch.Tensor, ...]) -> _Recording:
+    with _Recorder() as recorder:
+        result = function(*inputs)
+    return _Recording(inputs, recorder.calls, result)
+
+
+def _player(few: _Recording, more: _Recording) -> Callable:
+    """What both recordings have in common, as a function."""
+    transcript = _Transcript(few.inputs, more.inputs)
+    for call, other in zip(few.calls, more.calls, strict=True):
+        transcript.add(call, other)
+    return transcript.function(few.result, more.result)
+
+
+class _Transcript:
+    """A graph of operations, made of two recordings read side by side."""
+
+    def __init__(self, few: tuple[torch.Tensor, ...], more: tuple[torch.Tensor, ...]):
+        self._graph, self._constants = Graph(), {}
+        pairs = list(zip(few, more, strict=True))
+        self._nodes = {self._key(*pair): self._graph.placeholder(f"input{i}") for i, pair in enumerate(pairs)}
+        varying = next(pair for pair in pairs if pair[0].shape != pair[1].shape)
+        self._few, self._more = map(len, varying)
+        self._n_paths = self._graph.call_method("size", (self._nodes[self._key(*varying)], 0))
+
+    @staticmethod
+    def _key(few: torch.Tensor, more: torch.Tensor) -> tuple[int, int]:
+        return id(few), id(more)
+
+    def add(self, call: tuple, other: tuple) -> None:
+        (operation, arguments, options, result), (other_operation, other_arguments, other_options, other_result) = (
+            call,
+            other,
+        )
+        if operation is not other_operation:
+            raise _CannotRecordError("the operations differ")
+        if all(self._is_number(*pair) for pair in [(result, other_result), *zip(arguments, other_arguments)]):
+            return  # a constant, wherever it is used
+        node = self._graph.call_function(
+            operation, tuple(self._common(arguments, other_arguments)), self._common(options, other_options)
+        )
+        if isinstance(result, torch.Tensor):
+            self._nodes[self._key(result, other_result)] = node
+            return
+        for i, pair in enumerate(zip(result, other_result, strict=True)):
+            self._nodes[self._key(*pair)] = self._graph.call_function(getitem, (node, i))
+
+    def _is_number(self, few, more) -> bool:
+        """Whether it is a number that follows from no input."""
+        if isinstance(few, torch.Tensor):
+            return few.ndim == 0 and self._key(few, more) not in self._nodes
+        return isinstance(few, int | float)
+
+    def function(self, few, more) -> Callable:
+        self._graph.output(self._common(few, more))
+        self._graph.eliminate_dead_code()
+        return GraphModule(self._constants, self._graph).forward
+
+    def _common(self, few, more):
+        """The argument that was `few` in one recording and `more` in the other."""
+        if isinstance(few, torch.Tensor):
+            return self._nodes.get(self._key(few, more)) or self._constant(few, more)
+        if isinstance(few, list | tuple):
+            return type(few)(self._common(*pair) for pair in zip(few, more, strict=True))
+        if isinstance(few, dict):
+            return {name: self._common(value, more[name]) for name, value in few.items()}
+        if few == more:
+            return few
+        per_path, rest = divmod(few, self._few)
+        if rest or more != per_path * self._more:
+            raise _CannotRecordError(f"{few} became {more}")
+        return self._n_paths if per_path == 1 else self._graph.call_function(mul, (self._n_paths, per_path))
+
+    def _constant(self, few: torch.Tensor, more: torch.Tensor) -> Node:
+        if not torch.equal(few, more):
+            raise _CannotRecordError("a constant differs")
+        name = f"constant{len(self._constants)}"
+        self._constants[name] = few
+        self._nodes[self._key(few, more)] = node = self._graph.get_attr(name)
+        return node
