@@ -19,18 +19,25 @@ class _CannotRecordError(Exception):
     """The function does not run the same operations each time."""
 
 
+class _Call(NamedTuple):
+    operation: Callable
+    arguments: tuple
+    options: dict
+    result: torch.Tensor | tuple[torch.Tensor, ...]
+
+
 class _Recorder(TorchDispatchMode):
     """Notes each operation with its arguments and its result, below vmap and autograd."""
 
     def __init__(self):
         super().__init__()
-        self.calls: list[tuple] = []
+        self.calls: list[_Call] = []
 
     def __torch_dispatch__(self, operation, types, arguments=(), options=None):
         result = operation(*arguments, **(options or {}))
         if not all(isinstance(each, torch.Tensor) for each in _results(result)):
             raise _CannotRecordError(f"{operation} leaves torch")  # as .item() does
-        self.calls.append((operation, list(arguments), options or {}, result))
+        self.calls.append(_Call(operation, tuple(arguments), options or {}, result))
         return result
 
     @classmethod
@@ -40,7 +47,7 @@ class _Recorder(TorchDispatchMode):
 
 class _Recording(NamedTuple):
     inputs: tuple[torch.Tensor, ...]
-    calls: list[tuple]
+    calls: list[_Call]
     result: torch.Tensor | tuple[torch.Tensor, ...]
 
 
@@ -97,22 +104,18 @@ class _Transcript:
     def _key(few: torch.Tensor, more: torch.Tensor) -> tuple[int, int]:
         return id(few), id(more)
 
-    def add(self, call: tuple, other: tuple) -> None:
-        (operation, arguments, options, result), (other_operation, other_arguments, other_options, other_result) = (
-            call,
-            other,
-        )
-        if operation is not other_operation:
+    def add(self, few: _Call, more: _Call) -> None:
+        if few.operation is not more.operation:
             raise _CannotRecordError("the operations differ")
-        if all(self._is_number(*pair) for pair in [(result, other_result), *zip(arguments, other_arguments)]):
+        arguments = zip(few.arguments, more.arguments, strict=True)
+        if all(self._is_number(*pair) for pair in [(few.result, more.result), *arguments]):
             return  # a constant, wherever it is used
-        node = self._graph.call_function(
-            operation, tuple(self._common(arguments, other_arguments)), self._common(options, other_options)
-        )
-        if isinstance(result, torch.Tensor):
-            self._nodes[self._key(result, other_result)] = node
+        arguments, options = self._common(few.arguments, more.arguments), self._common(few.options, more.options)
+        node = self._graph.call_function(few.operation, arguments, options)
+        if isinstance(few.result, torch.Tensor):
+            self._nodes[self._key(few.result, more.result)] = node
             return
-        for i, pair in enumerate(zip(result, other_result, strict=True)):
+        for i, pair in enumerate(zip(few.result, more.result, strict=True)):
             self._nodes[self._key(*pair)] = self._graph.call_function(getitem, (node, i))
 
     def _is_number(self, few, more) -> bool:

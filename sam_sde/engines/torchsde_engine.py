@@ -75,7 +75,7 @@ def in_steps(dynamics: Dynamics | SimpleNamespace, dt: float, collector: StateCo
 
 
 def prepare(problem: EscapeProblem, start: torch.Tensor) -> Advance:
-    """The function that advances blocks like `start` (paths, dim), with its operations recorded where that is worth it."""
+    """The function that advances blocks like `start` (paths, dim); its steps are recorded where that is worth it."""
     if problem.n_steps < WORTH_RECORDING or start.numel() > MAX_RECORDED:
         return advance
     return functools.partial(advance, dynamics=_recorded(problem.dynamics, problem.dt, in_columns(start)))

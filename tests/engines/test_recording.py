@@ -8,7 +8,6 @@ import sam_sde as ss
 from sam_sde.engines import EscapeProblem, torchsde_engine
 from sam_sde.engines.recording import recorded
 from sam_sde.random import Stream
-from sam_sde.rows import in_columns
 from sam_sde.surfaces import beale, styblinski_tang
 
 LARGE = 200
