@@ -168,7 +168,7 @@ class GradientDynamics(Dynamics):
 
     @property
     def minibatch_variance(self) -> float:
-        """What Σ is multiplied with to be the covariance of a minibatch's gradient: 1/B where samples are independent."""
+        """What makes Σ the covariance of a minibatch's gradient: 1/B where its samples are independent."""
         return self.noise.minibatch_factor(self.batch_size) / self.batch_size
 
     @property
@@ -217,12 +217,11 @@ class GradientDynamics(Dynamics):
         self._check_moving(w)
 
     def _check_moving(self, w: torch.Tensor) -> None:
-        """Raises ValueError where noise was asked for, yet neither it nor the drift moves any path."""
+        """Raises ValueError where noise was asked for, yet neither it nor the descent would move any path."""
         if self.noise.largest_variance() == 0.0 or self.noise_scale == 0.0:
             return
-        z = _uneven(w, self.channels)
-        state = self.initial_state(w, z)
-        if not self.f(0.0, state).any() and not self.g_prod(0.0, state, z).any():
+        descent, noise = self.descent_and_noise(0.0, w, _uneven(w, self.channels))
+        if not self._decayed(descent, w).any() and not noise.any():
             raise ValueError(
                 "start: drift and noise both vanish there, so that nothing would ever move; "
                 "try to start beside it, with start: {normal: {mean: ..., std: 0.01}}"
