@@ -10,6 +10,13 @@ from sam_sde.random import Stream
 from sam_sde.surfaces import beale, quadratic
 
 WHITE = ss.IsotropicNoise(1.0)
+HEAVY_BALL = {
+    "lr": 0.02,
+    "batch_size": 4,
+    "momentum": 0.8,
+    "weight_decay": 0.1,
+    "initial_velocity": "equilibrium",
+}
 CASES = {
     "SAM, ball": (
         ss.SAM(quadratic([1.0, -1.0]), WHITE, lr=0.02, rho=0.02, batch_size=4),
@@ -22,6 +29,16 @@ CASES = {
         [0, 1],
         ss.Box([-0.2, 0.8], [0.2, 1.2]),
         "shift",
+    ),
+    "heavy balls, schedules and a switch": (
+        ss.Switch(
+            ss.SGD(quadratic([1.0, -1.0]), WHITE, lr_schedule=ss.CosineSchedule(1.0, low=0.1), **HEAVY_BALL),
+            ss.USAM(quadratic([1.0, -1.0]), WHITE, rho=0.1, rho_schedule=ss.WarmUpSchedule(1.0), **HEAVY_BALL),
+            at=0.3,
+        ),
+        [0, 0],
+        ss.Ball([0, 0], 0.4),
+        "bridge",
     ),
 }
 

@@ -16,6 +16,11 @@ CASES = {
         [0, 1],
         ss.Ball([0, 1], 0.3),
     ),
+    "SAM, heavy ball": (
+        ss.SAM(SADDLE, WHITE, lr=0.01, rho=0.05, momentum=0.8, initial_velocity="equilibrium"),
+        [0, 0],
+        ss.Ball([0, 0], 0.3),
+    ),
     "transcendental": (
         ss.SGD(ss.LossSurface(lambda w: (w.cos() * w.exp()).sum(), 2), WHITE, lr=0.01),
         [0, 0],

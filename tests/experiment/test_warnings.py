@@ -98,6 +98,17 @@ def test_a_step_that_does_not_resolve_the_perturbation_is_told():
     assert not any("resolve" in warning for warning in warnings({"SAM": {"kind": "sam", "rho": 0.01}}, WIDE))
 
 
+def test_a_step_that_does_not_resolve_the_momentum_is_told():
+    """dt·‖H‖/(1-γ) = 0.01·2/0.1 is 20 % of the damping; a tenth is left at half the step."""
+    heavy = {"kind": "sgd", "momentum": 0.9}
+    narrow = WIDE | {"region": {"kind": "ball", "centre": [0, 0], "radius": 0.05}}
+    (warning,) = warnings({"SGD": heavy}, narrow)
+    assert warning.startswith("SGD: a step does not resolve the momentum, Euler changes its damping 1-γ by 20 %")
+    assert "a dt below 0.005" in warning
+    for arm in (heavy | {"momentum": 0.5}, heavy | {"momentum_model": "overdamped"}, heavy | {"engine": "discrete"}):
+        assert warnings({"SGD": arm}, narrow) == []
+
+
 def test_a_hessian_that_is_not_finite_is_no_reason_for_a_warning():
     found = warnings({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, surface={"expression": "abs(x)**1.5 - y**2"})
     assert not any("nan" in warning for warning in found)

@@ -40,8 +40,16 @@ def test_with_several_unstable_directions_the_weakest_trap_counts():
         (sam(quadratic([1.0, 2.0])), ORIGIN),
         (sam(noise=ss.NoNoise()), ORIGIN),
         (sam(), torch.tensor([1.0, 1.0])),
+        (sam(momentum=0.9), ORIGIN),
+        (sam(momentum=0.9, momentum_model="overdamped"), ORIGIN),
+        (sam(weight_decay=0.1), ORIGIN),
+        (sam(rho_schedule=ss.WarmUpSchedule(1.0)), ORIGIN),
+        (ss.Switch(sam(), sam(), at=1.0), ORIGIN),
     ],
-    ids=["SGD", "another ascent", "a minimum", "no noise", "outside the trap"],
+    ids=[
+        *("SGD", "another ascent", "a minimum", "no noise", "outside the trap"),
+        *("heavy ball", "overdamped", "weight decay", "schedule", "switch"),
+    ],
 )
 def test_elsewhere_there_is_no_exponent(dynamics, at):
     assert trap_exponent(dynamics, at) is None
@@ -74,4 +82,5 @@ def test_a_step_is_resolved_where_its_drift_stays_below_its_noise():
     noise_of_a_step = (0.01 * 1.5**2 / 32 * 0.01) ** 0.5
     assert ratio == pytest.approx(0.02 * 2 * 0.01 / noise_of_a_step)
     assert perturbation_over_noise(dynamics, ORIGIN, dt=0.01 / ratio**2) == pytest.approx(1.0)
-    assert perturbation_over_noise(sam(noise=ss.NoNoise()), ORIGIN, dt=0.01) is None
+    for other in (sam(noise=ss.NoNoise()), sam(momentum=0.9), sam(lr_schedule=ss.CosineSchedule(1.0))):
+        assert perturbation_over_noise(other, ORIGIN, dt=0.01) is None
