@@ -358,7 +358,8 @@ def test_list_names_everything_that_a_configuration_can_name():
         "  quadratic eigenvalues [rotation]",
         "  isotropic sigma",
         "  hessian [at]",
-        "  sgd [lr] [batch_size] [momentum] [momentum_model] [initial_velocity] [weight_decay] [lr_schedule] [engine]",
+        "  sgd [lr] [batch_size] [momentum] [momentum_model] [initial_velocity] [nesterov] [weight_decay] [lr_schedule] "
+        "[engine]",
         "  switch first second at [engine]",
         "  cosine t_end [low=0.0]",
         "  ball centre radius",

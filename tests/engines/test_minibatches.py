@@ -79,6 +79,15 @@ def test_batches_of_other_paths_steps_arms_and_purposes_are_independent(sampling
         assert (agreeing - 1 / N).abs() < 4 * (1 / N * (1 - 1 / N) / n_paths) ** 0.5
 
 
+def test_all_places_of_batches_in_following_steps_are_independent():
+    """Four of them come from one counter of the generator, and four steps from neighbouring ones."""
+    drawn = batches("with_replacement", 20_000, batch_size=9)
+    places = torch.cat([drawn.numbers(step) for step in range(8)], dim=1)
+    equal = torch.stack([(places == place[:, None]).double().mean(0) for place in places.unbind(1)])
+    equal.fill_diagonal_(1 / N)
+    assert ((equal - 1 / N).abs() < 5 * (1 / N * (1 - 1 / N) / len(places)) ** 0.5).all()
+
+
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_a_batch_does_not_depend_on_companions_on_earlier_draws_or_on_the_memory(sampling, monkeypatch):
     paths = torch.tensor([3, 500, 17, 2**31 - 1])
