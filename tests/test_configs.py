@@ -14,12 +14,27 @@ SMALLER = {
     "quadratic_saddle": ["run.n_paths=150", "escape.t_max=10"],
     "expression": ["run.n_paths=100", "escape.t_max=12"],
     "momentum": ["run.n_paths=100", "run.dt=0.02", "escape.t_max=12"],
+    "toy_network": ["run.n_paths=60", "run.ends=60", "escape.t_max=4"],
     "double_well": ["run.n_paths=100", "escape.t_max=50"],
 }
 
 
 def test_every_configuration_is_tested():
     assert {path.stem for path in CONFIGS.iterdir()} == set(SMALLER)
+
+
+def toy_network_says_what_the_paper_says(folder):
+    """SGD reaches the global minimum; more of SAM's runs stay at saddles and the mean loss is higher, the larger ρ."""
+    ends = pd.read_csv(folder / "ends.csv")
+    shares = pd.crosstab(ends["arm"], ends["state"], normalize="index")
+    assert shares.loc["SGD", "minimum"] > 0.75
+    assert shares.loc["SAM ρ=0.2", "minimum"] < 0.1
+    assert shares.loc["SAM ρ=0.2", "saddle"] > 0.3
+    losses = ends.groupby("arm")["loss"].mean()
+    assert losses[["SGD", "SAM", "SAM ρ=0.1", "SAM ρ=0.2"]].is_monotonic_increasing
+
+
+CLAIMS = {"toy_network": toy_network_says_what_the_paper_says}
 
 
 @pytest.mark.slow
@@ -31,3 +46,5 @@ def test_configuration_runs_and_its_arms_escape(name, tmp_path):
     summary = pd.read_csv(tmp_path / "summary.csv", index_col="arm")
     assert (summary.loc[["SGD", "SAM"], "fraction_escaped"] > 0.4).all()
     assert (summary["n_failed"] == 0).all()
+    if name in CLAIMS:
+        CLAIMS[name](tmp_path)

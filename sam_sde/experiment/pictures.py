@@ -91,7 +91,7 @@ def view_of(sample_paths: pd.DataFrame, region: Region | None) -> View:
     """What to show: all of the paths and of the region, with a margin, and not narrower than 1 to 2.
 
     The region is what rays from the start reach of it; one that is more than ten times as long as it is
-    wide, such as a slab, is shown in part.
+    wide, such as a slab, is shown in part; the far branches of one that is open to a side are not.
     """
     points = sample_paths[["x0", "x1"]].to_numpy(float)
     if region is not None:
@@ -116,6 +116,9 @@ def _boundary_points(points: np.ndarray, region: Region) -> np.ndarray:
     reach = np.where(inside.all(axis=0), np.inf, distances[inside.argmin(axis=0)])
     width = reach + np.roll(reach, 32)  # from boundary to boundary, through the start
     shown = np.isfinite(width) & ((width.max() <= 10 * width.min()) | (width <= 1.5 * width.min()))
+    one_sided = np.isfinite(reach) & ~np.isfinite(width)
+    if one_sided.any():
+        shown &= width <= 2 * reach[one_sided].min()
     return start + reach[shown, None] * directions[shown]
 
 

@@ -6,7 +6,7 @@ import torch
 
 import sam_sde as ss
 from sam_sde.escape.curvature import curvature
-from sam_sde.surfaces import quadratic, styblinski_tang
+from sam_sde.surfaces import FiniteSum, quadratic, styblinski_tang
 
 
 def states(n_paths, dim, seed=0):
@@ -55,6 +55,22 @@ def test_with_many_coordinates_the_trace_is_near_the_exact_one():
         a = root.mT @ hessian.abs() @ root  # the Hessian is diagonal
         assert abs(trace - expected) < 4 * (2 * a.square().sum().item() / 8) ** 0.5
         assert trace == pytest.approx(expected, rel=0.2)
+
+
+def test_with_the_noise_of_data_no_matrix_is_needed():
+    """The squared error of 40 samples in 110 weights; the trace as above."""
+    x, y = states(40, 110), states(40, 1, seed=1)[:, 0]
+    surface = FiniteSum(lambda w, sample: (torch.tanh(sample[0] @ w) - sample[1]).square(), (x, y), 110)
+    noise, w = ss.EmpiricalNoise(surface), 0.1 * states(3, 110, seed=2)
+    found, expected = curvature(surface, noise, w), explicit(surface, noise, w)
+    np.testing.assert_allclose(found.smallest, expected[0], atol=1e-4 * np.abs(expected[1]).max())
+    np.testing.assert_allclose(found.largest, expected[1], rtol=1e-4)
+    for trace, exact, hessian, factor in zip(
+        found.noise_trace, expected[2], surface.hessian(w), noise.factor(w), strict=True
+    ):
+        values, vectors = torch.linalg.eigh(hessian)
+        a = (vectors.mT @ factor).mT @ (values.abs()[:, None] * (vectors.mT @ factor))
+        assert abs(trace - exact) < 4 * (2 * a.square().sum() / 8) ** 0.5
 
 
 def test_without_noise_the_trace_is_zero():

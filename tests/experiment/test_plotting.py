@@ -17,7 +17,7 @@ from sam_sde.experiment.plotting import (
     draw_sample_paths,
     draw_survival,
 )
-from sam_sde.regions import Ball, Box, LossBelow, Slab
+from sam_sde.regions import Ball, Box, LevelSet, LossBelow, Slab
 from sam_sde.statistics import Outcome, Sample, outcome_words, summary_table, survival_curve
 from sam_sde.surfaces import LossSurface, beale, muller_brown
 
@@ -261,6 +261,13 @@ def test_the_view_holds_the_paths_and_the_region_and_little_more(region, low, hi
         assert side[0] < min(low[i], paths[coordinate].min())
         assert side[1] > max(high[i], paths[coordinate].max())
         assert side[1] - side[0] < 1.5 * max(np.subtract(high, low))
+
+
+def test_the_far_branches_of_an_open_region_do_not_widen_the_view():
+    """y x² < 1 with y > 0 is left at (1, 1), and at x = ±10 along y = 0.01, where the opposite rays meet it too."""
+    region = LevelSet(lambda w: w[1] * w[0] ** 2 - 1)
+    (left, right), _ = view_of(walks(["SGD"], start=(0.0, 0.01), steps=20, size=0.01), region)
+    assert right - left < 5
 
 
 def test_contours_at_quantiles_are_distinct_and_follow_a_large_range():
