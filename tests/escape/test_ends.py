@@ -166,7 +166,7 @@ def test_sam_stalls_on_a_slope_from_where_it_looks_at_a_minimum_behind_a_barrier
     """At x = 1 - ρ = -1/2 of (x²-1)², ℓ' is 3/2 and points to the minimum at 1; from both sides SAM moves there."""
     dynamics = ss.SAM(double_well(1), noise, lr=0.01, batch_size=4, rho=1.5)
     for start in (-0.3, -0.7):
-        result = run(dynamics, [start], 3.0, n_paths=50)
+        result = run(dynamics, [start], 1.5, n_paths=50)
         np.testing.assert_allclose(result.exit_points, -0.5, atol=0.1)
         frame = result.ends()
         assert (frame["gradient_norm"] > 1.3).all()
@@ -185,7 +185,7 @@ def test_the_noise_of_the_gradient_in_a_well_is_what_the_criterion_takes_it_for(
     monkeypatch.setattr(ends, "NOISE_WIDTH", 1.0)
     dynamics, n_paths = well(momentum), 20_000
     start = ss.NormalStart([0.0], (0.01 * 4 / (2 * 8 * (1 - momentum))) ** 0.5)
-    result = run(dynamics, start, 3.0, n_paths=n_paths, dt=0.01 * lr_of_dt)
+    result = run(dynamics, start, 1.0, n_paths=n_paths, dt=0.01 * lr_of_dt)
     outside = fraction(result.ends(n_paths, tolerance=0.0), "moving")
     assert outside == pytest.approx(0.3173, abs=4 * (0.3173 * 0.6827 / n_paths) ** 0.5 + 0.003)
 
@@ -204,7 +204,7 @@ WELLS = {
 @pytest.mark.parametrize("name", WELLS)
 def test_nearly_all_paths_in_a_well_are_at_the_minimum(name):
     dynamics = WELLS[name]
-    frame = run(dynamics, ss.NormalStart([0.0] * dynamics.dim, 0.01), 5.0, n_paths=400).ends()
+    frame = run(dynamics, ss.NormalStart([0.0] * dynamics.dim, 0.01), 2.0, n_paths=400).ends()
     assert fraction(frame, "minimum") > 0.98
     assert fraction(frame, "saddle") == 0
 
