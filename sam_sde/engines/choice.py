@@ -64,7 +64,7 @@ ENGINES = {
         largest_block=2**15,
     ),
     "discrete": Engine(
-        prepare=lambda problem, start: discrete_engine.advance,
+        prepare=discrete_engine.prepare,
         methods={},
         chunk=32,
         chunk_unit=1,

@@ -1,18 +1,22 @@
 """The discrete engine: the algorithm itself, a step of the optimizer a step, for many paths at once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from types import MappingProxyType
 
 import torch
 
 from sam_sde.dynamics import GradientDynamics, PerturbedSGD
 from sam_sde.dynamics.discrete import Gradient, Minibatch, active_part, discrete_step, parts, require_algorithm
 from sam_sde.engines.brownian import KeyedBrownian
-from sam_sde.engines.chunk import Chunk
+from sam_sde.engines.chunk import Advance, Chunk
 from sam_sde.engines.minibatches import Minibatches
 from sam_sde.engines.problem import EscapeProblem
+from sam_sde.engines.recording import recorded
+from sam_sde.engines.torchsde_engine import MAX_RECORDED, WORTH_RECORDING
 from sam_sde.noise import EmpiricalNoise
 from sam_sde.random import Purpose, Stream
+from sam_sde.rows import in_columns, stack_steps
 
 # The minibatches of a step, from its number: one, or its micro-batches one after the other.
 Draw = Callable[[int], Iterator[Minibatch]]
@@ -41,28 +45,88 @@ def check_problem(problem: EscapeProblem) -> None:
         )
 
 
+def prepare(problem: EscapeProblem, start: torch.Tensor) -> Advance:
+    """The function that advances blocks like `start` (paths, state_dim).
+
+    With Gaussian noise its steps are recorded where that is worth it, as the torchsde engine's are.
+    """
+    steps = {}
+    if problem.n_steps >= WORTH_RECORDING and start.numel() <= MAX_RECORDED:
+        steps = {part: _recorded(part, in_columns(start)) for part in parts(problem.dynamics) if _is_gaussian(part)}
+    return partial(advance, recorded_steps=steps)
+
+
+def _recorded(dynamics: GradientDynamics, start: torch.Tensor) -> Callable:
+    """`_gaussian_step` without the Python in it."""
+
+    def spread(n: int, columns: int) -> torch.Tensor:
+        return torch.linspace(-1.0, 1.0, n * columns).to(start).view(columns, n).T
+
+    def examples(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        state = in_columns(start[:1] + 0.01 * spread(n, start.shape[1]))
+        return torch.tensor(n * dynamics.lr, dtype=torch.float64), state, spread(n, dynamics.channels)
+
+    step = partial(_gaussian_step, dynamics)
+    with torch.no_grad():
+        step(*examples(1))  # constants of the model make their copies for this device and dtype here
+        return recorded(step, examples, len(start))
+
+
 @torch.no_grad()
-def advance(problem: EscapeProblem, state: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int) -> Chunk:
-    """Takes n_steps from `state` (paths, state_dim) at `first_step`; `paths` are the paths' numbers."""
-    states, active, draw = [state], None, None
+def advance(
+    problem: EscapeProblem,
+    state: torch.Tensor,
+    paths: torch.Tensor,
+    first_step: int,
+    n_steps: int,
+    recorded_steps: Mapping[GradientDynamics, Callable] = MappingProxyType({}),
+) -> Chunk:
+    """Takes n_steps from `state` (paths, state_dim) at `first_step`; `paths` are the paths' numbers.
+
+    recorded_steps: what stands in for `_gaussian_step` of an optimizer.
+    """
+    states, active = [in_columns(state)], None
     for step in range(first_step, first_step + n_steps):
         t = step * problem.dt
         if active_part(problem.dynamics, t) is not active:
             active = active_part(problem.dynamics, t)
-            draw = _draws(active, problem.stream, paths, state.dtype, step)
-        states.append(discrete_step(active, t, states[-1], draw(step)))
-    return Chunk(torch.stack(states))
+            take = _steps(active, problem.stream, paths, state.dtype, step, recorded_steps.get(active))
+        states.append(take(step, t, states[-1]))
+    return Chunk(stack_steps(states))
 
 
-def _draws(
-    dynamics: GradientDynamics, stream: Stream, paths: torch.Tensor, dtype: torch.dtype, first_step: int
-) -> Draw:
-    """How the optimizer's minibatches are drawn, from `first_step` on."""
+def _steps(
+    dynamics: GradientDynamics,
+    stream: Stream,
+    paths: torch.Tensor,
+    dtype: torch.dtype,
+    first_step: int,
+    recorded_step: Callable | None,
+) -> Callable[[int, float, torch.Tensor], torch.Tensor]:
+    """A function that takes the optimizer's steps from `first_step` on: of the step, its time and the state."""
+    if _is_gaussian(dynamics):
+        brownian = KeyedBrownian(stream, paths, dynamics.channels, dtype, first_step)
+        gaussian_step = recorded_step or partial(_gaussian_step, dynamics)
+        return lambda step, t, state: gaussian_step(
+            torch.tensor(t, dtype=torch.float64), state, brownian(step, step + 1)
+        )
     if isinstance(dynamics.noise, EmpiricalNoise):
-        return _of_samples(dynamics, stream, paths)
-    if _micro_batch(dynamics) < dynamics.batch_size:
-        return _gaussian_micro_batches(dynamics, stream, paths, dtype)
-    return _gaussian(dynamics, stream, paths, dtype, first_step)
+        draw = _of_samples(dynamics, stream, paths)
+    else:
+        draw = _gaussian_micro_batches(dynamics, stream, paths, dtype)
+    return lambda step, t, state: in_columns(discrete_step(dynamics, t, state, draw(step)))
+
+
+def _is_gaussian(dynamics: GradientDynamics) -> bool:
+    """Whether each step has one minibatch, with Gaussian noise."""
+    return not isinstance(dynamics.noise, EmpiricalNoise) and _micro_batch(dynamics) == dynamics.batch_size
+
+
+def _gaussian_step(dynamics: GradientDynamics, t: torch.Tensor, state: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """With gradients ∇ℓ(w) - L(w) z/√B, z the normals of the SDE's Brownian motion, which move w as they do there."""
+    descent_z, ascent_z = z.chunk(2, dim=-1) if _ascent(dynamics) == "independent" else (z, z)
+    minibatch = Minibatch(partial(_noisy_gradient, dynamics, descent_z), partial(_noisy_gradient, dynamics, ascent_z))
+    return in_columns(discrete_step(dynamics, t, state, [minibatch]))
 
 
 def _of_samples(dynamics: GradientDynamics, stream: Stream, paths: torch.Tensor) -> Draw:
@@ -84,24 +148,10 @@ def _of_samples(dynamics: GradientDynamics, stream: Stream, paths: torch.Tensor)
     return draw
 
 
-def _gaussian(
-    dynamics: GradientDynamics, stream: Stream, paths: torch.Tensor, dtype: torch.dtype, first_step: int
-) -> Draw:
-    """Gradients ∇ℓ(w) - L(w) z/√B, with the normals z of the SDE's Brownian motion, which move w as they do there."""
-    brownian = KeyedBrownian(stream, paths, dynamics.channels, dtype, first_step)
-
-    def draw(step: int) -> Iterator[Minibatch]:
-        z = brownian(step, step + 1)
-        descent_z, ascent_z = z.chunk(2, dim=-1) if _ascent(dynamics) == "independent" else (z, z)
-        yield Minibatch(partial(_noisy_gradient, dynamics, descent_z), partial(_noisy_gradient, dynamics, ascent_z))
-
-    return draw
-
-
 def _gaussian_micro_batches(
     dynamics: GradientDynamics, stream: Stream, paths: torch.Tensor, dtype: torch.dtype
 ) -> Draw:
-    """The same for micro-batches, with coordinates of the normals for each."""
+    """Micro-batches with Gaussian noise, with coordinates of the normals for each."""
 
     def draw(step: int) -> Iterator[Minibatch]:
         number = torch.full_like(paths, step)[:, None]

@@ -1,11 +1,16 @@
 """The discrete engine: Euler at dt = lr, known runs, paths that belong to their numbers, and what it refuses."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 
 import sam_sde as ss
 from sam_sde.engines import ENGINES, EscapeProblem
+from sam_sde.engines.discrete_engine import advance as discrete_advance
+from sam_sde.engines.discrete_engine import prepare
+from sam_sde.engines.torchsde_engine import WORTH_RECORDING
 from sam_sde.random import Stream
 from sam_sde.surfaces import beale, quadratic
 
@@ -56,6 +61,29 @@ def test_with_gaussian_noise_and_a_full_ascent_it_is_the_euler_scheme_at_dt_lr(n
         for engine in ("discrete", "torchsde")
     )
     torch.testing.assert_close(discrete, euler, rtol=1e-11, atol=1e-12)
+
+
+RECORDED = {name: dynamics for name, dynamics in EULER.items() if "Hessian" not in name} | {
+    "momentum": ss.SGD(beale(), WHITE, lr=1e-3, momentum=0.9, nesterov=True),
+    "independent": ss.SAM(beale(), OBLIQUE, lr=1e-3, rho=0.05, ascent="independent", batch_size=4),
+    "own": ss.PerturbedSGD(beale(), OBLIQUE, lr=1e-3, perturbation=torch.tanh, ascent="same"),
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_long_run_repeats_recorded_steps_which_are_the_same_steps(name):
+    dynamics = RECORDED[name]
+    problem = EscapeProblem(
+        dynamics, ss.Ball([0, 0], 9.0), Stream(), t_max=WORTH_RECORDING * 1e-3, dt=1e-3, crossing="none"
+    )
+    w = torch.linspace(0.9, 1.1, 14).reshape(7, 2)
+    state = dynamics.initial_state(w, torch.zeros(7, dynamics.channels))
+    prepared = prepare(problem, state)
+    steps = prepared.keywords["recorded_steps"].values()
+    assert len(steps) == (2 if name == "switch" else 1)
+    assert not any(isinstance(step, functools.partial) for step in steps)  # else they could not be recorded
+    plain, repeated = (take(problem, state, torch.arange(7), 5, 40).states for take in (discrete_advance, prepared))
+    assert torch.equal(plain, repeated)
 
 
 def test_escape_times_are_those_of_the_euler_scheme_watched_at_the_ends_of_steps():
@@ -119,7 +147,7 @@ def escape(name, **options):
 def test_a_path_is_the_same_path_whatever_the_chunk_the_block_and_the_companions(name):
     result = escape(name)
     assert 10 < (result.outcome == ss.Outcome.ESCAPED).sum() < 60
-    for options in ({"chunk": 7, "compact_below": 1.0}, {"block_size": 13}, {"n_paths": 25}, {"chunk": 1}):
+    for options in ({"chunk": 7, "compact_below": 1.0}, {"block_size": 25}, {"n_paths": 25}):
         other = escape(name, **options)
         np.testing.assert_array_equal(other.outcome, result.outcome[: len(other)])
         np.testing.assert_array_equal(other.times, result.times[: len(other)])
