@@ -103,6 +103,22 @@ def test_the_radius_follows_its_schedule_in_every_drift(name, drift):
     np.testing.assert_allclose(along, 0.8 * np.cumprod(1 - LR * rate), rtol=1e-9)
 
 
+OPTIONS = [{"ascent": a} for a in ("full", "same", "independent")] + [{"drift": d} for d in ("total", "expansion")]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("kind", [ss.SAM, ss.USAM, ss.DNSAM])
+def test_a_factor_of_the_radius_is_a_smaller_radius_in_drift_and_noise(kind, options):
+    surface, w = beale(), torch.tensor([[0.5, 0.8], [1.0, -0.3]], dtype=torch.float64)
+    noise, common = ss.HessianNoise(surface), {"lr": LR, "batch_size": BATCH, **options}
+    scheduled = kind(surface, noise, rho=0.1, rho_schedule=lambda t: 0.7 + 0 * t, **common)
+    smaller = kind(surface, noise, rho=0.07, **common)
+    z = torch.linspace(-1, 1, 2 * smaller.channels, dtype=torch.float64).reshape(2, -1)
+    torch.testing.assert_close(scheduled.f(0.3, w), smaller.f(0.3, w))
+    torch.testing.assert_close(scheduled.g_prod(0.3, w, z), smaller.g_prod(0.3, w, z))
+    torch.testing.assert_close(scheduled.g_transpose_prod(0.3, w, w), smaller.g_transpose_prod(0.3, w, w))
+
+
 @pytest.mark.parametrize(("ascent", "gain"), [("same", lambda c: 1 + c), ("independent", lambda c: np.sqrt(1 + c**2))])
 def test_the_noise_of_the_ascent_follows_the_schedule_of_the_radius(ascent, gain):
     schedule, formula = SCHEDULES["warmup"]
@@ -195,6 +211,18 @@ def test_the_two_products_with_the_diffusion_are_transposes(name, t):
     t = torch.linspace(0, 1, 6, dtype=torch.float64)[:, None] if t == "rows" else t
     products = (dynamics.g_prod(t, x, z) * d).sum(-1), (dynamics.g_transpose_prod(t, x, d) * z).sum(-1)
     torch.testing.assert_close(*products)
+
+
+@pytest.mark.parametrize("name", MOVING)
+def test_rows_with_times_of_their_own_are_as_each_row_at_its_time(name):
+    dynamics, generator = MOVING[name], torch.Generator().manual_seed(0)
+    x, d = torch.randn(2, 6, dynamics.state_dim, generator=generator, dtype=torch.float64)
+    t = torch.linspace(0, 1, 6, dtype=torch.float64)[:, None]
+    together = dynamics.g_transpose_prod(t, x, d), dynamics.f(t, x)
+    for i in range(6):
+        time = t[i].item()
+        alone = dynamics.g_transpose_prod(time, x[[i]], d[[i]]), dynamics.f(time, x[[i]])
+        torch.testing.assert_close(alone, tuple(part[[i]] for part in together))
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])

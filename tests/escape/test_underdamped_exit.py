@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from scipy.linalg import expm
 
 import sam_sde as ss
+from sam_sde.random import Stream
 from sam_sde.surfaces import quadratic
 
 CURVATURE, RADIUS = 1.5, 0.4  # λ of the loss -λw²/2, half the interval's width
@@ -72,6 +74,18 @@ def test_a_crossing_inside_a_step_is_interpolated_and_the_shift_moves_nothing():
         before, end = bridge.replay(path).states[-2], none.exit_points[path]
         fraction = (RADIUS - np.abs(before[0])) / (np.abs(end[0]) - np.abs(before[0]))
         assert bridge.times[path] == pytest.approx((step[path] - 1 + fraction) * bridge.dt, rel=1e-4)
+
+
+def test_velocities_at_the_start_are_drawn_apart_from_the_points():
+    """A single step of Euler moves w by -v dt."""
+    n, start = 20_000, ss.NormalStart([0.0], 0.01)
+    options = {"lr": LR, "momentum": 0.9, "initial_velocity": "equilibrium"}
+    dynamics = ss.SGD(quadratic([-CURVATURE]), ss.IsotropicNoise(SIGMA), **options)
+    moved = ss.escape_times(dynamics, start=start, region=ss.Ball([0.0], 9.0), t_max=LR, n_paths=n, device="cpu")
+    starts = start.points(torch.arange(n), Stream(0))[:, 0].numpy()
+    velocity = (starts - moved.exit_points[:, 0]) / LR
+    assert abs(velocity.std() / math.sqrt(SIGMA**2 / (2 * 0.1)) - 1) < 4 / math.sqrt(2 * n)
+    assert abs(np.corrcoef(starts, velocity)[0, 1]) < 4 / math.sqrt(n)
 
 
 def test_results_hold_weights_alone():
