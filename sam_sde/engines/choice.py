@@ -11,6 +11,7 @@ from sam_sde.engines import compiled_engine, discrete_engine, torchsde_engine
 from sam_sde.engines.chunk import Advance
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.random import STEPS_PER_COUNTER
+from sam_sde.surfaces import FiniteSum
 
 SMALLEST_BLOCK = 64
 
@@ -87,6 +88,8 @@ METHODS = tuple(dict.fromkeys(m for engine in ENGINES.values() for ms in engine.
 def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
     """The name of the engine; "auto" is the compiled one where it knows the method and the work is worth compiling.
 
+    For a loss over data it is torchsde's, which takes as many steps a second.
+
     Raises
         ValueError: an unknown engine or method, a method that does not integrate the noise, or a problem that the
             engine was not made for.
@@ -106,6 +109,8 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
             + f"; try {' or '.join(map(repr, others))}"
         )
     if len(fitting) == 2:
+        if isinstance(getattr(problem.dynamics, "surface", None), FiniteSum):
+            return "torchsde"  # the sum over samples takes its time either way, and is slow to compile
         work = n_paths * problem.n_steps * problem.dynamics.dim
         return "compiled" if work >= WORTH_COMPILING else "torchsde"
     return fitting[0]
