@@ -2,7 +2,8 @@
 
 "with_replacement": every place of a batch holds any sample. "without_replacement": a fresh random subset at every
 step. "epochs": the samples are put in a new random order every n // B steps, and taken in that order; the n mod B left
-over are dropped, others in every epoch, so that all batches have B samples.
+over are dropped, others in every epoch, so that all batches have B samples. An order takes the time to sort n numbers
+for each path: a step without replacement costs that much, one of an epoch its share of it.
 """
 
 import torch

@@ -33,7 +33,7 @@ def prepare(
     dt: float | None = None,
     method: str = "euler",
     engine: str = "auto",
-    crossing: str | None = None,
+    crossing: str = "auto",
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "float32",
     block_size: int | None = None,
@@ -52,8 +52,9 @@ def prepare(
     engine: "torchsde", the reference; "compiled", the same paths ten times faster after compiling for half a minute;
         "auto" takes the compiled one where the work is worth it. "discrete": the algorithm itself instead of its SDE,
         with dt = lr and crossing "none"; with data it draws minibatches, else Gaussian noise of the covariance Σ/B.
-    crossing: "bridge" (a path may leave and return within a step; the default for an SDE), "shift" (the region is
-        shrunk instead), or "none" (only the ends of steps count, as for the discrete algorithm).
+    crossing: "bridge" (a path may leave and return within a step), "shift" (the region is shrunk instead), or "none"
+        (only the ends of steps count, as for the discrete algorithm); "auto" is "bridge", and "none" where the engine
+        is "discrete".
     device: "auto" (CUDA where there is one), "cpu", "cuda", …; dtype: "float32" or "float64".
     block_size: paths integrated together; the default follows from engine, dim and workers.
     chunk, compact_below: see `sam_sde.engines.block.run_block`; they change the speed, not the result.
@@ -69,7 +70,7 @@ def prepare(
         raise ValueError(f"region: expected a Region such as Ball(...) or LevelSet(...), got {region!r}")
     if not isinstance(start, NormalStart):
         start = PointStart(checks.vector("start", start, dynamics.dim))
-    if crossing is None:
+    if crossing == "auto":
         crossing = "none" if engine == "discrete" else "bridge"
     t_max, dt = checks.positive("t_max", t_max), checks.positive("dt", dynamics.lr if dt is None else dt)
     problem = EscapeProblem(

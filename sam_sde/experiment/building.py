@@ -113,8 +113,7 @@ def build_runs(config: Config, folder: Path = Path(), workers: int = 1) -> dict[
                 f"escape.t_max: expected at least one step of arms.{arm}, lr = {optimizer.lr:g}, "
                 f"got {config.escape.t_max:g}; try a larger t_max, a smaller lr, or give run.dt"
             )
-        places = PLACES if config.arms[arm].engine is None else PLACES | {"engine": f"arms.{arm}"}
-        with blame(f"arms.{arm}", places, point="escape.start"):
+        with blame(f"arms.{arm}", _places(config, arm), point="escape.start"):
             runs[arm] = prepare(
                 optimizer,
                 start=start,
@@ -130,6 +129,14 @@ def build_runs(config: Config, folder: Path = Path(), workers: int = 1) -> dict[
     return runs
 
 
+def _places(config: Config, arm: str) -> dict[str, str]:
+    """Where the arguments of an arm's run stand that are not keys of its own."""
+    own = config.arms[arm].model_dump(exclude_none=True)
+    defaults = () if isinstance(config.arms[arm], schema.SwitchArm) else schema.Optimizer.model_fields
+    places = PLACES | dict.fromkeys(defaults, "optimizer")
+    return {key: section for key, section in places.items() if key not in own}
+
+
 def run_options(config: Config, arm: str) -> dict:
     """What the section `run` says for an arm; its own engine stands before that of the run.
 
@@ -138,7 +145,7 @@ def run_options(config: Config, arm: str) -> dict:
     options = config.run.model_dump(exclude={"common_noise", "ends"})
     options["engine"] = config.arms[arm].engine or config.run.engine
     if options["engine"] == "discrete":
-        options["crossing"] = None
+        options["crossing"] = "none"
         if config.run.engine != "discrete":
             options |= {"dt": None, "method": "euler"}
     return options

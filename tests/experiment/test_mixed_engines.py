@@ -75,6 +75,7 @@ def test_nesterov_and_micro_batches_come_from_the_configuration():
             {"arms": {"SGD": {"kind": "sgd", "momentum": 0.9, "nesterov": True}}},
             r"arms\.SGD\.nesterov: no SDE of it is known",
         ),
+        ({"optimizer": {"momentum": 0.9, "nesterov": True}}, r"optimizer\.nesterov: no SDE of it is known"),
         (
             {"arms": {"SAM": {"kind": "sam", "rho": 0.1, "ascent": "same", "micro_batch": 3, "engine": "discrete"}}},
             r"arms\.SAM\.micro_batch: expected a divisor of batch_size = 4, got 3",
