@@ -67,6 +67,12 @@ def test_what_does_not_repeat_stays_as_it_is(name):
 
 
 @pytest.mark.parametrize("surface", [beale(), styblinski_tang(6)], ids=["beale", "styblinski_tang"])
+HEAVY_BALL = {
+    **{"rho": 0.05, "momentum": 0.9, "weight_decay": 0.1},
+    **{"lr_schedule": ss.CosineSchedule(0.02), "rho_schedule": ss.StepSchedule(0.01)},
+}
+
+
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
@@ -75,6 +81,7 @@ def test_what_does_not_repeat_stays_as_it_is(name):
         (ss.SAM, {"rho": 0.05, "ascent": "same"}),
         (ss.USAM, {"rho": 0.05, "ascent": "independent"}),
         (ss.USAM, {"rho": 0.05, "drift": "total"}),
+        (quadratic([1.0, -1.0]), ss.SAM, HEAVY_BALL),
     ],
 )
 def test_recorded_steps_are_the_dynamics_steps(surface, kind, options):
