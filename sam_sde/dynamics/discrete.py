@@ -90,6 +90,10 @@ def _require_algorithm(dynamics: Dynamics) -> None:
             f"drift: {dynamics.drift!r} is a model of the algorithm; engine 'discrete' runs the algorithm itself, "
             "try drift 'stop_gradient'"
         )
+    if dynamics.drift_order != 1:
+        raise ValueError(
+            "drift_order: 2 is a model of the algorithm; engine 'discrete' runs the algorithm itself, try drift_order 1"
+        )
     if dynamics.momentum and dynamics.momentum_model != "underdamped":
         raise ValueError(
             f"momentum_model: {dynamics.momentum_model!r} is a model of the algorithm; engine 'discrete' runs the "

@@ -87,6 +87,8 @@ class PerturbedSGD(GradientDynamics):
             self.noise_type = "general"
         if ascent == "independent":
             self.channels *= 2
+        if self.drift_order == 2 and rho_schedule is not None:
+            raise ValueError("drift_order: 2 is known for plain steps only, not with rho_schedule; try drift_order 1")
 
     def _checked_micro_batch(self, micro_batch: int) -> int:
         if self.batch_size % checks.whole("micro_batch", micro_batch, low=1):
@@ -163,7 +165,8 @@ class PerturbedSGD(GradientDynamics):
         """The drift and g z at the cost of one ascent."""
         w = self.weights(x)
         descent, noise = self.descent_and_noise(t, w, z)
-        return self._motion.drift(t, x, self._decayed(descent, w)), self._motion.diffuse(t, noise)
+        drift = self._motion.drift(t, x, self._decayed(descent, w))
+        return self._to_order(t, x, drift), self._motion.diffuse(t, noise)
 
     def transposed_noise(self, t: float, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         if self.noise_type == "additive":

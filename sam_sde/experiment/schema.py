@@ -33,6 +33,7 @@ Count = Annotated[Whole, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+DriftOrder = Annotated[Whole, Field(ge=1, le=2)]
 Vector = Annotated[list[float], Field(min_length=1)]
 
 
@@ -178,6 +179,7 @@ class Optimizer(Section):
     nesterov: bool = False
     weight_decay: NonNegative = 0.0
     lr_schedule: Schedule | None = None
+    drift_order: DriftOrder = 1
 
 
 class SGDArm(Section):
@@ -192,6 +194,7 @@ class SGDArm(Section):
     nesterov: bool | None = None
     weight_decay: NonNegative | None = None
     lr_schedule: Schedule | None = None
+    drift_order: DriftOrder | None = None
     engine: Literal["auto", *ENGINES] | None = None
 
 

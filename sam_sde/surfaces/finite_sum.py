@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.func import grad, vjp, vmap
 
 from sam_sde.surfaces.samples import Sample, Samples, take
-from sam_sde.surfaces.surface import CriticalPoint, LossSurface
+from sam_sde.surfaces.surface import CriticalPoint, LossSurface, needs_transforms
 
 # Numbers that the work on a block of paths and samples may hold in each of its tensors: 64 MB in float32.
 NUMBERS_AT_ONCE = 2**24
@@ -27,8 +27,8 @@ class FiniteSum(LossSurface):
 
     All is computed in blocks of paths, and of samples where one path has too many, so that the memory does not grow
     with paths × samples; only inside torch.compile all goes at once. `gradient`, `weighted_gradient`,
-    `sample_gradients` and `minibatch_gradient` cannot be nested in a transform of torch.func. A FiniteSum can be
-    pickled where `sample_loss` can.
+    `sample_gradients` and `minibatch_gradient` cannot be nested in a transform of torch.func, but for the first two in
+    vjp along w. A FiniteSum can be pickled where `sample_loss` can.
 
     Raises ValueError for what LossSurface refuses, and for data that are no tensors of n ≥ 1 rows of finite numbers.
     """
@@ -58,8 +58,12 @@ class FiniteSum(LossSurface):
     def _mean_loss(self, w: Tensor) -> Tensor:
         return self._losses_of_one(w, self.samples.like(w)).mean()
 
+    def _sample_loss(self, w: Tensor, sample: Sample) -> Tensor:
+        # A method, for torch.compile cannot follow torch.func into the repr of an object that is called.
+        return self.sample_loss(w, sample)
+
     def _losses_of_one(self, w: Tensor, data: Sample) -> Tensor:
-        return vmap(self.sample_loss, (None, 0))(w, data)
+        return vmap(self._sample_loss, (None, 0))(w, data)
 
     def _losses(self, w: Tensor, data: Sample) -> Tensor:
         return vmap(self._losses_of_one, (0, None))(w, data)
@@ -100,7 +104,7 @@ class FiniteSum(LossSurface):
         return self.weighted_gradient(w, w.new_full((1, 1), 1 / self.n_samples).expand(len(w), self.n_samples))
 
     def _keep(self, w: Tensor) -> None:
-        if not torch.compiler.is_compiling():
+        if not needs_transforms(w):
             self.samples.keep(w)
 
     def weighted_gradient(self, w: Tensor, weights: Tensor) -> Tensor:
@@ -114,7 +118,7 @@ class FiniteSum(LossSurface):
         )
 
     def _weighted(self, w: Tensor, data: Sample, weights: Tensor) -> Tensor:
-        if torch.compiler.is_compiling():
+        if needs_transforms(w):
             return self._weighted_by_transforms(w, data, weights)
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
@@ -164,7 +168,7 @@ class FiniteSum(LossSurface):
         )
 
     def _gradients(self, w: Tensor, data: Sample) -> Tensor:
-        return vmap(vmap(grad(self.sample_loss), (None, 0)), (0, None))(w, data)
+        return vmap(vmap(grad(self._sample_loss), (None, 0)), (0, None))(w, data)
 
     def mean_squared_gradient(self, w: Tensor) -> Tensor:
         """(1/n) Σ_i ‖∇ℓ_i(w)‖² (paths,)."""
@@ -175,7 +179,7 @@ class FiniteSum(LossSurface):
         return self._summed(vmap(grad(self._squares), (0, None)), w)
 
     def _squares(self, w: Tensor, data: Sample) -> Tensor:
-        gradients = vmap(grad(self.sample_loss), (None, 0))(w, data)
+        gradients = vmap(grad(self._sample_loss), (None, 0))(w, data)
         return gradients.square().sum() / self.n_samples
 
     def minibatch_gradient(self, w: Tensor, index: Tensor) -> Tensor:

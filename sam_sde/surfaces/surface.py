@@ -30,8 +30,9 @@ class LossSurface:
 
     `loss` is any differentiable torch function of ONE weight vector w of shape (dim,) that returns a scalar;
     the batching over paths is done here. The methods take states of shape (paths, dim) and keep their dtype
-    and device, and do no checks: `check_at` does those once, at the start. All but `gradient` may be nested in any
-    transform of `torch.func`; there use `torch.func.grad(surface.loss)`. A surface can be pickled where its `loss` can.
+    and device, and do no checks: `check_at` does those once, at the start. All may be nested in `torch.func.vjp`
+    along w, and all but `gradient` in any transform of `torch.func`; there use `torch.func.grad(surface.loss)`. A
+    surface can be pickled where its `loss` can.
 
     `bounds` holds (low, high) for each coordinate and frames pictures; `critical_points` are the known ones.
 
@@ -70,7 +71,7 @@ class LossSurface:
 
     def gradient(self, w: Tensor) -> Tensor:
         """∇ℓ(w): (paths, dim) to (paths, dim)."""
-        if torch.compiler.is_compiling():
+        if needs_transforms(w):
             return vmap(grad(self.loss))(w)
         # The paths do not interact, so the gradient of the sum holds theirs: twice as fast as vmap(grad(loss)).
         with torch.inference_mode(False), torch.enable_grad():
@@ -138,6 +139,11 @@ class LossSurface:
             raise ValueError(_explained(error, self.dim)) from error
         _require_finite("the loss", value, w)
         _require_finite("the gradient of the loss", gradient, w)
+
+
+def needs_transforms(w: Tensor) -> bool:
+    """Whether a gradient at w has to be taken by torch.func: in compiled code, and where it is differentiated again."""
+    return torch.compiler.is_compiling() or w.requires_grad
 
 
 def require_surface(surface: object) -> LossSurface:
