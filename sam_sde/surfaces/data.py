@@ -44,7 +44,7 @@ class Dataset:
         """
         target = self._target()
         if not np.issubdtype(target.dtype, np.number):
-            raise ValueError(f"data: expected numbers to predict, got words such as {shown(target[0])} in {self.name}")
+            raise ValueError(f"data: expected numbers to predict, got words such as {shown(str(target[0]))} in {self.name}")
         classes = np.unique(target)
         if self.nominal and len(classes) > 2:
             raise ValueError(
@@ -52,7 +52,7 @@ class Dataset:
                 "try model mlp, or deep_linear_network"
             )
         if len(classes) == 1:
-            raise ValueError(f"data: expected different numbers to predict, got {shown(target[0])} only in {self.name}")
+            raise ValueError(f"data: expected different numbers to predict, got {target[0]:g} only in {self.name}")
         return standardized(torch.as_tensor(target, dtype=torch.float64)[:, None])[:, 0]
 
     def classes(self, number: int | None = None) -> tuple[Tensor, int]:
