@@ -44,7 +44,8 @@ class Dataset:
         """
         target = self._target()
         if not np.issubdtype(target.dtype, np.number):
-            raise ValueError(f"data: expected numbers to predict, got words such as {shown(str(target[0]))} in {self.name}")
+            word = shown(str(target[0]))
+            raise ValueError(f"data: expected numbers to predict, got words such as {word} in {self.name}")
         classes = np.unique(target)
         if self.nominal and len(classes) > 2:
             raise ValueError(
