@@ -359,7 +359,7 @@ def test_list_names_everything_that_a_configuration_can_name():
         "  isotropic sigma",
         "  hessian [at]",
         "  sgd [lr] [batch_size] [momentum] [momentum_model] [initial_velocity] [nesterov] [weight_decay] [lr_schedule] "
-        "[engine]",
+        "[drift_order] [engine]",
         "  switch first second at [engine]",
         "  cosine t_end [low=0.0]",
         "  ball centre radius",
