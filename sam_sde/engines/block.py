@@ -90,7 +90,7 @@ def run_block(
                 record(step, alive.paths, problem.dynamics.weights(steps.states))
             _settle(problem, result, alive, steps, step)
             result.path_steps += len(alive.place) * n_steps
-            alive.w = steps.states[-1]
+            alive.w = steps.states[-1].clone()
             alive = alive.compacted(compact_below)
             step += n_steps
             if report is not None:

@@ -9,7 +9,10 @@ from sam_sde.engines.problem import EscapeProblem
 
 
 class Chunk(NamedTuple):
-    """states (steps + 1, paths, dim); suspects (paths,): False for paths that surely did not cross, None if unknown."""
+    """states (steps + 1, paths, dim); suspects (paths,): False for paths that surely did not cross, None if unknown.
+
+    The next chunk may be written over the states.
+    """
 
     states: torch.Tensor
     suspects: torch.Tensor | None = None

@@ -33,26 +33,33 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
     """
     quad = _quad_of(problem)
     compiled = torch.compile(_own_code(quad), fullgraph=True)
+    states = start.new_empty(0, 0, 0)
 
     @torch.no_grad()
     def advance(problem, w, paths, first_step, n_steps):
+        nonlocal states
         if len(w) < FEWEST_PATHS:
             return _with_companions(advance, problem, w, paths, first_step, n_steps)
-        states, suspects = [w.T.contiguous()], torch.zeros(len(w), dtype=torch.bool, device=w.device)
+        n_quads = math.ceil(n_steps / STEPS_PER_COUNTER)
+        shape = (n_quads * STEPS_PER_COUNTER + 1, w.shape[1], len(w))
+        if states.shape != shape:  # memory that is new to a process takes longer to get than to fill
+            states = w.new_empty(shape)
+        states[0] = w.T
+        suspects = torch.zeros(len(w), dtype=torch.bool, device=w.device)
         key = torch.tensor(problem.stream.key, device=w.device).unbind()
-        for step in range(first_step, first_step + n_steps, STEPS_PER_COUNTER):
-            first = torch.tensor(step, device=w.device)
-            z = _compiled_normals()(key, paths, first, problem.dynamics.channels, w.dtype)
-            following, near = compiled(_paths_vary(states[-1], 1), _paths_vary(z, 2), first)
-            states += following.unbind()
-            suspects |= near
-        return Chunk(torch.stack(states[: n_steps + 1]).mT, suspects)
+        for step in range(0, n_steps, STEPS_PER_COUNTER):
+            first = torch.tensor(first_step + step, device=w.device)
+            z = _compiled_normals()(key, _paths_vary(paths), first, problem.dynamics.channels, w.dtype)
+            before, *after = map(_paths_vary, states[step : step + STEPS_PER_COUNTER + 1].unbind())
+            compiled(before, _paths_vary(z), first, after, _paths_vary(suspects))
+        return Chunk(states[: n_steps + 1].mT, suspects)
 
     few = start[:1].expand(FEWEST_PATHS, -1)
-    z = few.new_zeros(STEPS_PER_COUNTER, problem.dynamics.channels, FEWEST_PATHS)
     # Uncompiled first: constants of the model make their copies for this device and dtype here.
     with torch.no_grad():
-        quad(few.T, z, torch.tensor(0, device=few.device))
+        z = few.new_zeros(STEPS_PER_COUNTER, problem.dynamics.channels, FEWEST_PATHS)
+        after = few.new_empty(STEPS_PER_COUNTER, few.shape[1], FEWEST_PATHS).unbind()
+        quad(few.T, z, torch.tensor(0, device=few.device), after, few.new_zeros(FEWEST_PATHS, dtype=torch.bool))
     try:
         advance(problem, few, torch.arange(FEWEST_PATHS, device=few.device), 0, STEPS_PER_COUNTER)
     except Exception as error:
@@ -61,19 +68,19 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
 
 
 def _quad_of(problem: EscapeProblem) -> Callable:
-    """Four steps of all paths: (w (dim, paths), normals, first step) to the states and the paths to look at."""
+    """Four steps of all paths: (w (dim, paths), normals, first step, states to fill (dim, paths), suspects to mark)."""
     dynamics, dt, may_cross = problem.dynamics, problem.dt, _may_cross(problem)
     step_of = {"euler": _euler, "heun": _heun}[problem.method]
 
-    def quad(w: torch.Tensor, z: torch.Tensor, step: torch.Tensor):
-        states, suspects = [], torch.zeros_like(w[0], dtype=torch.bool)
+    def quad(w: torch.Tensor, z: torch.Tensor, step: torch.Tensor, states: list[torch.Tensor], suspects: torch.Tensor):
+        near = suspects
         for i in range(STEPS_PER_COUNTER):
             t, before = (step + i).double() * dt, w.T
             after = step_of(dynamics, t, before, z[i].T, dt)
-            suspects = suspects | may_cross(t, before, after)
+            near = near | may_cross(t, before, after)
             w = after.T
-            states.append(w)
-        return torch.stack(states), suspects
+            states[i].copy_(w)
+        suspects.copy_(near)
 
     return quad
 
@@ -137,9 +144,9 @@ def _with_companions(advance: Advance, problem: EscapeProblem, w, paths, first_s
     return Chunk(states[:, :n], suspects[:n])
 
 
-def _paths_vary(tensor: torch.Tensor, axis: int) -> torch.Tensor:
-    """Tells torch.compile that the number of paths changes from call to call."""
-    torch._dynamo.maybe_mark_dynamic(tensor, axis)
+def _paths_vary(tensor: torch.Tensor) -> torch.Tensor:
+    """Tells torch.compile that the number of paths, on the last axis, changes from call to call."""
+    torch._dynamo.maybe_mark_dynamic(tensor, tensor.ndim - 1)
     return tensor
 
 
