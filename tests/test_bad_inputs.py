@@ -284,6 +284,42 @@ IMPOSSIBLE = [
     ({"noise.sigma": 1e99}, "escape.start", "noise there is not finite"),
 ]
 
+MODEL = {"surface": {"model": "toy_network", "n": 6}, "noise": {"kind": "empirical"}, "optimizer.batch_size": 4}
+IRIS = {"model": "mlp", "data": "iris"}
+LOSSES_OVER_DATA = [
+    ({"noise": {"kind": "empirical"}}, "noise", "needs a loss over data", "FiniteSum"),
+    ({"surface": {"model": "mpl"}}, "surface.model", "did you mean 'mlp'?"),
+    ({"surface": {"model": "mlp"}}, "surface.data", "missing"),
+    ({"surface": {"model": "mlp", "data": "irs"}}, "surface.data", "did you mean 'iris'?"),
+    ({"surface": {"model": "mlp", "data": 3}}, "surface.data", "expected text"),
+    ({"surface": {"model": "mlp", "data": {"cvs": "a.csv"}}}, "surface.data.cvs", "did you mean 'csv'?"),
+    ({"surface": {"model": "mlp", "data": {"csv": "none.csv"}}}, "surface.data.csv", "cannot read", "No such file"),
+    ({"surface": IRIS | {"hiden": 3}}, "surface.hiden", "did you mean 'hidden'?"),
+    ({"surface": IRIS | {"hidden": 0}}, "surface.hidden", "whole number"),
+    ({"surface": IRIS | {"activation": "tan"}}, "surface.activation", "did you mean 'tanh'?"),
+    ({"surface": IRIS | {"name": "beale"}}, "surface", "got name and model"),
+    ({"surface": {"model": "logistic_regression", "data": "iris"}}, "surface.data", "expected 2 classes", "got 3"),
+    (MODEL | {"noise": {"kind": "empirical", "sampling": "epoch"}}, "noise.sampling", "did you mean 'epochs'?"),
+    (
+        MODEL | {"noise": {"kind": "empirical", "sampling": "epochs"}, "optimizer.batch_size": 7},
+        "optimizer.batch_size",
+        "at most the 6 samples",
+        "got 7",
+    ),
+    (
+        MODEL,
+        "escape.start",
+        "drift and noise both vanish",
+        "try to start beside it",
+        "{normal: {mean: ..., std: 0.01}}",
+    ),
+    (MODEL | {"escape.start": "initial"}, "escape.start", "no initial of the surface toy_network", "minimum, saddle"),
+    ({"surface": {"expression": "x*y"}, "escape.start": "saddle"}, "escape.start", "no saddle", "only nothing"),
+    ({"escape.start": {"normal": {"mean": "peak", "std": 1}}}, "escape.start.normal.mean", "unknown value 'peak'"),
+    ({"escape.region.centre": "maximum"}, "escape.region.centre", "no maximum of the surface quadratic"),
+    ({"noise": {"kind": "hessian", "at": "minimum"}}, "noise.at", "no minimum of the surface quadratic"),
+]
+
 NOT_A_LOSS = [
     ({"surface": {"expression": '__import__("os").system("touch hacked")'}}, "surface.expression", "only numbers"),
     ({"surface": {"expression": "x**2 -"}}, "surface.expression", "cannot read"),
@@ -330,6 +366,7 @@ NOT_A_LOSS = [
         *table(NOT_A_SECTION),
         *table(WRONG_DIMENSION),
         *table(IMPOSSIBLE),
+        *table(LOSSES_OVER_DATA),
     ],
 )
 def test_a_bad_configuration_is_refused_by_the_name_of_its_key(changes, key, words, refused):

@@ -1,4 +1,4 @@
-"""Memory does not grow with the number of steps."""
+"""Memory does not grow with the number of steps, nor with paths × samples × weights."""
 
 import subprocess
 import sys
@@ -22,8 +22,29 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
 
-def peak_memory(n_steps: int) -> int:
-    command = [sys.executable, "-c", SCRIPT, str(N_PATHS), str(n_steps)]
+NETWORK = """
+import resource, sys
+import torch
+import sam_sde as ss
+from sam_sde.surfaces import Dataset, mlp
+
+torch.set_num_threads(1)
+x = torch.randn(500, 30, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+surface = mlp(Dataset("normal", x, (x[:, 0] > 0).numpy().astype(int)), hidden=[40, 18])
+n_paths, n_steps = int(sys.argv[1]), int(sys.argv[2])
+assert surface.dim > 2000
+sgd = ss.SGD(surface, ss.EmpiricalNoise(surface), lr=0.01, batch_size=32)
+region = ss.Ball(surface.initial_weights, 10.0)
+result = ss.escape_times(
+    sgd, start=surface.initial_weights, region=region, t_max=n_steps * 0.01, n_paths=n_paths, device="cpu"
+)
+assert result.path_steps == n_paths * n_steps
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def peak_memory(n_steps: int, n_paths: int = N_PATHS, script: str = SCRIPT) -> int:
+    command = [sys.executable, "-c", script, str(n_paths), str(n_steps)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -31,3 +52,10 @@ def peak_memory(n_steps: int) -> int:
 def test_a_long_run_takes_the_memory_of_a_short_one():
     assert N_PATHS * LONG * 2 * 4 > 1e9  # what keeping all states would take
     assert peak_memory(LONG) < peak_memory(SHORT) + 100e6
+
+
+@pytest.mark.slow
+def test_a_network_with_empirical_noise_takes_less_than_two_gigabytes():
+    """2,000 weights, 500 samples, 256 paths; the memory is that of a chunk of 32 steps, of which there are two here."""
+    assert 256 * 500 * 2000 * 8 > 2e9  # what the gradients of all samples would take
+    assert peak_memory(33, 256, NETWORK) < 2e9
