@@ -14,10 +14,11 @@ from sam_sde import checks
 from sam_sde.experiment.catalogue import catalogue
 from sam_sde.experiment.loading import load_config
 from sam_sde.experiment.plotting import draw_all
-from sam_sde.experiment.printing import print_ends, print_tables, progress_report
+from sam_sde.experiment.printing import print_ends, print_tables, print_weak, progress_report
 from sam_sde.experiment.redrawing import redraw
 from sam_sde.experiment.running import Experiment, make_folder
 from sam_sde.experiment.simulating import simulate_paths
+from sam_sde.experiment.weak import WeakExperiment
 
 app = typer.Typer(
     name="sam-sde",
@@ -117,6 +118,21 @@ def simulate(
 
 @app.command()
 @reports_errors
+def weak(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
+    """Compare each optimizer with its SDE: weak errors at several learning rates, and the order they vanish in."""
+    experiment = WeakExperiment(load_config(config, changes or ()), config.parent)
+    out = out or Path("results") / config.stem
+    make_folder(out)
+    errors = Console(stderr=True, soft_wrap=True)
+    experiment.execute(lambda arm, lr: errors.print(f"{arm}: lr {lr:g}", markup=False, highlight=False))
+    experiment.write(out)
+    console = Console()
+    print_weak(console, experiment.errors, experiment.orders)
+    console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+@reports_errors
 def plot(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that an escape run has written.")],
 ) -> None:
@@ -138,6 +154,8 @@ def validate(config: ConfigFile, changes: Changes = None) -> None:
             markup=False,
             highlight=False,
         )
+    if experiment.config.weak is not None:
+        WeakExperiment(experiment.config, config.parent)
     console.print(f"{config} is valid", markup=False, highlight=False)
 
 

@@ -1,5 +1,6 @@
 """Optimizers as stochastic differential equations: drift and diffusion in torchsde's protocol."""
 
+from sam_sde.dynamics.ablation import WithSGDNoise
 from sam_sde.dynamics.base import Dynamics, GradientDynamics
 from sam_sde.dynamics.motion import MOMENTUM_MODELS, VELOCITIES
 from sam_sde.dynamics.sam import ASCENTS, DNSAM, DRIFTS, SAM, USAM, PerturbedSGD
@@ -33,4 +34,5 @@ __all__ = [
     "StepSchedule",
     "Switch",
     "WarmUpSchedule",
+    "WithSGDNoise",
 ]

@@ -41,6 +41,27 @@ def print_ends(console: Console, ends: pd.DataFrame | None) -> None:
         console.print(_escaped(line), highlight=False, soft_wrap=True)
 
 
+def print_weak(console: Console, errors: pd.DataFrame, orders: pd.DataFrame) -> None:
+    """The weak errors at the largest and the smallest learning rate, and the fitted orders; intervals are 95 %."""
+    if not console.is_terminal:
+        console.width = max(console.width, 120)
+    ends = errors["lr"].max(), errors["lr"].min()
+    table = _table(
+        "Weak errors |E g(w) - E g(W)| (95 % intervals)",
+        ("arm", "test function", *(f"error at lr {lr:g}" for lr in ends), "order"),
+    )
+    of = errors.set_index(["arm", "test_function", "lr"])
+    for row in orders.itertuples():
+        found = [of.loc[(row.arm, row.test_function, lr)] for lr in ends]
+        table.add_row(
+            _escaped(row.arm),
+            row.test_function,
+            *(_interval(each["error"], each["error_low"], each["error_high"]) for each in found),
+            _interval(row.order, row.order_low, row.order_high, missing="not shown"),
+        )
+    console.print(table)
+
+
 def _summary(summary: pd.DataFrame) -> Table:
     restricted = summary["n_escaped"].lt(summary["n_paths"]).any()
     note = f", restricted to t_max = {summary['t_max'].min():g}" if restricted else ""

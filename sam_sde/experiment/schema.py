@@ -13,8 +13,10 @@ from sam_sde.checks import nearest, shown
 from sam_sde.dynamics import ASCENTS, DRIFTS, MOMENTUM_MODELS, VELOCITIES
 from sam_sde.engines import ENGINES, METHODS
 from sam_sde.escape import DTYPES
+from sam_sde.escape.observables import OBSERVABLES
 from sam_sde.noise import SAMPLINGS
 from sam_sde.regions.crossing import CROSSINGS
+from sam_sde.statistics.weak_order import FEWEST_POINTS
 from sam_sde.surfaces.surface import KINDS
 
 MAX_DIM = 10**6  # the start of a longer vector could hardly be written down
@@ -285,6 +287,19 @@ class Escape(Section):
     t_max: Positive
 
 
+class Weak(Section):
+    """The comparison of each optimizer with its SDE at time t, at learning rates that stand before those of the arms.
+
+    rho_scaling: "sqrt" for ρ √(lr/lr of the arm), "constant" for ρ itself.
+    """
+
+    t: Positive
+    lrs: Annotated[list[Positive], Field(min_length=FEWEST_POINTS)]
+    test_functions: Annotated[list[str], Field(min_length=1)] = list(OBSERVABLES)
+    n_paths: Annotated[Whole, Field(ge=100)] = 20_000
+    rho_scaling: Literal["constant", "sqrt"] = "constant"
+
+
 class Run(Section):
     n_paths: Count = 20_000
     dt: Positive | None = None
@@ -302,7 +317,7 @@ class Run(Section):
 class Config(Section):
     """A whole configuration."""
 
-    SECTIONS: ClassVar[tuple[str, ...]] = ("surface", "noise", "optimizer", "escape", "run")
+    SECTIONS: ClassVar[tuple[str, ...]] = ("surface", "noise", "optimizer", "escape", "weak", "run")
 
     surface: Surface
     noise: Noise
@@ -310,6 +325,7 @@ class Config(Section):
     arms: Annotated[dict[Annotated[str, Field(min_length=1)], Arm], Field(min_length=1)]
     reference: str | None = None
     escape: Escape
+    weak: Weak | None = None
     run: Run = Run()
 
     @model_validator(mode="after")
