@@ -1,5 +1,5 @@
 # Sourced by run.sh and test.sh: makes .venv at the top of the repository and installs the package in it, once.
-#   install_package [EXTRA]   EXTRA: test
+#   install_package [EXTRA]   EXTRA: data or test
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -3,7 +3,7 @@
 # A configuration as the first argument takes the place of configs/beale_saddle.yaml.
 invoked_from="$PWD"
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-install_package
+install_package data
 
 config="$PWD/configs/beale_saddle.yaml"
 sam_sde="$PWD/.venv/bin/sam-sde"
