@@ -13,6 +13,7 @@ ABLATION = " (SGD's noise)"
 
 COLUMNS = 2
 SLOPES = {1: (0, (1, 1)), 2: (0, (4, 2))}
+MOST_NUMBERS = 4.5  # on an axis
 ROOM = 1.4  # the factor between the data and the edges of the axes
 
 
@@ -70,11 +71,21 @@ def _draw_panel(axes: Axes, errors: pd.DataFrame, styles: dict[str, dict]) -> li
     ]
     axes.set(xlim=(lrs[0] / ROOM, lrs[1] * ROOM), ylim=(bottom, top))
     tidy(axes)
-    axes.xaxis.set_major_locator(FixedLocator(sorted(errors["lr"].unique())))
+    axes.xaxis.set_major_locator(FixedLocator(_apart(sorted(errors["lr"].unique(), reverse=True))))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda lr, _: f"{lr:.3g}"))
-    axes.tick_params(labelsize=SMALL_FONT)
+    axes.tick_params(which="both", labelsize=SMALL_FONT)
     return handles
+
+
+def _apart(lrs: list[float]) -> list[float]:
+    """Those of the falling learning rates that have room for a number each."""
+    room = (lrs[0] / lrs[-1]) ** (1 / MOST_NUMBERS)
+    kept = lrs[:1]
+    for lr in lrs[1:]:
+        if kept[-1] / lr >= room:
+            kept.append(lr)
+    return kept
 
 
 def _draw_arm(axes: Axes, errors: pd.DataFrame, style: dict, bottom: float):
