@@ -15,6 +15,7 @@ SMALLER = {
     "expression": ["run.n_paths=100", "escape.t_max=12"],
     "momentum": ["run.n_paths=100", "run.dt=0.02", "escape.t_max=12"],
     "toy_network": ["run.n_paths=60", "run.ends=60", "escape.t_max=4"],
+    "weak": ["run.n_paths=100"],
     "double_well": ["run.n_paths=100", "escape.t_max=50"],
 }
 
