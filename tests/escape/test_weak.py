@@ -8,6 +8,7 @@ import torch
 from scipy.linalg import expm
 
 import sam_sde as ss
+from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.escape.observables import observable
 from sam_sde.escape.start import PointStart
 from sam_sde.escape.weak import WeakComparison, with_sgd_noise
@@ -247,6 +248,16 @@ def test_with_gaussian_noise_pairs_and_controls_leave_little_spread():
     found = comparison.differences(observables, 1000)["SGD"]
     for each, (_, error) in zip(observables, found, strict=True):
         assert error < 0.1 * each.value(ends).std() * (2 / 1000) ** 0.5
+
+
+def test_the_halves_of_a_step_are_independent_standard_normals_that_make_the_step_of_the_algorithm():
+    sgd, paths = ss.SGD(beale(), NOISY, lr=0.01), torch.arange(20_000)
+    comparison = compare(sgd, {"SGD": sgd}, [0.5, 1.0], t=0.01)
+    ((first, second),) = comparison._halves(paths)
+    covariance = torch.cov(torch.cat([first, second], dim=-1).T)
+    assert (covariance - torch.eye(4)).abs().max() < 4 * (2 / len(paths)) ** 0.5
+    whole = KeyedBrownian(comparison.stream, paths, 2, torch.float64, 0)(0, 1)
+    torch.testing.assert_close(first + second, 2**0.5 * whole)
 
 
 @pytest.mark.parametrize("ascent", ["same", "independent"])
