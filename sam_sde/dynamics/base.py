@@ -106,7 +106,8 @@ class GradientDynamics(Dynamics):
         the SDE a weak approximation of order 2 of `w ← w + η (b + ξ)`, Cov ξ = C: the increment of a step has the
         means η b and η² (C + b bᵀ), those of the SDE in the time η differ by O(η³) each. The covariance stays ηC(w),
         however it depends on w: its derivatives, and those of b in it, enter the second moments at η³ only (Li, Tai
-        and E, JMLR 20:40, 2019, Theorem 9: for SGD the drift is -∇(ℓ + (η/4)‖∇ℓ‖²)).
+        and E, JMLR 20:40, 2019, Theorem 9: for SGD the drift is -∇(ℓ + (η/4)‖∇ℓ‖²)). Exact moments of linear
+        regressions with empirical noise have the order 2 with it, and 1 with another covariance.
 
     Raises
         ValueError: a value out of its range, Nesterov's momentum with γ = 0, drift_order 2 with momentum or a schedule,
