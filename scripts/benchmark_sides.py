@@ -1,0 +1,231 @@
+"""What the benchmark compares: each side does one share of a task's paths, with one thread.
+
+A side is a function of (task, seed, paths) that prepares whatever it can prepare and returns the job, a function that
+does the work and returns the mean time of escape. Peers are imported where they are used: they may not be installed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torchsde
+
+import sam_sde as ss
+
+LR, SIGMA = 0.01, 1.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """An optimizer at the origin of a loss leaves a ball, which may be too large to leave: then all steps are taken.
+
+    rho: of normalized SAM; 0 is SGD.
+    """
+
+    name: str
+    dim: int
+    batch_size: int
+    rho: float
+    radius: float
+    dt: float
+    n_steps: int
+    method: str = "euler"
+
+    @property
+    def scale(self) -> float:
+        """The noise's standard deviation per unit of time."""
+        return SIGMA * (LR / self.batch_size) ** 0.5
+
+
+def saddle(w):
+    return 0.5 * (w[0] ** 2 - 0.1 * w[1] ** 2)
+
+
+def hilltop(w):
+    return -0.5 * w[0] ** 2
+
+
+def styblinski_tang(w):
+    return 0.5 * (w**4 - 16 * w**2 + 5 * w).sum()
+
+
+LOSSES = {"saddle": saddle, "time to 1 %": hilltop, "dim 100": styblinski_tang}
+
+
+def naive_torchsde(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
+    """torchsde.sdeint with its own Brownian motion, all steps saved, crossings searched afterwards."""
+    loss = LOSSES[task.name]
+
+    class Optimizer:
+        sde_type, noise_type = "ito", "diagonal"
+
+        def f(self, t, w):
+            gradient = torch.func.vmap(torch.func.grad(loss))
+            g = gradient(w)
+            return -gradient(w + task.rho * g / (g.norm(dim=-1, keepdim=True) + 1e-16)) if task.rho else -g
+
+        def g(self, t, w):
+            return torch.full_like(w, task.scale)
+
+    def job() -> float:
+        torch.manual_seed(seed)
+        clock = torch.linspace(0.0, task.n_steps * task.dt, task.n_steps + 1)
+        with torch.no_grad():
+            states = torchsde.sdeint(Optimizer(), torch.zeros(n_paths, task.dim), clock, method="euler", dt=task.dt)
+            outside = states.norm(dim=-1) >= task.radius
+            first = torch.where(outside.any(0), outside.int().argmax(0), task.n_steps)
+        return first.double().mean().item() * task.dt
+
+    return job
+
+
+def engine(name: str) -> Callable[[Task, int, int], Callable[[], float]]:
+    """An engine of this project, through its Python interface."""
+
+    def side(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
+        surface, noise = ss.LossSurface(LOSSES[task.name], task.dim), ss.IsotropicNoise(SIGMA)
+        options = {"lr": LR, "batch_size": task.batch_size}
+        optimizer = ss.SAM(surface, noise, rho=task.rho, **options) if task.rho else ss.SGD(surface, noise, **options)
+        run = ss.escape.prepare(
+            optimizer,
+            start=[0.0] * task.dim,
+            region=ss.Ball([0.0] * task.dim, min(task.radius, 1e6)),
+            t_max=task.n_steps * task.dt,
+            n_paths=n_paths,
+            dt=task.dt,
+            seed=seed,
+            method=task.method,
+            engine=name,
+            device="cpu",
+        )
+        return lambda: run.execute().times.mean()
+
+    return side
+
+
+def torch_by_hand(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
+    """Uncompiled torch in place, with the gradient written by hand and the noise from torch.randn."""
+    curvature = torch.tensor([1.0, -0.1])[:, None]
+
+    def gradient(w):
+        return curvature * w if task.name == "saddle" else 0.5 * (4 * w**3 - 32 * w + 5)
+
+    @torch.no_grad()
+    def job() -> float:
+        generator = torch.Generator().manual_seed(seed)
+        w, z = torch.zeros(task.dim, n_paths), torch.empty(task.dim, n_paths)
+        steps, inside = torch.zeros(n_paths), torch.ones(n_paths, dtype=torch.bool)
+        for _ in range(task.n_steps):
+            g = gradient(w)
+            p = g * (task.rho / (g.square().sum(0).sqrt() + 1e-16))
+            torch.randn(z.shape, generator=generator, out=z)
+            w = w - gradient(w + p).mul_(task.dt) + z.mul_(task.scale * task.dt**0.5)
+            steps += inside
+            inside &= w.square().sum(0) < task.radius**2
+        return steps.mean().item() * task.dt
+
+    return job
+
+
+def jax_by_hand(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
+    """jax.lax.scan over the steps, the loss's gradient by jax.grad, the noise from jax.random."""
+    import jax
+    import jax.numpy as jnp
+
+    gradient = jax.vmap(jax.grad(LOSSES[task.name]), in_axes=1, out_axes=1)
+
+    @jax.jit
+    def integrate(key):
+        def step(carry, key):
+            w, steps, inside = carry
+            g = gradient(w)
+            p = g * (task.rho / (jnp.sqrt((g**2).sum(0)) + 1e-16))
+            z = jax.random.normal(key, w.shape)
+            w = w - gradient(w + p) * task.dt + z * (task.scale * task.dt**0.5)
+            return (w, steps + inside, inside & ((w**2).sum(0) < task.radius**2)), None
+
+        start = (jnp.zeros((task.dim, n_paths)), jnp.zeros(n_paths), jnp.ones(n_paths, bool))
+        (_, steps, _), _ = jax.lax.scan(step, start, jax.random.split(key, task.n_steps))
+        return steps.mean() * task.dt
+
+    return lambda: integrate(jax.random.key(seed)).item()
+
+
+def diffrax_events(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
+    """diffrax.diffeqsolve of each path, ended by an Event, mapped over the paths."""
+    import diffrax
+    import jax
+    import jax.numpy as jnp
+    import lineax
+
+    gradient = jax.grad(LOSSES[task.name])
+
+    def drift(t, w, args):
+        g = gradient(w)
+        return -gradient(w + task.rho * g / (jnp.sqrt((g**2).sum()) + 1e-16))
+
+    def diffusion(t, w, args):
+        return lineax.DiagonalLinearOperator(jnp.full((task.dim,), task.scale))
+
+    shape = jax.ShapeDtypeStruct((task.dim,), jnp.float32)
+    event = diffrax.Event(lambda t, y, args, **kwargs: (y**2).sum() >= task.radius**2)
+
+    @jax.jit
+    @jax.vmap
+    def integrate(key):
+        noise = diffrax.UnsafeBrownianPath(shape, key)
+        terms = diffrax.MultiTerm(diffrax.ODETerm(drift), diffrax.ControlTerm(diffusion, noise))
+        solution = diffrax.diffeqsolve(
+            terms,
+            diffrax.Euler(),
+            0.0,
+            task.n_steps * task.dt,
+            task.dt,
+            jnp.zeros(task.dim),
+            event=event,
+            max_steps=task.n_steps + 2,
+            adjoint=diffrax.ForwardMode(),
+        )
+        return solution.ts[-1]
+
+    return lambda: np.mean(integrate(jax.random.split(jax.random.key(seed), n_paths))).item()
+
+
+def numba_by_hand(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
+    """A loop over the paths in numba, the gradient written by hand, the noise from numpy's generator."""
+    import numba
+
+    rho, dt, n_steps, radius = task.rho, task.dt, task.n_steps, task.radius
+    root = np.float32(task.scale * task.dt**0.5)
+
+    @numba.njit(fastmath=True)
+    def integrate(generator):
+        total = 0
+        for _ in range(n_paths):
+            x = y = np.float32(0.0)
+            k = 0
+            while k < n_steps:
+                g0, g1 = x, np.float32(-0.1) * y
+                length = np.sqrt(g0 * g0 + g1 * g1)
+                gain = np.float32(rho) / length if length > 0 else np.float32(0.0)
+                x += -np.float32(dt) * (x + gain * g0) + root * generator.standard_normal(dtype=np.float32)
+                y += np.float32(0.1 * dt) * (y + gain * g1) + root * generator.standard_normal(dtype=np.float32)
+                k += 1
+                if x * x + y * y >= radius * radius:
+                    break
+            total += k
+        return total / n_paths * dt
+
+    return lambda: integrate(np.random.default_rng(seed))
+
+
+SIDES = {
+    "naive torchsde": naive_torchsde,
+    "torchsde engine": engine("torchsde"),
+    "compiled engine": engine("compiled"),
+    "torch by hand": torch_by_hand,
+    "JAX by hand": jax_by_hand,
+    "diffrax, events": diffrax_events,
+    "numba by hand": numba_by_hand,
+}
