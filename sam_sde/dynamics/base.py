@@ -36,6 +36,11 @@ class Dynamics(abc.ABC):
     def state_dim(self) -> int:
         return self.dim
 
+    @property
+    def draws_velocity(self) -> bool:
+        """Whether `initial_state` needs random numbers."""
+        return False
+
     def initial_state(self, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """The state (paths, state_dim) of paths that start at the weights w (paths, dim).
 
@@ -190,6 +195,10 @@ class GradientDynamics(Dynamics):
     @property
     def state_dim(self) -> int:
         return self._motion.state_dim
+
+    @property
+    def draws_velocity(self) -> bool:
+        return self.state_dim != self.dim and self.initial_velocity == "equilibrium"
 
     def initial_state(self, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         if self.state_dim == self.dim:

@@ -53,6 +53,10 @@ class Switch(Dynamics):
         """The optimizer of a step that begins at time t."""
         return self.second if t >= AFTER * self.at else self.first
 
+    @property
+    def draws_velocity(self) -> bool:
+        return self.first.draws_velocity
+
     def initial_state(self, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         return self.first.initial_state(w, z[:, : self.first.channels])
 

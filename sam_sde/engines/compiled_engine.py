@@ -32,7 +32,7 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
             there is no C++ compiler.
     """
     quad = _quad_of(problem)
-    compiled = torch.compile(_own_code(quad), fullgraph=True)
+    compiled, normals = torch.compile(_own_code(quad), fullgraph=True), _compiled_normals()
     states = start.new_empty(0, 0, 0)
 
     @torch.no_grad()
@@ -49,22 +49,33 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
         key = torch.tensor(problem.stream.key, device=w.device).unbind()
         for step in range(0, n_steps, STEPS_PER_COUNTER):
             first = torch.tensor(first_step + step, device=w.device)
-            z = _compiled_normals()(key, _paths_vary(paths), first, problem.dynamics.channels, w.dtype)
-            before, *after = map(_paths_vary, states[step : step + STEPS_PER_COUNTER + 1].unbind())
-            compiled(before, _paths_vary(z), first, after, _paths_vary(suspects))
+            z = normals(key, paths, first, problem.dynamics.channels, w.dtype)
+            before, *after = states[step : step + STEPS_PER_COUNTER + 1].unbind()
+            compiled(before, z, first, after, suspects)
         return Chunk(states[: n_steps + 1].mT, suspects)
 
+    _compile_now(problem, start, quad, compiled, normals)
+    return advance
+
+
+def _compile_now(problem: EscapeProblem, start: torch.Tensor, quad, compiled, normals) -> None:
+    """Calls what is to be compiled, for few paths and telling that their number varies."""
     few = start[:1].expand(FEWEST_PATHS, -1)
-    # Uncompiled first: constants of the model make their copies for this device and dtype here.
+    paths, zero = torch.arange(FEWEST_PATHS, device=few.device), torch.tensor(0, device=few.device)
+    key = torch.tensor(problem.stream.key, device=few.device).unbind()
     with torch.no_grad():
         z = few.new_zeros(STEPS_PER_COUNTER, problem.dynamics.channels, FEWEST_PATHS)
-        after = few.new_empty(STEPS_PER_COUNTER, few.shape[1], FEWEST_PATHS).unbind()
-        quad(few.T, z, torch.tensor(0, device=few.device), after, few.new_zeros(FEWEST_PATHS, dtype=torch.bool))
-    try:
-        advance(problem, few, torch.arange(FEWEST_PATHS, device=few.device), 0, STEPS_PER_COUNTER)
-    except Exception as error:
-        raise CannotCompileError(_first_line(error)) from error
-    return advance
+        before, *after = (
+            few.T.expand(STEPS_PER_COUNTER + 1, -1, -1).clone(memory_format=torch.contiguous_format).unbind()
+        )
+        suspects = few.new_zeros(FEWEST_PATHS, dtype=torch.bool)
+        # Uncompiled first: constants of the model make their copies for this device and dtype here.
+        quad(before, z, zero, after, suspects)
+        try:
+            normals(key, _paths_vary(paths), zero, problem.dynamics.channels, few.dtype)
+            compiled(_paths_vary(before), _paths_vary(z), zero, [*map(_paths_vary, after)], _paths_vary(suspects))
+        except Exception as error:
+            raise CannotCompileError(_first_line(error)) from error
 
 
 def _quad_of(problem: EscapeProblem) -> Callable:

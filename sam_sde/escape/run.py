@@ -20,10 +20,9 @@ from sam_sde.engines import (
 )
 from sam_sde.escape.progress import BlockReport, Progress, Tally
 from sam_sde.escape.result import EscapeResult
-from sam_sde.escape.start import NormalStart
+from sam_sde.escape.start import NormalStart, start_states
 from sam_sde.escape.trajectory import Recorder, Trajectory
 from sam_sde.escape.workers import Workers
-from sam_sde.random import Purpose
 
 
 class EscapeInterrupted(KeyboardInterrupt):
@@ -162,13 +161,7 @@ class EscapeRun:
 
     def _start_of(self, paths: torch.Tensor) -> torch.Tensor:
         """The states (paths, state_dim) at the start."""
-        dynamics, stream = self.problem.dynamics, self.problem.stream
-        w = self.start.points(paths, stream).to(self.dtype)
-        if dynamics.state_dim == dynamics.dim:
-            return w
-        channel = torch.arange(dynamics.channels, device=paths.device)
-        z = stream.normals(Purpose.VELOCITY, paths[:, None], torch.zeros_like(paths)[:, None], channel)
-        return dynamics.initial_state(w, z.to(w))
+        return start_states(self.start, self.problem.dynamics, self.problem.stream, paths, self.dtype)
 
     def _block(self, first: int, end: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Numbers (paths,) and states at the start (paths, state_dim) of the paths first, …, end - 1."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from sam_sde import checks
+from sam_sde.dynamics import Dynamics
 from sam_sde.random import Purpose, Stream
 
 
@@ -34,3 +35,15 @@ class PointStart(NormalStart):
 
     def points(self, paths: torch.Tensor, stream: Stream) -> torch.Tensor:
         return self.mean.to(paths.device).expand(len(paths), -1)
+
+
+def start_states(
+    start: NormalStart, dynamics: Dynamics, stream: Stream, paths: torch.Tensor, dtype: torch.dtype
+) -> torch.Tensor:
+    """The states (paths, state_dim) in which the paths with these numbers start."""
+    w = start.points(paths, stream).to(dtype)
+    if not dynamics.draws_velocity:
+        return dynamics.initial_state(w, w.new_empty(len(w), 0))
+    channel = torch.arange(dynamics.channels, device=paths.device)
+    z = stream.normals(Purpose.VELOCITY, paths[:, None], torch.zeros_like(paths)[:, None], channel)
+    return dynamics.initial_state(w, z.to(w))

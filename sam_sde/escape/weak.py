@@ -25,7 +25,7 @@ from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.engines.discrete_engine import check_problem
 from sam_sde.engines.minibatches import Minibatches
 from sam_sde.escape.observables import Observable
-from sam_sde.escape.start import NormalStart
+from sam_sde.escape.start import NormalStart, start_states
 from sam_sde.noise import EmpiricalNoise
 from sam_sde.random import Purpose, Stream
 from sam_sde.regions import LevelSet
@@ -118,9 +118,7 @@ class WeakComparison:
         return differences, torch.stack(controls, dim=-1).cpu().numpy()
 
     def _start(self, paths: Tensor) -> Tensor:
-        channel = torch.arange(self.algorithm.channels, device=paths.device)
-        z = self.stream.normals(Purpose.VELOCITY, paths[:, None], torch.zeros_like(paths)[:, None], channel)
-        return self.algorithm.initial_state(self.start.points(paths, self.stream), z)
+        return start_states(self.start, self.algorithm, self.stream, paths, torch.float64)
 
     def _values(self, state: Tensor, observables: Sequence[Observable], who: str) -> Tensor:
         w = self.algorithm.weights(state)
