@@ -121,9 +121,7 @@ def compare(name: str, n_paths: int, sides: list[str], repeats: int) -> list[dic
 
 def print_rows(rows: list[dict]) -> None:
     print(f"\n{rows[0]['task']}, {rows[0]['paths']:,} paths")
-    print(
-        f"{'side':<18}{'seconds':>9}{'path-steps/s':>14}{'to naive':>10}{'memory MB':>11}{'first s':>9}{'mean time':>11}"
-    )
+    print(f"{'side':<18}{'seconds':>9}{'path-steps/s':>14}{'to naive':>10}{'memory MB':>11}{'first s':>9}{'mean':>11}")
     for row in rows:
         print(
             f"{row['side']:<18}{row['seconds']:>9.3g}{row['path_steps_per_second']:>14.3g}"

@@ -30,8 +30,8 @@ COLUMNS = {
     "sample_paths.csv": "arm path time x0 x1",
 }
 FIGURES = {f"{name}.{kind}" for name in ("survival", "escape_times", "sample_paths") for kind in ("png", "pdf")}
-RUN_KEYS = "config seed interrupted engine engines device block_size dt wall_time path_steps path_steps_per_second versions "
-RUN_KEYS += "warnings"
+RUN_KEYS = "config seed interrupted engine engines device block_size dt wall_time path_steps "
+RUN_KEYS += "path_steps_per_second versions warnings"
 
 N_PATHS = 40
 SADDLE = """
@@ -358,8 +358,8 @@ def test_list_names_everything_that_a_configuration_can_name():
         "  quadratic eigenvalues [rotation]",
         "  isotropic sigma",
         "  hessian [at]",
-        "  sgd [lr] [batch_size] [momentum] [momentum_model] [initial_velocity] [nesterov] [weight_decay] [lr_schedule] "
-        "[drift_order] [engine]",
+        "  sgd [lr] [batch_size] [momentum] [momentum_model] [initial_velocity] [nesterov] [weight_decay] "
+        "[lr_schedule] [drift_order] [engine]",
         "  switch first second at [engine]",
         "  cosine t_end [low=0.0]",
         "  ball centre radius",
