@@ -6,9 +6,11 @@ from sam_sde import dynamics, noise, regions
 from sam_sde.checks import real
 from sam_sde.escape import EscapeRun, NormalStart, check_ends, prepare
 from sam_sde.experiment import schema
+from sam_sde.experiment.arms import Optimizer, SwitchArm
 from sam_sde.experiment.blame import blame
 from sam_sde.experiment.loading import ConfigError
-from sam_sde.experiment.schema import Config, Section
+from sam_sde.experiment.schema import Config
+from sam_sde.experiment.section import Section
 from sam_sde.experiment.surfaces import build_point, build_surface
 from sam_sde.noise import Noise
 from sam_sde.regions import Region
@@ -45,7 +47,7 @@ def build_noise(section: Section, surface: LossSurface) -> Noise:
 def build_dynamics(config: Config, arm: str, surface: LossSurface, noise: Noise) -> dynamics.Dynamics:
     """The dynamics of one arm: its own keys over the optimizer's defaults."""
     section = config.arms[arm]
-    if isinstance(section, schema.SwitchArm):
+    if isinstance(section, SwitchArm):
         parts = [build_dynamics(config, part, surface, noise) for part in (section.first, section.second)]
         with blame(f"arms.{arm}"):
             return dynamics.Switch(*parts, at=section.at)
@@ -132,7 +134,7 @@ def build_runs(config: Config, folder: Path = Path(), workers: int = 1) -> dict[
 def _places(config: Config, arm: str) -> dict[str, str]:
     """Where the arguments of an arm's run stand that are not keys of its own."""
     own = config.arms[arm].model_dump(exclude_none=True)
-    defaults = () if isinstance(config.arms[arm], schema.SwitchArm) else schema.Optimizer.model_fields
+    defaults = () if isinstance(config.arms[arm], SwitchArm) else Optimizer.model_fields
     places = PLACES | dict.fromkeys(defaults, "optimizer")
     return {key: section for key, section in places.items() if key not in own}
 

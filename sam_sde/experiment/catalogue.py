@@ -4,8 +4,8 @@ from typing import get_args
 
 from pydantic_core import PydanticUndefined
 
-from sam_sde.experiment import schema
-from sam_sde.experiment.schema import Section
+from sam_sde.experiment import arms, schema
+from sam_sde.experiment.section import Section
 from sam_sde.experiment.surfaces import surface_parameters
 from sam_sde.surfaces import DATASETS, MODELS, SURFACES
 
@@ -18,8 +18,8 @@ def catalogue() -> dict[str, list[str]]:
         "models": [f"{name}{_parameters(surface_parameters(factory))}" for name, factory in MODELS.items()],
         "data": [*DATASETS, "csv: file.csv [target]"],
         "noise": _kinds(schema.Noise),
-        "optimizers": _kinds(schema.Arm),
-        "schedules": _kinds(schema.Schedule),
+        "optimizers": _kinds(arms.Arm),
+        "schedules": _kinds(arms.Schedule),
         "regions": _kinds(schema.Region),
     }
 

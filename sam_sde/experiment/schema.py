@@ -6,69 +6,28 @@ objects themselves, when they are built.
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from sam_sde.checks import nearest, shown
-from sam_sde.dynamics import ASCENTS, DRIFTS, MOMENTUM_MODELS, VELOCITIES
 from sam_sde.engines import ENGINES, METHODS
 from sam_sde.escape import DTYPES
 from sam_sde.escape.observables import OBSERVABLES
+from sam_sde.experiment.arms import Arm, Optimizer, SwitchArm
+from sam_sde.experiment.section import (
+    Count,
+    NonNegative,
+    Point,
+    Positive,
+    Section,
+    Vector,
+    Whole,
+)
 from sam_sde.noise import SAMPLINGS
 from sam_sde.regions.crossing import CROSSINGS
 from sam_sde.statistics.weak_order import FEWEST_POINTS
-from sam_sde.surfaces.surface import KINDS
 
 MAX_DIM = 10**6  # the start of a longer vector could hardly be written down
-
-
-def _whole(value: Any) -> Any:
-    """1e5 is read as a float; where a whole number is meant it is one."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-# Names of points that a surface may know: the first critical point of a kind, and a network's initial weights.
-POINT_WORDS = (*KINDS, "initial")
-
-Whole = Annotated[int, BeforeValidator(_whole)]
-Count = Annotated[Whole, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-DriftOrder = Annotated[Whole, Field(ge=1, le=2)]
-Vector = Annotated[list[float], Field(min_length=1)]
-
-
-def _point_kind(value: Any) -> str:
-    if isinstance(value, list):
-        return "vector"
-    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else "word"
-
-
-# Of a surface with too many coordinates to write down: one number for all of them, or a point that it knows.
-Point = Annotated[
-    Annotated[Vector, Tag("vector")] | Annotated[float, Tag("number")] | Annotated[Literal[POINT_WORDS], Tag("word")],
-    Discriminator(_point_kind),
-]
-
-
-class Section(BaseModel):
-    """A mapping whose unknown keys are errors that name the nearest known one."""
-
-    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_unknown_keys(cls, value: Any) -> Any:
-        if isinstance(value, dict) and cls.model_config["extra"] == "forbid":
-            for key in value:
-                if key not in cls.model_fields:
-                    raise PydanticCustomError(
-                        "unknown_key",
-                        "unknown key; {hint}",
-                        {"key": str(key), "hint": nearest(key, cls.model_fields)},
-                    )
-        return value
 
 
 class Surface(Section):
@@ -144,84 +103,6 @@ class EmpiricalNoise(Section):
 Noise = Annotated[NoNoise | IsotropicNoise | ConstantNoise | HessianNoise | EmpiricalNoise, Field(discriminator="kind")]
 
 
-class ConstantSchedule(Section):
-    kind: Literal["constant"]
-    factor: NonNegative = 1.0
-
-
-class CosineSchedule(Section):
-    kind: Literal["cosine"]
-    t_end: Positive
-    low: Fraction = 0.0
-
-
-class StepSchedule(Section):
-    kind: Literal["step"]
-    every: Positive
-    factor: Fraction = 0.1
-
-
-class WarmUpSchedule(Section):
-    kind: Literal["warmup"]
-    t_end: Positive
-    low: Fraction = 0.0
-
-
-Schedule = Annotated[ConstantSchedule | CosineSchedule | StepSchedule | WarmUpSchedule, Field(discriminator="kind")]
-
-
-class Optimizer(Section):
-    """Defaults for all arms."""
-
-    lr: Positive | None = None
-    batch_size: Count = 1
-    momentum: NonNegative = 0.0
-    momentum_model: Literal[MOMENTUM_MODELS] = "underdamped"
-    initial_velocity: Literal[VELOCITIES] = "zero"
-    nesterov: bool = False
-    weight_decay: NonNegative = 0.0
-    lr_schedule: Schedule | None = None
-    drift_order: DriftOrder = 1
-
-
-class SGDArm(Section):
-    """An optimizer; `engine` stands before run.engine, and what is not given is taken from `optimizer`."""
-
-    kind: Literal["sgd"]
-    lr: Positive | None = None
-    batch_size: Count | None = None
-    momentum: NonNegative | None = None
-    momentum_model: Literal[MOMENTUM_MODELS] | None = None
-    initial_velocity: Literal[VELOCITIES] | None = None
-    nesterov: bool | None = None
-    weight_decay: NonNegative | None = None
-    lr_schedule: Schedule | None = None
-    drift_order: DriftOrder | None = None
-    engine: Literal["auto", *ENGINES] | None = None
-
-
-class SAMArm(SGDArm):
-    kind: Literal["sam", "usam", "dnsam"]
-    rho: NonNegative
-    ascent: Literal[ASCENTS] = "full"
-    drift: Literal[DRIFTS] = "stop_gradient"
-    rho_schedule: Schedule | None = None
-    micro_batch: Count | None = None
-
-
-class SwitchArm(Section):
-    """What the arm `first` is in steps that begin before the time `at`, and what the arm `second` is from then on."""
-
-    kind: Literal["switch"]
-    first: str
-    second: str
-    at: Positive
-    engine: Literal["auto", *ENGINES] | None = None
-
-
-Arm = Annotated[SGDArm | SAMArm | SwitchArm, Field(discriminator="kind")]
-
-
 class Normal(Section):
     mean: Point
     std: NonNegative
@@ -295,7 +176,7 @@ class Weak(Section):
 
     t: Positive
     lrs: Annotated[list[Positive], Field(min_length=FEWEST_POINTS)]
-    test_functions: Annotated[list[str], Field(min_length=1)] = list(OBSERVABLES)
+    test_functions: list[str] = Field(min_length=1, default_factory=lambda: list(OBSERVABLES))
     n_paths: Annotated[Whole, Field(ge=100)] = 20_000
     rho_scaling: Literal["constant", "sqrt"] = "constant"
 

@@ -10,7 +10,7 @@ from sam_sde.checks import nearest, one_of, vector
 from sam_sde.experiment import schema
 from sam_sde.experiment.blame import blame
 from sam_sde.experiment.loading import ConfigError, explain
-from sam_sde.experiment.schema import Section
+from sam_sde.experiment.section import Section
 from sam_sde.surfaces import (
     MODELS,
     SURFACES,

@@ -13,7 +13,7 @@ import pandas as pd
 from sam_sde.escape import NormalStart, PointStart, resolve_device
 from sam_sde.escape.observables import Observable, observable
 from sam_sde.escape.weak import WeakComparison, with_sgd_noise
-from sam_sde.experiment import schema
+from sam_sde.experiment.arms import SAMArm, SwitchArm
 from sam_sde.experiment.blame import blame
 from sam_sde.experiment.building import build_dynamics, build_noise, build_start
 from sam_sde.experiment.loading import ConfigError
@@ -133,12 +133,12 @@ def _at(config: Config, lr: float, *, algorithm: bool = False) -> Config:
     arms = {}
     for arm, section in config.arms.items():
         arms[arm] = section
-        if isinstance(section, schema.SwitchArm):
+        if isinstance(section, SwitchArm):
             continue
         changes = {"lr": lr}
         if algorithm:
             changes |= {"drift_order": 1, "momentum_model": "underdamped"}
-        if isinstance(section, schema.SAMArm):
+        if isinstance(section, SAMArm):
             changes |= {"drift": "stop_gradient"} if algorithm else {}
             changes["rho"] = section.rho * _rho_factor(config, arm, lr)
         arms[arm] = section.model_copy(update=changes)

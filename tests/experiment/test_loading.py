@@ -35,8 +35,19 @@ def test_what_a_minimal_configuration_leaves_out_has_defaults(load):
         "crossing": "bridge",
         "common_noise": False,
         "block_size": None,
+        "ends": None,
     }
-    assert config.optimizer.model_dump() == {"lr": 0.01, "batch_size": 1, "momentum": 0.0}
+    assert config.optimizer.model_dump() == {
+        "lr": 0.01,
+        "batch_size": 1,
+        "momentum": 0.0,
+        "momentum_model": "underdamped",
+        "initial_velocity": "zero",
+        "nesterov": False,
+        "weight_decay": 0.0,
+        "lr_schedule": None,
+        "drift_order": 1,
+    }
     assert config.reference is None
     assert (config.arms["SAM"].ascent, config.arms["SAM"].drift) == ("full", "stop_gradient")
     assert (config.arms["SAM"].lr, config.arms["SAM"].batch_size) == (None, None)
