@@ -134,7 +134,7 @@ def weak(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
 @app.command()
 @reports_errors
 def plot(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that an escape run has written.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that escape or weak has written.")],
 ) -> None:
     """Draw the figures of a folder again, from its CSV files."""
     for path in redraw(folder):

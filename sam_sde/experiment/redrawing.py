@@ -3,18 +3,39 @@
 import json
 from pathlib import Path
 
+import pandas as pd
+
 from sam_sde.experiment.building import build_region, build_surface
 from sam_sde.experiment.loading import ConfigError, check_config
-from sam_sde.experiment.plotting import draw_all
+from sam_sde.experiment.plotting import draw_all, save_figure
+from sam_sde.experiment.weak_figure import draw_weak
 
 
 def redraw(folder: Path) -> list[Path]:
-    """Draws all figures of a results folder; returns the files written.
-
-    The surface and the region under the sample paths come from the configuration in run.json.
+    """Draws all figures of a results folder again, those of `escape` and of `weak`; returns the files written.
 
     Raises
         ConfigError: the folder holds no results, or they do not fit together.
+    """
+    weak = folder / "weak.csv"
+    written = _redraw_weak(weak) if weak.exists() else []
+    return written + (_redraw_escape(folder) if (folder / "run.json").exists() or not written else [])
+
+
+def _redraw_weak(table: Path) -> list[Path]:
+    try:
+        figure = draw_weak(pd.read_csv(table))
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"plot: {table} is no table of weak errors ({type(error).__name__}: {error}); run `sam-sde weak` again"
+        ) from None
+    return save_figure(figure, table.with_suffix(""))
+
+
+def _redraw_escape(folder: Path) -> list[Path]:
+    """The figures of an escape run.
+
+    The surface and the region under the sample paths come from the configuration in run.json.
     """
     record = folder / "run.json"
     try:

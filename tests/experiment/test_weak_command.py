@@ -49,6 +49,9 @@ def test_files_columns_and_the_orders_that_they_hold(tmp_path):
     assert result.exit_code == 0, result.output
     files = {"weak.csv", "weak_order.csv", "weak.json", "weak.png", "weak.pdf"}
     assert {path.name for path in tmp_path.iterdir()} == files
+    drawn = (tmp_path / "weak.png").read_bytes()
+    assert CliRunner().invoke(app, ["plot", str(tmp_path)]).exit_code == 0
+    assert (tmp_path / "weak.png").read_bytes() == drawn
     errors, fitted = pd.read_csv(tmp_path / "weak.csv"), pd.read_csv(tmp_path / "weak_order.csv")
     assert list(errors) == ["arm", "lr", "test_function", "error", "error_low", "error_high"]
     assert list(fitted) == ["arm", "test_function", "order", "order_low", "order_high"]
@@ -104,3 +107,11 @@ def test_bad_configurations_are_refused(changes, message):
         document[section] = values if replace else {**document[section], **values}
     with pytest.raises(ConfigError, match=message):
         WeakExperiment(check_config(document), Path())
+
+
+def test_plot_says_what_is_wrong_with_a_table_of_weak_errors(tmp_path):
+    (tmp_path / "weak.csv").write_text("arm,error\nSGD,1\n")
+    result = CliRunner().invoke(app, ["plot", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "weak.csv" in result.output
+    assert "sam-sde weak" in result.output
