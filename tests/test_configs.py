@@ -17,6 +17,8 @@ SMALLER = {
     "toy_network": ["run.n_paths=60", "run.ends=60", "escape.t_max=4"],
     "weak": ["run.n_paths=100"],
     "double_well": ["run.n_paths=100", "escape.t_max=50"],
+    "autoencoder_digits": ["run.n_paths=4", "optimizer.lr=0.2", "optimizer.batch_size=128", "escape.t_max=20"],
+    "breast_cancer_mlp": ["run.n_paths=40", "escape.t_max=8"],
 }
 
 

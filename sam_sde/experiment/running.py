@@ -27,7 +27,7 @@ MAX_SURVIVAL_ROWS = 1000
 SAMPLE_PATHS = 5
 SAMPLE_STATES = 2000
 
-# Coordinates of all paths in all steps, from which on all cores are used.
+# Coordinates of all paths in all steps, times the samples of a loss over data, from which on all cores are used.
 WORTH_WORKERS = 2e9
 
 PACKAGES = ("sam_sde", "torch", "torchsde", "numpy", "scipy", "pandas")
@@ -202,9 +202,15 @@ def make_folder(out: Path) -> None:
 
 def _worthwhile_workers(runs: dict[str, EscapeRun]) -> int:
     """All cores for long work on a CPU: starting a process takes seconds."""
-    work = sum(run.n_paths * run.problem.n_steps * run.problem.dynamics.dim for run in runs.values())
+    work = sum(run.n_paths * run.problem.n_steps * _numbers_of_a_step(run) for run in runs.values())
     on_cpu = all(run.device.type == "cpu" for run in runs.values())
     return (os.cpu_count() or 1) if on_cpu and work >= WORTH_WORKERS else 1
+
+
+def _numbers_of_a_step(run: EscapeRun) -> int:
+    """Coordinates of a path; a loss over data sums them over its samples."""
+    dynamics = run.problem.dynamics
+    return dynamics.dim * getattr(getattr(dynamics, "surface", None), "n_samples", 1)
 
 
 def _recorder(run: EscapeRun) -> Recorder:
