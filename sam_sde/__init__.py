@@ -33,7 +33,7 @@ from sam_sde.noise import (
 )
 from sam_sde.regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
 from sam_sde.statistics import Outcome
-from sam_sde.surfaces import FiniteSum, LossSurface, NetworkSurface, network_surface
+from sam_sde.surfaces import FiniteSum, LossSurface, NetworkSurface, load_csv, load_dataset, network_surface
 
 __all__ = [
     "DNSAM",
@@ -73,6 +73,8 @@ __all__ = [
     "WarmUpSchedule",
     "compare",
     "escape_times",
+    "load_csv",
+    "load_dataset",
     "network_surface",
 ]
 __version__ = "0.1.0"
