@@ -76,6 +76,11 @@ def build_point(name: str, point: schema.Point, surface: LossSurface) -> list[fl
     if isinstance(point, float):
         return [point] * surface.dim
     if not isinstance(point, str):
+        if len(point) != surface.dim:
+            raise ValueError(
+                f"{name}: expected {surface.dim} numbers, one for each coordinate, got {len(point)}; "
+                "try one number for all of them, or the name of a point such as saddle"
+            )
         return vector(name, point, surface.dim).tolist()
     known = {critical.kind: critical.location for critical in reversed(surface.critical_points)}
     if getattr(surface, "initial_weights", None) is not None:

@@ -113,7 +113,9 @@ def load_csv(file: str | Path, target: str | None = None, folder: str | Path = "
     try:
         table = pd.read_csv(path)
     except OSError as error:
-        raise ValueError(f"csv: cannot read {path}: {error.strerror or error}") from None
+        raise ValueError(
+            f"csv: cannot read {path}: {error.strerror or error}; a relative path starts at {Path(folder).resolve()}"
+        ) from None
     except (ValueError, pd.errors.ParserError) as error:  # an empty file and bad text are ValueErrors of pandas
         said = " ".join(str(error).split())[:160]
         raise ValueError(f"csv: expected a table with a header in {path}, got: {said}") from None

@@ -64,7 +64,9 @@ class LayeredLoss:
         return sum(torch.Size(shape).numel() for shape in self.shapes)
 
     def layers(self, w: Tensor) -> list[Tensor]:
-        """W_1, b_1, W_2, … of one weight vector (dim,)."""
+        """W_1, b_1, W_2, … of one weight vector (dim,). Raises ValueError where it has another length."""
+        if w.shape != (self.dim,):
+            raise ValueError(f"w: expected {self.dim} weights, got the shape {tuple(w.shape)}")
         sizes = [torch.Size(shape).numel() for shape in self.shapes]
         return [part.view(shape) for part, shape in zip(w.split(sizes), self.shapes, strict=True)]
 

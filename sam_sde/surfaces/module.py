@@ -45,10 +45,7 @@ class NetworkSurface(FiniteSum):
 
         Raises ValueError where w does not have dim coordinates.
         """
-        w = torch.as_tensor(w)
-        if w.ndim == 0 or w.shape[-1] != self.dim:
-            raise ValueError(f"w: expected {self.dim} weights, got the shape {tuple(w.shape)}")
-        return split_weights(w, self.shapes)
+        return split_weights(torch.as_tensor(w), self.shapes)
 
 
 def network_surface(
@@ -89,8 +86,11 @@ def network_surface(
 
 
 def split_weights(w: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
-    """The parts (…, *shape) of weights w (…, dim)."""
-    parts = w.split([shape.numel() for shape in shapes.values()], dim=-1)
+    """The parts (…, *shape) of weights w (…, dim). Raises ValueError where w does not have dim coordinates."""
+    sizes = [shape.numel() for shape in shapes.values()]
+    if w.ndim == 0 or w.shape[-1] != sum(sizes):
+        raise ValueError(f"w: expected {sum(sizes)} weights, got the shape {tuple(w.shape)}")
+    parts = w.split(sizes, dim=-1)
     return {name: part.reshape(*w.shape[:-1], *shapes[name]) for name, part in zip(shapes, parts, strict=True)}
 
 

@@ -54,6 +54,13 @@ def test_parameters_stand_beside_the_model():
     assert built.dim == (4 + 1) * 5 + (5 + 1) * 3 + (3 + 1) * 3
 
 
+def test_a_point_of_the_wrong_length_is_refused_with_what_else_can_stand_there():
+    region = {"kind": "ball", "centre": 0.0, "radius": 2.0}
+    message = r"^escape\.start: expected 16 numbers, one for each coordinate, got 2; try one number for all of them"
+    with pytest.raises(ConfigError, match=message):
+        build_runs(config(escape={"start": [0.0, 0.0], "region": region, "t_max": 1}))
+
+
 def test_a_csv_file_is_looked_for_beside_the_configuration(tmp_path):
     (tmp_path / "own.csv").write_text("size,weight,kind\n1,2,a\n2,1,b\n3,5,a\n")
     section = {"model": "logistic_regression", "data": {"csv": "own.csv", "target": "kind"}}

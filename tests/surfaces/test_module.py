@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import sam_sde as ss
+from sam_sde.surfaces import linear_autoencoder, load_dataset
 
 GENERATOR = torch.Generator().manual_seed(0)
 X = torch.randn(20, 4, generator=GENERATOR)
@@ -135,5 +136,8 @@ def test_weights_of_the_wrong_length_are_refused():
     surface = ss.network_surface(network(), cross_entropy, (X, LABELS))
     with pytest.raises(ValueError, match=rf"w: expected {surface.dim} weights, got the shape \(3,\)"):
         surface.unflatten(torch.zeros(3))
+    for other in (surface, linear_autoencoder(load_dataset("iris"), hidden=2)):
+        with pytest.raises(ValueError, match=rf"w: expected {other.dim} weights, got the shape \(3,\)"):
+            other.gradient(torch.zeros(2, 3))
     with pytest.raises(ValueError, match="start: expected"):
         surface.check_at(torch.zeros(2, 3))
