@@ -117,20 +117,17 @@ def _log_edges(logs: list[np.ndarray], log_t_max: float) -> np.ndarray:
         return np.array([log_t_max - 2, log_t_max])
     low, high = min(values.min() for values in present), max(values.max() for values in present)
     # The rule of Freedman and Diaconis (1981); an arm with one path, or all at one time, has no spread.
-    widths = [
-        max(2 * np.subtract(*np.percentile(values, [75, 25])) / len(values) ** (1 / 3), _grid_width(values))
-        for values in present
-    ]
-    width = min((width for width in widths if width > 0), default=0.1)
+    widths = [2 * np.subtract(*np.percentile(values, [75, 25])) / len(values) ** (1 / 3) for values in present]
+    width = max(min((width for width in widths if width > 0), default=0.1), *map(_grid_width, present))
     bins = int(np.clip((high - low) / width, BINS_FEWEST, BINS_MOST))
     # The outer edges are the extremes themselves, so that no bin reaches beyond t_max.
     return np.linspace(low, high, bins + 1) if high - low > 1e-6 else np.array([low - 0.05, high + 0.05])
 
 
 def _grid_width(logs: np.ndarray) -> float:
-    """Three steps of times that are whole steps: narrower bins would be empty, or full, by where the edges fall."""
+    """Two steps of times that are whole steps, 0 for others: narrower bins would be empty by where their edges fall."""
     distinct = np.unique(logs)
-    return 3 * float(np.median(np.diff(distinct))) if len(distinct) > 1 else 0.0
+    return 2 * float(np.median(np.diff(distinct))) if 1 < len(distinct) < len(logs) / 2 else 0.0
 
 
 def _draw_histogram(axes: Axes, logs: np.ndarray, edges: np.ndarray, n_paths: int, style: dict, filled: bool):

@@ -350,7 +350,8 @@ def test_a_figure_that_cannot_be_saved_leaves_no_file(tmp_path, monkeypatch):
 def test_bins_are_no_narrower_than_the_steps_of_times():
     # Times of a discrete arm lie on a grid; bins narrower than it, among a wide range, would leave empty gaps.
     steps = np.log10(0.04 * np.repeat(np.arange(18, 26), [2, 8, 20, 30, 30, 20, 8, 2]))
+    later = np.log10(np.linspace(3.2, 3.6, 120))
     wide = np.log10(np.linspace(0.72, 12.0, 120))
-    counts, _ = np.histogram(steps, _log_edges([steps, wide], 1.2))
+    counts, _ = np.histogram(steps, _log_edges([steps, later, wide], 1.2))
     occupied = np.flatnonzero(counts)
     assert (counts[occupied[0] : occupied[-1] + 1] > 0).all()
