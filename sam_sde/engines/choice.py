@@ -15,6 +15,9 @@ from sam_sde.surfaces import FiniteSum
 
 SMALLEST_BLOCK = 64
 
+# A GPU has room and use for many more paths at a time than a processor's cache: 33 states of 2^24 numbers are 2 GB.
+LARGER_ON_GPU = 2**8
+
 # Coordinates of all paths in all steps from which compiling, half a minute or more the first time, is sooner done.
 WORTH_COMPILING = 2e9
 
@@ -36,9 +39,11 @@ class Engine:
     block_coordinates: int
     largest_block: int
 
-    def block_size(self, numbers: int, paths_per_worker: int) -> int:
+    def block_size(self, numbers: int, paths_per_worker: int, on_gpu: bool) -> int:
         """Few large blocks, yet one for each worker, of paths with so many `numbers` each."""
-        return max(SMALLEST_BLOCK, min(self.largest_block, self.block_coordinates // numbers, paths_per_worker))
+        larger = LARGER_ON_GPU if on_gpu else 1
+        fitting = min(self.largest_block * larger, self.block_coordinates * larger // numbers)
+        return max(SMALLEST_BLOCK, min(fitting, paths_per_worker))
 
 
 ENGINES = {

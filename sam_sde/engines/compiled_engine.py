@@ -6,7 +6,7 @@ only those are looked at for exits. Its loops run along the paths, so inside it 
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 
@@ -33,7 +33,7 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
     """
     quad = _quad_of(problem)
     compiled, normals = torch.compile(_own_code(quad), fullgraph=True), _compiled_normals()
-    states = start.new_empty(0, 0, 0)
+    states, key = start.new_empty(0, 0, 0), _scalars(problem.stream.key, start.device)
 
     @torch.no_grad()
     def advance(problem, w, paths, first_step, n_steps):
@@ -46,23 +46,21 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
             states = w.new_empty(shape)
         states[0] = w.T
         suspects = torch.zeros(len(w), dtype=torch.bool, device=w.device)
-        key = torch.tensor(problem.stream.key, device=w.device).unbind()
         for step in range(0, n_steps, STEPS_PER_COUNTER):
-            first = torch.tensor(first_step + step, device=w.device)
+            (first,) = _scalars([first_step + step], w.device)
             z = normals(key, paths, first, problem.dynamics.channels, w.dtype)
             before, *after = states[step : step + STEPS_PER_COUNTER + 1].unbind()
             compiled(before, z, first, after, suspects)
         return Chunk(states[: n_steps + 1].mT, suspects)
 
-    _compile_now(problem, start, quad, compiled, normals)
+    _compile_now(problem, start, key, quad, compiled, normals)
     return advance
 
 
-def _compile_now(problem: EscapeProblem, start: torch.Tensor, quad, compiled, normals) -> None:
+def _compile_now(problem: EscapeProblem, start: torch.Tensor, key: tuple, quad, compiled, normals) -> None:
     """Calls what is to be compiled, for few paths and telling that their number varies."""
     few = start[:1].expand(FEWEST_PATHS, -1)
-    paths, zero = torch.arange(FEWEST_PATHS, device=few.device), torch.tensor(0, device=few.device)
-    key = torch.tensor(problem.stream.key, device=few.device).unbind()
+    paths, (zero,) = torch.arange(FEWEST_PATHS, device=few.device), _scalars([0], few.device)
     with torch.no_grad():
         z = few.new_zeros(STEPS_PER_COUNTER, problem.dynamics.channels, FEWEST_PATHS)
         before, *after = (
@@ -153,6 +151,11 @@ def _with_companions(advance: Advance, problem: EscapeProblem, w, paths, first_s
     w, paths = torch.cat([w, w[:1].expand(missing, -1)]), torch.cat([paths, paths[:1].expand(missing)])
     states, suspects = advance(problem, w, paths, first_step, n_steps)
     return Chunk(states[:, :n], suspects[:n])
+
+
+def _scalars(numbers: Iterable[int], device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Made on the device: a copy to a GPU would wait for all that is under way there."""
+    return tuple(torch.full((), number, device=device) for number in numbers)
 
 
 def _paths_vary(tensor: torch.Tensor) -> torch.Tensor:

@@ -84,11 +84,11 @@ def prepare(
     )
     n_paths = checks.whole("n_paths", n_paths, low=1, high=MAX_PATHS)
     engine = choose_engine(engine, problem, n_paths)
-    workers = checks.whole("workers", workers, low=1)
+    workers, device = checks.whole("workers", workers, low=1), resolve_device(device)
     if block_size is None:
         # A path has its state and, for each step, its noise: with data one number a sample.
         numbers = max(dynamics.state_dim, dynamics.channels)
-        block_size = ENGINES[engine].block_size(numbers, math.ceil(n_paths / workers))
+        block_size = ENGINES[engine].block_size(numbers, math.ceil(n_paths / workers), device.type == "cuda")
     chunk = ENGINES[engine].chunk if chunk is None else checks.whole("chunk", chunk, low=1)
     chunk_unit = ENGINES[engine].chunk_unit
     return EscapeRun(
@@ -96,7 +96,7 @@ def prepare(
         start=start,
         n_paths=n_paths,
         engine=engine,
-        device=resolve_device(device),
+        device=device,
         dtype=resolve_dtype(dtype),
         block_size=checks.whole("block_size", block_size, low=1),
         chunk=math.ceil(chunk / chunk_unit) * chunk_unit,

@@ -103,7 +103,7 @@ class WeakComparison:
 
     def _paths(self, n_paths: int) -> Iterator[Tensor]:
         numbers = max(self.algorithm.state_dim, self._own_model.channels)
-        size = ENGINES["discrete"].block_size(numbers, n_paths)
+        size = ENGINES["discrete"].block_size(numbers, n_paths, self.device.type == "cuda")
         return iter(torch.arange(n_paths, device=self.device).split(size))
 
     def _block(self, paths: Tensor, observables: Sequence[Observable], responses: list[Tensor]):
