@@ -20,7 +20,7 @@ from sam_sde.rows import in_columns, stack_steps
 
 # Recording a step takes the time of some hundred, and gains nothing where its operations themselves take long.
 WORTH_RECORDING = 500
-MAX_RECORDED = 2**16
+MAX_RECORDED = 2**17
 
 
 class StateCollector:
