@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+from torch._subclasses.fake_tensor import is_fake
 from torch.nn.functional import pad
 
 from sam_sde import checks
@@ -74,7 +75,7 @@ class Switch(Dynamics):
 
     def _choose(self, t: float | torch.Tensor, product: Callable[[Dynamics], torch.Tensor]) -> torch.Tensor:
         """The product of the active optimizer; of both where t differs from path to path, or cannot be looked at."""
-        if isinstance(t, torch.Tensor) and (t.ndim > 0 or torch.compiler.is_compiling()):
+        if isinstance(t, torch.Tensor) and (t.ndim > 0 or is_fake(t)):
             return torch.where(t >= AFTER * self.at, product(self.second), product(self.first))
         return product(self.active(t))
 

@@ -13,6 +13,7 @@ import torch
 from sam_sde.engines.chunk import Advance, Chunk
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.engines.reach import reach_of
+from sam_sde.engines.recording import MAX_RECORDED, recorded
 from sam_sde.random import STEPS_PER_COUNTER, Purpose, normals_of_quad
 from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
 
@@ -28,11 +29,14 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
     """A function that advances paths of this problem, compiled for the dtype and device of `start` (paths, dim).
 
     Raises
-        CannotCompileError: the loss, the noise or the level function is nothing that torch.compile understands, or
+        CannotCompileError: the loss, the noise or the level function is nothing that torch's compiler understands, or
             there is no C++ compiler.
     """
-    quad = _quad_of(problem)
-    compiled, normals = torch.compile(_own_code(quad), fullgraph=True), _compiled_normals()
+    channels = problem.dynamics.channels
+    try:
+        quad, normals = _compiled_quad(problem, start), _compiled_normals(channels, start.dtype, start.device)
+    except Exception as error:
+        raise CannotCompileError(_first_line(error)) from error
     states, key = start.new_empty(0, 0, 0), _scalars(problem.stream.key, start.device)
 
     @torch.no_grad()
@@ -45,64 +49,70 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
         if states.shape != shape:  # memory that is new to a process takes longer to get than to fill
             states = w.new_empty(shape)
         states[0] = w.T
-        suspects = torch.zeros(len(w), dtype=torch.bool, device=w.device)
-        for step in range(0, n_steps, STEPS_PER_COUNTER):
-            (first,) = _scalars([first_step + step], w.device)
-            z = normals(key, paths, first, problem.dynamics.channels, w.dtype)
-            before, *after = states[step : step + STEPS_PER_COUNTER + 1].unbind()
-            compiled(before, z, first, after, suspects)
-        return Chunk(states[: n_steps + 1].mT, suspects)
+        nearest = torch.full_like(w[:, 0], -1.0)
+        for k in range(0, n_steps, STEPS_PER_COUNTER):
+            (step,) = _scalars([first_step + k], w.device)
+            states[k + 1 : k + 1 + STEPS_PER_COUNTER], nearest = quad(
+                states[k], normals(*key, paths, step), step, nearest
+            )
+        return Chunk(states[: n_steps + 1].mT, ~(nearest < 0))  # one that is not a number deserves a look
 
-    _compile_now(problem, start, key, quad, compiled, normals)
     return advance
 
 
-def _compile_now(problem: EscapeProblem, start: torch.Tensor, key: tuple, quad, compiled, normals) -> None:
-    """Calls what is to be compiled, for few paths and telling that their number varies."""
-    few = start[:1].expand(FEWEST_PATHS, -1)
-    paths, (zero,) = torch.arange(FEWEST_PATHS, device=few.device), _scalars([0], few.device)
+def _compiled_quad(problem: EscapeProblem, start: torch.Tensor) -> Callable:
+    """Four steps of all paths: (w (dim, paths), normals, step, `nearest`) to states (4, dim, paths) and `nearest`."""
+    from sam_sde.engines.compilation import FixedNumberError
+
+    quad, channels = _quad(problem), problem.dynamics.channels
+
+    def examples(n_paths: int) -> tuple[torch.Tensor, ...]:
+        numbers = torch.linspace(-1.0, 1.0, n_paths, dtype=start.dtype, device=start.device)
+        z = numbers.expand(STEPS_PER_COUNTER, channels, -1).contiguous()
+        return start[:1].T + 0.01 * numbers, z, *_scalars([n_paths], start.device), numbers - 2.0
+
     with torch.no_grad():
-        z = few.new_zeros(STEPS_PER_COUNTER, problem.dynamics.channels, FEWEST_PATHS)
-        before, *after = (
-            few.T.expand(STEPS_PER_COUNTER + 1, -1, -1).clone(memory_format=torch.contiguous_format).unbind()
-        )
-        suspects = few.new_zeros(FEWEST_PATHS, dtype=torch.bool)
-        # Uncompiled first: constants of the model make their copies for this device and dtype here.
-        quad(before, z, zero, after, suspects)
+        quad(*examples(FEWEST_PATHS))  # constants of the model make their copies for this device and dtype here
         try:
-            normals(key, _paths_vary(paths), zero, problem.dynamics.channels, few.dtype)
-            compiled(_paths_vary(before), _paths_vary(z), zero, [*map(_paths_vary, after)], _paths_vary(suspects))
-        except Exception as error:
-            raise CannotCompileError(_first_line(error)) from error
+            return _compiled(quad, examples(FEWEST_PATHS))
+        except FixedNumberError:  # some of torch's functions ask for it under vmap, of which a recording is free
+            if len(start) * max(start.shape[1], channels) > MAX_RECORDED:
+                raise
+            return _compiled(recorded(quad, examples, len(start)), examples(FEWEST_PATHS))
 
 
-def _quad_of(problem: EscapeProblem) -> Callable:
-    """Four steps of all paths: (w (dim, paths), normals, first step, states to fill (dim, paths), suspects to mark)."""
-    dynamics, dt, may_cross = problem.dynamics, problem.dt, _may_cross(problem)
+def _quad(problem: EscapeProblem) -> Callable:
+    dynamics, dt, nearness = problem.dynamics, problem.dt, _nearness(problem)
     step_of = {"euler": _euler, "heun": _heun}[problem.method]
 
-    def quad(w: torch.Tensor, z: torch.Tensor, step: torch.Tensor, states: list[torch.Tensor], suspects: torch.Tensor):
-        near = suspects
+    def quad(w: torch.Tensor, z: torch.Tensor, step: torch.Tensor, nearest: torch.Tensor):
+        """`nearest` (paths,) becomes 0 or more where a step may have crossed."""
+        w, states = w.T, []
         for i in range(STEPS_PER_COUNTER):
-            t, before = (step + i).double() * dt, w.T
-            after = step_of(dynamics, t, before, z[i].T, dt)
-            near = near | may_cross(t, before, after)
-            w = after.T
-            states[i].copy_(w)
-        suspects.copy_(near)
+            t, before = (step + i).double() * dt, w
+            w = step_of(dynamics, t, before, z[i].T, dt)
+            nearest = torch.maximum(nearest, nearness(t, before, w))
+            states.append(w.T)
+        return torch.stack(states), nearest
 
     return quad
 
 
-def _normals(key: tuple, paths: torch.Tensor, step: torch.Tensor, channels: int, dtype: torch.dtype) -> torch.Tensor:
-    """Normals (4, channels, paths) of the four steps from `step`."""
-    return normals_of_quad(key, Purpose.DIFFUSION, paths, step // STEPS_PER_COUNTER, channels, dtype)
-
-
 @functools.cache
-def _compiled_normals() -> Callable:
-    """One for all problems; made when it is needed, for torch's compiler takes a second to import."""
-    return torch.compile(_normals, fullgraph=True)
+def _compiled_normals(channels: int, dtype: torch.dtype, device: torch.device) -> Callable:
+    """Normals (4, channels, paths) of the four steps from `step`; the same for all problems."""
+
+    def normals(key0: torch.Tensor, key1: torch.Tensor, paths: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        return normals_of_quad((key0, key1), Purpose.DIFFUSION, paths, step // STEPS_PER_COUNTER, channels, dtype)
+
+    key0, key1, step = _scalars([0, 0, 0], device)
+    return _compiled(normals, (key0, key1, torch.arange(FEWEST_PATHS, device=device), step))
+
+
+def _compiled(function: Callable, examples: tuple[torch.Tensor, ...]) -> Callable:
+    from sam_sde.engines.compilation import compiled  # torch's compiler takes a second to import
+
+    return compiled(function, examples, FEWEST_PATHS)
 
 
 def _euler(dynamics, t, w, z, dt):
@@ -120,18 +130,18 @@ def _heun(dynamics, t, w, z, dt):
     return w + 0.5 * dt * (drift + dynamics.f(t + dt, w + drift * dt + noise)) + noise
 
 
-def _may_cross(problem: EscapeProblem) -> Callable:
-    """Whether a step from `before` to `after` (paths, dim) may cross: True for every one that does."""
+def _nearness(problem: EscapeProblem) -> Callable:
+    """Of a step from `before` to `after` (paths, dim), a number (paths,): 0 or more for every one that crosses."""
     dynamics, region, reach = problem.dynamics, problem.state_region, reach_of(problem)
     if math.isfinite(reach):
-        return lambda t, before, after: (torch.maximum(region.levels(before), region.levels(after)) >= -reach).any(-1)
+        return lambda t, before, after: torch.maximum(region.levels(before), region.levels(after)).amax(-1) + reach
 
     def variance(t: torch.Tensor, w: torch.Tensor, face: int) -> torch.Tensor:
         normal = region.normal(w, torch.full_like(w[:, 0], face, dtype=torch.int64))
         # 1e-4 more, so that rounding in float32 excludes nothing.
         return 1.0001 * problem.dt * dynamics.g_transpose_prod(t, w, normal).square().sum(-1)
 
-    def may_cross(t: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    def nearness(t: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
         level0, level1 = region.levels(before), region.levels(after)
         possible = (level1 >= 0).any(-1)
         for face in range(region.faces):
@@ -140,9 +150,9 @@ def _may_cross(problem: EscapeProblem) -> Callable:
                 possible = possible | (exponent < NEGLIGIBLE_EXPONENT * variance(t, before, face))
             else:
                 possible = possible | (level1[:, face] >= -shift_distance(variance(t + problem.dt, after, face)))
-        return possible
+        return torch.where(possible, 1.0, -1.0).to(before)
 
-    return may_cross
+    return nearness
 
 
 def _with_companions(advance: Advance, problem: EscapeProblem, w, paths, first_step: int, n_steps: int) -> Chunk:
@@ -156,18 +166,6 @@ def _with_companions(advance: Advance, problem: EscapeProblem, w, paths, first_s
 def _scalars(numbers: Iterable[int], device: torch.device) -> tuple[torch.Tensor, ...]:
     """Made on the device: a copy to a GPU would wait for all that is under way there."""
     return tuple(torch.full((), number, device=device) for number in numbers)
-
-
-def _paths_vary(tensor: torch.Tensor) -> torch.Tensor:
-    """Tells torch.compile that the number of paths, on the last axis, changes from call to call."""
-    torch._dynamo.maybe_mark_dynamic(tensor, tensor.ndim - 1)
-    return tensor
-
-
-def _own_code(function: Callable) -> Callable:
-    """torch keeps what it compiled by code object, a few for each: a copy gives every problem a place of its own."""
-    function.__code__ = function.__code__.replace()
-    return function
 
 
 def _first_line(error: Exception) -> str:

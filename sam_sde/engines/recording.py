@@ -14,6 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 FEW, CHECK = 5, 11  # numbers of paths to record with, and to compare with
 
+# Numbers in the arguments: a recording keeps every result, and gains nothing where operations themselves take long.
+MAX_RECORDED = 2**17
+
 
 class _CannotRecordError(Exception):
     """The function does not run the same operations each time."""
@@ -96,9 +99,10 @@ class _Transcript:
         self._graph, self._constants = Graph(), {}
         pairs = list(zip(few, more, strict=True))
         self._nodes = {self._key(*pair): self._graph.placeholder(f"input{i}") for i, pair in enumerate(pairs)}
-        varying = next(pair for pair in pairs if pair[0].shape != pair[1].shape)
-        self._few, self._more = map(len, varying)
-        self._n_paths = self._graph.call_method("size", (self._nodes[self._key(*varying)], 0))
+        one, other = next(pair for pair in pairs if pair[0].shape != pair[1].shape)
+        axis = next(axis for axis in range(one.ndim) if one.shape[axis] != other.shape[axis])
+        self._few, self._more = one.shape[axis], other.shape[axis]
+        self._n_paths = self._graph.call_method("size", (self._nodes[self._key(one, other)], axis))
 
     @staticmethod
     def _key(few: torch.Tensor, more: torch.Tensor) -> tuple[int, int]:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import is_fake
 from torch.func import grad, vjp, vmap
 
 from sam_sde.surfaces.samples import Sample, Samples, take
-from sam_sde.surfaces.surface import CriticalPoint, LossSurface, needs_transforms
+from sam_sde.surfaces.surface import CriticalPoint, LossSurface
 
 # Numbers that the work on a block of paths and samples may hold in each of its tensors: 64 MB in float32.
 NUMBERS_AT_ONCE = 2**24
@@ -26,7 +27,7 @@ class FiniteSum(LossSurface):
     initial_weights: (dim,) where training would begin, if the loss comes with one.
 
     All is computed in blocks of paths, and of samples where one path has too many, so that the memory does not grow
-    with paths × samples; only inside torch.compile all goes at once. `gradient`, `weighted_gradient`,
+    with paths × samples; only when it is compiled all goes at once. `gradient`, `weighted_gradient`,
     `sample_gradients` and `minibatch_gradient` cannot be nested in a transform of torch.func, but for the first two in
     vjp along w. A FiniteSum can be pickled where `sample_loss` can.
 
@@ -58,12 +59,8 @@ class FiniteSum(LossSurface):
     def _mean_loss(self, w: Tensor) -> Tensor:
         return self._losses_of_one(w, self.samples.like(w)).mean()
 
-    def _sample_loss(self, w: Tensor, sample: Sample) -> Tensor:
-        # A method, for torch.compile cannot follow torch.func into the repr of an object that is called.
-        return self.sample_loss(w, sample)
-
     def _losses_of_one(self, w: Tensor, data: Sample) -> Tensor:
-        return vmap(self._sample_loss, (None, 0))(w, data)
+        return vmap(self.sample_loss, (None, 0))(w, data)
 
     def _losses(self, w: Tensor, data: Sample) -> Tensor:
         return vmap(self._losses_of_one, (0, None))(w, data)
@@ -72,14 +69,14 @@ class FiniteSum(LossSurface):
         """What some samples have of the mean loss of one path."""
         return self._losses_of_one(w, data).sum() / self.n_samples
 
-    def _blocks(self, n_paths: int) -> Iterator[tuple[slice, list[slice]]]:
+    def _blocks(self, w: Tensor) -> Iterator[tuple[slice, list[slice]]]:
         """Blocks of paths, each with its blocks of samples."""
-        if torch.compiler.is_compiling():
+        if is_fake(w):  # the compiler makes loops of its own
             yield slice(None), [slice(None)]
             return
         pairs = max(1, NUMBERS_AT_ONCE // self._numbers)
         paths, samples = max(1, pairs // self.n_samples), min(pairs, self.n_samples)
-        for first in range(0, n_paths, paths):
+        for first in range(0, len(w), paths):
             yield slice(first, first + paths), [slice(i, i + samples) for i in range(0, self.n_samples, samples)]
 
     @property
@@ -92,7 +89,7 @@ class FiniteSum(LossSurface):
         return torch.cat(
             [
                 sum(part(w[paths], take(data, some), *(other[paths] for other in others)) for some in samples)
-                for paths, samples in self._blocks(len(w))
+                for paths, samples in self._blocks(w)
             ]
         )
 
@@ -101,10 +98,10 @@ class FiniteSum(LossSurface):
 
     def gradient(self, w: Tensor) -> Tensor:
         self._keep(w)
-        return self.weighted_gradient(w, w.new_full((1, 1), 1 / self.n_samples).expand(len(w), self.n_samples))
+        return self.weighted_gradient(w, w.new_full((1, 1), 1 / self.n_samples).expand(w.shape[0], self.n_samples))
 
     def _keep(self, w: Tensor) -> None:
-        if not needs_transforms(w):
+        if not (w.requires_grad or is_fake(w)):
             self.samples.keep(w)
 
     def weighted_gradient(self, w: Tensor, weights: Tensor) -> Tensor:
@@ -113,12 +110,12 @@ class FiniteSum(LossSurface):
         return torch.cat(
             [
                 sum(self._weighted(w[paths], take(data, some), weights[paths, some]) for some in samples)
-                for paths, samples in self._blocks(len(w))
+                for paths, samples in self._blocks(w)
             ]
         )
 
     def _weighted(self, w: Tensor, data: Sample, weights: Tensor) -> Tensor:
-        if needs_transforms(w):
+        if w.requires_grad:
             return self._weighted_by_transforms(w, data, weights)
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
@@ -136,13 +133,13 @@ class FiniteSum(LossSurface):
         return torch.cat(
             [
                 torch.cat([self._slopes(w[paths], take(data, some), direction[paths]) for some in samples], dim=1)
-                for paths, samples in self._blocks(len(w))
+                for paths, samples in self._blocks(w)
             ]
         )
 
     def _slopes(self, w: Tensor, data: Sample, direction: Tensor) -> Tensor:
         # The weighted gradient is linear in its weights, and the transpose of that map takes d to the slopes.
-        weights = w.new_ones(len(w), len(data[0] if self.samples.is_tuple else data))
+        weights = w.new_ones(w.shape[0], len(data[0] if self.samples.is_tuple else data))
         return vjp(lambda weights: self._weighted_by_transforms(w, data, weights), weights)[1](direction)[0]
 
     def hessian(self, w: Tensor) -> Tensor:
@@ -163,12 +160,12 @@ class FiniteSum(LossSurface):
         return torch.cat(
             [
                 torch.cat([self._gradients(w[paths], take(data, some)) for some in samples], dim=1)
-                for paths, samples in self._blocks(len(w))
+                for paths, samples in self._blocks(w)
             ]
         )
 
     def _gradients(self, w: Tensor, data: Sample) -> Tensor:
-        return vmap(vmap(grad(self._sample_loss), (None, 0)), (0, None))(w, data)
+        return vmap(vmap(grad(self.sample_loss), (None, 0)), (0, None))(w, data)
 
     def mean_squared_gradient(self, w: Tensor) -> Tensor:
         """(1/n) Σ_i ‖∇ℓ_i(w)‖² (paths,)."""
@@ -179,7 +176,7 @@ class FiniteSum(LossSurface):
         return self._summed(vmap(grad(self._squares), (0, None)), w)
 
     def _squares(self, w: Tensor, data: Sample) -> Tensor:
-        gradients = vmap(grad(self._sample_loss), (None, 0))(w, data)
+        gradients = vmap(grad(self.sample_loss), (None, 0))(w, data)
         return gradients.square().sum() / self.n_samples
 
     def minibatch_gradient(self, w: Tensor, index: Tensor) -> Tensor:

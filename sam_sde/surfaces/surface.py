@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.func import grad, jacrev, vjp, vmap
 
 from sam_sde.checks import one_of, real, shown, vector, whole
-from sam_sde.rows import FEW_COORDINATES, in_columns
+from sam_sde.rows import in_columns
 
 KINDS = ("minimum", "saddle", "maximum")
 
@@ -71,23 +71,12 @@ class LossSurface:
 
     def gradient(self, w: Tensor) -> Tensor:
         """∇ℓ(w): (paths, dim) to (paths, dim)."""
-        if torch.compiler.is_compiling() and self.dim <= FEW_COORDINATES:
-            return self._gradient_by_coordinates(w)
-        if needs_transforms(w):
+        if w.requires_grad:  # it is differentiated again
             return vmap(grad(self.loss))(w)
         # The paths do not interact, so the gradient of the sum holds theirs: twice as fast as vmap(grad(loss)).
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
             return in_columns(torch.autograd.grad(vmap(self.loss)(leaf).sum(), leaf)[0])
-
-    def _gradient_by_coordinates(self, w: Tensor) -> Tensor:
-        """∇ℓ(w) as functions of dim variables: compiled, each coordinate then lies by itself, and loops vectorize."""
-
-        def total(*x: Tensor) -> Tensor:
-            # A function of its own: vmap names what it maps, and the compiler cannot follow an object's repr.
-            return vmap(lambda w: self.loss(w), in_dims=1)(torch.stack(x)).sum()
-
-        return torch.stack(grad(total, argnums=tuple(range(self.dim)))(*w.unbind(-1))).T
 
     def hessian(self, w: Tensor) -> Tensor:
         """H(w) = ∇²ℓ(w): (paths, dim) to (paths, dim, dim)."""
@@ -150,11 +139,6 @@ class LossSurface:
             raise ValueError(_explained(error, self.dim)) from error
         _require_finite("the loss", value, w)
         _require_finite("the gradient of the loss", gradient, w)
-
-
-def needs_transforms(w: Tensor) -> bool:
-    """Whether a gradient at w has to be taken by torch.func: in compiled code, and where it is differentiated again."""
-    return torch.compiler.is_compiling() or w.requires_grad
 
 
 def require_surface(surface: object) -> LossSurface:

@@ -54,16 +54,6 @@ def test_for_sgd_it_is_the_gradient_of_the_loss_of_li_tai_and_e():
     torch.testing.assert_close(sgd.f(0.0, W), -torch.func.vmap(torch.func.grad(modified.loss))(W))
 
 
-def test_torch_can_compile_it_whole():
-    for optimizer in (
-        ss.SGD(beale(), WHITE, lr=LR, drift_order=2),
-        ss.USAM(beale(), WHITE, lr=LR, rho=0.05, drift="total", drift_order=2),
-    ):
-        with torch.no_grad():
-            compiled = torch.compile(lambda w, f=optimizer.f: f(0.0, w), fullgraph=True, backend="eager")
-            torch.testing.assert_close(compiled(W), optimizer.f(0.0, W))
-
-
 def test_what_it_is_not_known_for_is_refused():
     decay = ss.CosineSchedule(t_end=1.0)
     for options, what in (({"momentum": 0.9}, "momentum"), ({"lr_schedule": decay}, "lr_schedule")):

@@ -1,0 +1,125 @@
+"""A graph by coordinates computes the same, with vectors along the paths where it had stacks of them."""
+
+import copy
+
+import pytest
+import torch
+from torch.fx import Graph, GraphModule
+from torch.fx.experimental.symbolic_shapes import free_symbols
+
+import sam_sde as ss
+from sam_sde.engines import compilation
+from sam_sde.engines.columns import ByCoordinates
+from sam_sde.surfaces import beale, double_well, quadratic
+
+K = {"lr": 0.01, "batch_size": 4}
+SADDLE, WHITE = quadratic([1.0, -1.0]), ss.IsotropicNoise(1.0)
+OBLIQUE = ss.ConstantNoise([[2.0, 0.5], [0.5, 1.0]])
+OPTIMIZERS = {
+    "SGD": ss.SGD(SADDLE, WHITE, **K),
+    "SGD, drift of order 2": ss.SGD(beale(), OBLIQUE, drift_order=2, **K),
+    "SGD, noise of the Hessian": ss.SGD(beale(), ss.HessianNoise(beale()), **K),
+    "SGD, momentum": ss.SGD(double_well(), WHITE, momentum=0.9, weight_decay=0.1, **K),
+    "SAM": ss.SAM(beale(), WHITE, rho=0.1, **K),
+    "SAM, expansion": ss.SAM(beale(), WHITE, rho=0.1, drift="expansion", **K),
+    "SAM, same batch": ss.SAM(beale(), OBLIQUE, rho=0.1, ascent="same", **K),
+    "SAM, independent batch": ss.SAM(beale(), WHITE, rho=0.1, ascent="independent", **K),
+    "USAM, total": ss.USAM(beale(), WHITE, rho=0.1, drift="total", **K),
+}
+REGIONS = {
+    "ball": ss.Ball([0, 0], 1.0),
+    "slab": ss.Slab([0, 0], [1, 2], 0.5),
+    "box": ss.Box([-1, -2], [1, 2]),
+    "unstable distance": ss.UnstableDistance(SADDLE, [0, 0], 0.5),
+    "level set": ss.LevelSet(lambda w: w.square().sum() - w[0] * w[1].exp() - 1),
+    "loss": ss.LossBelow(beale(), 1.0),
+}
+
+
+def odd_loss(w):
+    """With a tensor of its own, and operations that are not known by coordinates."""
+    matrix = torch.tensor([[1.0, 0.2], [0.2, -1.0]], dtype=w.dtype)
+    return w @ (matrix @ w) + w.max() + torch.logsumexp(w, 0) + torch.where(w[0] > 0, w[0], w[1] * w.cumprod(0)[1])
+
+
+class Caught(Exception):
+    """Ends a compilation that has come so far."""
+
+
+@pytest.fixture
+def graphs_of(monkeypatch):
+    """The graph that torch's compiler has of a function of tensors (…, paths), and the same by coordinates."""
+
+    def graphs(function, *shapes: tuple[int, ...]) -> tuple[Graph, Graph]:
+        caught = []
+
+        class Catch(ByCoordinates):
+            def __call__(self, graph):
+                before = copy.deepcopy(graph)
+                super().__call__(graph)
+                caught.append((before, copy.deepcopy(graph)))
+                raise Caught
+
+            def uuid(self):
+                return None  # keeps it out of the cache
+
+        monkeypatch.setattr(compilation, "ByCoordinates", Catch)
+        examples = [values(*shape, 8) for shape in shapes]
+        with torch.no_grad():
+            function(*examples)  # constants of the model make their copies
+            with pytest.raises(Exception, match="Caught"):
+                compilation.compiled(function, examples, n_paths=8)
+        return caught[0]
+
+    return graphs
+
+
+def values(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def results(graph: Graph) -> tuple[torch.Tensor, ...]:
+    """What the graph gives for 21 paths."""
+    arguments = []
+    for node in graph.find_nodes(op="placeholder"):
+        value = node.meta["val"]
+        size = [21 if free_symbols(size) else int(size) for size in getattr(value, "shape", ())]
+        arguments.append(values(*size).to(value.dtype) if isinstance(value, torch.Tensor) else 21)
+    return GraphModule({}, graph)(*arguments)
+
+
+def assert_by_coordinates(before: Graph, after: Graph) -> None:
+    torch.testing.assert_close(results(after), results(before), rtol=1e-12, atol=1e-12)
+    pointwise = [node for node in after.nodes if torch.Tag.pointwise in getattr(node.target, "tags", ())]
+    assert pointwise
+    assert all(node.meta["val"].ndim <= 1 for node in pointwise)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_drift_and_noise(graphs_of, name):
+    dynamics = OPTIMIZERS[name]
+
+    def step(x, z):
+        return dynamics.f(0.0, x.T).T, dynamics.g_prod(0.0, x.T, z.T).T
+
+    assert_by_coordinates(*graphs_of(step, (dynamics.state_dim,), (dynamics.channels,)))
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_levels_and_normals(graphs_of, name):
+    region = REGIONS[name]
+
+    def levels(w):
+        return region.levels(w.T), region.normal(w.T, torch.zeros_like(w[0], dtype=torch.int64))
+
+    assert_by_coordinates(*graphs_of(levels, (2,)))
+
+
+def test_a_loss_of_any_operations(graphs_of):
+    surface = ss.LossSurface(odd_loss, 2)
+    assert_by_coordinates(*graphs_of(lambda w: (surface.value(w.T), surface.gradient(w.T).T), (2,)))
+
+
+def test_many_coordinates_stay_as_they_are(graphs_of):
+    before, after = graphs_of(lambda w: w * torch.cos(w), (100,))
+    assert str(before) == str(after)
