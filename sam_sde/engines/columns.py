@@ -6,6 +6,7 @@ toy surface is made of break that loop into dozens, with a buffer in memory betw
 
 import operator
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch._guards import detect_fake_mode
 from torch._inductor.custom_graph_pass import CustomGraphPass, get_hash_for_files
 from torch.fx import Graph, Node
 from torch.fx.experimental.symbolic_shapes import free_symbols
-from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 aten = torch.ops.aten
 
@@ -57,10 +58,8 @@ class ByCoordinates(CustomGraphPass):
     """Rewrites a graph by coordinates, in place; one with more than a few of them stays as it was."""
 
     def __call__(self, graph: Graph) -> None:
-        try:
+        with suppress(Exception):  # whatever goes wrong here, the graph as it was is still right
             _Splitter(graph).rewrite()
-        except Exception:  # whatever goes wrong here, the graph as it was is still right
-            pass
         graph.eliminate_dead_code()
 
     def uuid(self) -> bytes:
@@ -216,11 +215,10 @@ def _reshape(splitter, node, x, *_):
     if isinstance(x, _Rows):
         first = x.parts[0].axis
         x = _Columns(np.stack([part.nodes for part in x.parts], axis=first), first + 1)
-    nodes = x.nodes.reshape(shape)
-    if axis is None or x.axis is None or np.prod(shape[:axis]) != np.prod(x.nodes.shape[: x.axis]):
-        if (axis, x.axis) != (None, None):
-            raise _CannotSplitError("paths joined with coordinates")
-    return _Columns(nodes, axis)
+    # As much before the paths as there was: so they were not joined with coordinates.
+    if (axis is None) != (x.axis is None) or (axis and np.prod(shape[:axis]) != np.prod(x.nodes.shape[: x.axis])):
+        raise _CannotSplitError("paths joined with coordinates")
+    return _Columns(x.nodes.reshape(shape), axis)
 
 
 def _expand(splitter, node, x, sizes, **_):
@@ -259,10 +257,9 @@ def _full(splitter, node, size, value, **options):
 
 
 def _arange(splitter, node, length, *, start, step, dtype, device, **_):
-    numbers = [
-        splitter.emit(aten.full.default, [], start + i * step, dtype=dtype, device=device) for i in range(length)
-    ]
-    return _Columns(np.array(numbers, dtype=object), None)
+    numbers = range(start, start + length * step, step)
+    scalars = [splitter.emit(aten.full.default, [], number, dtype=dtype, device=device) for number in numbers]
+    return _Columns(np.array(scalars, dtype=object), None)
 
 
 def _reduction(operation):

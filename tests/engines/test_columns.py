@@ -42,7 +42,7 @@ def odd_loss(w):
     return w @ (matrix @ w) + w.max() + torch.logsumexp(w, 0) + torch.where(w[0] > 0, w[0], w[1] * w.cumprod(0)[1])
 
 
-class Caught(Exception):
+class CaughtError(Exception):
     """Ends a compilation that has come so far."""
 
 
@@ -58,7 +58,7 @@ def graphs_of(monkeypatch):
                 before = copy.deepcopy(graph)
                 super().__call__(graph)
                 caught.append((before, copy.deepcopy(graph)))
-                raise Caught
+                raise CaughtError
 
             def uuid(self):
                 return None  # keeps it out of the cache
@@ -67,7 +67,7 @@ def graphs_of(monkeypatch):
         examples = [values(*shape, 8) for shape in shapes]
         with torch.no_grad():
             function(*examples)  # constants of the model make their copies
-            with pytest.raises(Exception, match="Caught"):
+            with pytest.raises(Exception, match="CaughtError"):
                 compilation.compiled(function, examples, n_paths=8)
         return caught[0]
 
