@@ -16,7 +16,7 @@ from sam_sde.surfaces import FiniteSum
 SMALLEST_BLOCK = 64
 
 # A GPU has room and use for many more paths at a time than a processor's cache: 33 states of 2^24 numbers are 2 GB.
-LARGER_ON_GPU = 2**8
+LARGER_ON_GPU = 2**7
 
 # Coordinates of all paths in all steps from which compiling, half a minute or more the first time, is sooner done.
 WORTH_COMPILING = 2e9
@@ -60,14 +60,14 @@ ENGINES = {
         block_coordinates=2**17,
         largest_block=2**16,
     ),
-    # The noise of four steps should stay in a processor's cache.
+    # A few larger arrays cost less than many calls, although they do not stay in a processor's fastest cache.
     "compiled": Engine(
         prepare=compiled_engine.compile_problem,
         methods={"additive": ("euler", "heun"), "diagonal": ("euler",), "general": ("euler",)},
         chunk=32,
         chunk_unit=STEPS_PER_COUNTER,
-        block_coordinates=2**16,
-        largest_block=2**15,
+        block_coordinates=2**17,
+        largest_block=2**16,
     ),
     "discrete": Engine(
         prepare=discrete_engine.prepare,
