@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import torch
-from torch._subclasses.fake_tensor import is_fake
 from torch.nn.functional import pad
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from sam_sde import checks
 from sam_sde.dynamics.base import Dynamics
@@ -74,8 +74,8 @@ class Switch(Dynamics):
         return self._choose(t, product)
 
     def _choose(self, t: float | torch.Tensor, product: Callable[[Dynamics], torch.Tensor]) -> torch.Tensor:
-        """The product of the active optimizer; of both where t differs from path to path, or cannot be looked at."""
-        if isinstance(t, torch.Tensor) and (t.ndim > 0 or is_fake(t)):
+        """The product of the active optimizer; of both where t differs from path to path, or the steps are recorded."""
+        if isinstance(t, torch.Tensor) and (t.ndim > 0 or _get_current_dispatch_mode() is not None):
             return torch.where(t >= AFTER * self.at, product(self.second), product(self.first))
         return product(self.active(t))
 

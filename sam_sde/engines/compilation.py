@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch._dispatch.python import enable_python_dispatcher
+from torch._guards import TracingContext, tracing
 from torch._inductor import standalone_compile
 from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -19,17 +20,13 @@ from sam_sde.engines.columns import ByCoordinates
 LARGEST_LOOP = 1000  # operations; torch's own limit of 64 would split a few steps into several loops
 
 
-class FixedNumberError(Exception):
-    """The function holds for one number of paths only."""
-
-
 def compiled(function: Callable, examples: Sequence[torch.Tensor], n_paths: int) -> Callable:
     """The function, compiled for arguments like the examples, with any number of paths from n_paths on.
 
     examples: arguments for n_paths paths; the last axis of those that have so many is the axis of the paths.
 
     Raises
-        FixedNumberError: torch has to know the number of paths.
+        ValueError: torch has to know the number of paths.
         Exception: whatever torch cannot trace or compile.
     """
     mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
@@ -37,8 +34,9 @@ def compiled(function: Callable, examples: Sequence[torch.Tensor], n_paths: int)
     with mode, enable_python_dispatcher():  # without it the number of paths becomes a number
         graph = make_fx(lambda *arguments: function(*arguments))(*stand_ins)  # torch miscounts those of a method
     _require_any_number(stand_ins)
-    options = {"post_grad_custom_pre_pass": ByCoordinates(), "max_fusion_size": LARGEST_LOOP}
-    loops = standalone_compile(graph, stand_ins, dynamic_shapes="from_graph", options={"config_patches": options})
+    options = {"config_patches": {"post_grad_custom_pre_pass": ByCoordinates(), "max_fusion_size": LARGEST_LOOP}}
+    with tracing(TracingContext(mode)):
+        loops = standalone_compile(graph, stand_ins, dynamic_shapes="from_tracing_context", options=options)
     _require_any_number(stand_ins)
     return loops
 
@@ -52,4 +50,4 @@ def _for_any_number(mode: FakeTensorMode, example: torch.Tensor, n_paths: int) -
 
 def _require_any_number(stand_ins: Sequence[torch.Tensor]) -> None:
     if not free_symbols(stand_ins):
-        raise FixedNumberError("it depends on the number of paths, as len(w) does; try w.shape[0]")
+        raise ValueError("it holds for one number of paths only")

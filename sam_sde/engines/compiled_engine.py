@@ -13,7 +13,7 @@ import torch
 from sam_sde.engines.chunk import Advance, Chunk
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.engines.reach import reach_of
-from sam_sde.engines.recording import MAX_RECORDED, recorded
+from sam_sde.engines.recording import recorded
 from sam_sde.random import STEPS_PER_COUNTER, Purpose, normals_of_quad
 from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
 
@@ -35,6 +35,8 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
     channels = problem.dynamics.channels
     try:
         quad, normals = _compiled_quad(problem, start), _compiled_normals(channels, start.dtype, start.device)
+    except CannotCompileError:
+        raise
     except Exception as error:
         raise CannotCompileError(_first_line(error)) from error
     states, key = start.new_empty(0, 0, 0), _scalars(problem.stream.key, start.device)
@@ -62,8 +64,6 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
 
 def _compiled_quad(problem: EscapeProblem, start: torch.Tensor) -> Callable:
     """Four steps of all paths: (w (dim, paths), normals, step, `nearest`) to states (4, dim, paths) and `nearest`."""
-    from sam_sde.engines.compilation import FixedNumberError
-
     quad, channels = _quad(problem), problem.dynamics.channels
 
     def examples(n_paths: int) -> tuple[torch.Tensor, ...]:
@@ -72,13 +72,11 @@ def _compiled_quad(problem: EscapeProblem, start: torch.Tensor) -> Callable:
         return start[:1].T + 0.01 * numbers, z, *_scalars([n_paths], start.device), numbers - 2.0
 
     with torch.no_grad():
-        quad(*examples(FEWEST_PATHS))  # constants of the model make their copies for this device and dtype here
-        try:
-            return _compiled(quad, examples(FEWEST_PATHS))
-        except FixedNumberError:  # some of torch's functions ask for it under vmap, of which a recording is free
-            if len(start) * max(start.shape[1], channels) > MAX_RECORDED:
-                raise
-            return _compiled(recorded(quad, examples, len(start)), examples(FEWEST_PATHS))
+        # A recording is free of vmap, under which some of torch's functions cannot do without a number of paths.
+        operations = recorded(quad, examples, len(start))
+        if operations is quad:
+            raise CannotCompileError("what a step does depends on the number of paths, or on numbers read from tensors")
+        return _compiled(operations, examples(FEWEST_PATHS))
 
 
 def _quad(problem: EscapeProblem) -> Callable:

@@ -12,10 +12,7 @@ import torch
 from torch.fx import Graph, GraphModule, Node
 from torch.utils._python_dispatch import TorchDispatchMode
 
-FEW, CHECK = 5, 11  # numbers of paths to record with, and to compare with
-
-# Numbers in the arguments: a recording keeps every result, and gains nothing where operations themselves take long.
-MAX_RECORDED = 2**17
+FEW, MORE, CHECK = 5, 7, 11  # numbers of paths to record with, and to compare with
 
 
 class _CannotRecordError(Exception):
@@ -30,17 +27,19 @@ class _Call(NamedTuple):
 
 
 class _Recorder(TorchDispatchMode):
-    """Notes each operation with its arguments and its result, below vmap and autograd."""
+    """Notes each operation, with its arguments and its result if these are to be kept, below vmap and autograd."""
 
-    def __init__(self):
+    def __init__(self, keep: bool = True):
         super().__init__()
         self.calls: list[_Call] = []
+        self._keep = keep
 
     def __torch_dispatch__(self, operation, types, arguments=(), options=None):
         result = operation(*arguments, **(options or {}))
         if not all(isinstance(each, torch.Tensor) for each in _results(result)):
             raise _CannotRecordError(f"{operation} leaves torch")  # as .item() does
-        self.calls.append(_Call(operation, tuple(arguments), options or {}, result))
+        kept = (tuple(arguments), options or {}, result) if self._keep else ((), {}, ())
+        self.calls.append(_Call(operation, *kept))
         return result
 
     @classmethod
@@ -57,15 +56,16 @@ class _Recording(NamedTuple):
 def recorded(function: Callable, examples: Callable[[int], tuple[torch.Tensor, ...]], n_paths: int) -> Callable:
     """A function that repeats the operations of `function`, for any number of paths; where that fails, itself.
 
-    It is recorded with few paths and with n_paths, of which there will be most: whatever number differs between the
-    two as these do is a number of paths, and a function that splits its work among so many is not repeated.
+    It is recorded with two numbers of paths: whatever number differs between the recordings as these do is a number of
+    paths. And it must run the same operations for n_paths, of which there will be most.
 
     examples: arguments for a number of paths, all tensors, with different values for different numbers; in memory they
         must lie as those to come. Anything else that the function reads must not change.
     """
-    more = n_paths if n_paths > FEW else FEW + 2
     try:
-        played = _player(_record(function, examples(FEW)), _record(function, examples(more)))
+        played = _player(_record(function, examples(FEW)), _record(function, examples(MORE)))
+        if _operations(function, examples(n_paths)) != _operations(function, examples(FEW)):
+            return function
         check = examples(CHECK)
         pairs = zip(_results(played(*check)), _results(function(*check)), strict=True)
         agree = all(torch.allclose(ours, theirs, rtol=0, atol=0, equal_nan=True) for ours, theirs in pairs)
@@ -82,6 +82,12 @@ def _record(function: Callable, inputs: tuple[torch.Tensor, ...]) -> _Recording:
     with _Recorder() as recorder:
         result = function(*inputs)
     return _Recording(inputs, recorder.calls, result)
+
+
+def _operations(function: Callable, inputs: tuple[torch.Tensor, ...]) -> list[Callable]:
+    with _Recorder(keep=False) as recorder:
+        function(*inputs)
+    return [call.operation for call in recorder.calls]
 
 
 def _player(few: _Recording, more: _Recording) -> Callable:

@@ -15,10 +15,12 @@ from sam_sde.dynamics import Dynamics
 from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.engines.chunk import Advance, Chunk
 from sam_sde.engines.problem import EscapeProblem
-from sam_sde.engines.recording import MAX_RECORDED, recorded
+from sam_sde.engines.recording import recorded
 from sam_sde.rows import in_columns, stack_steps
 
-WORTH_RECORDING = 500  # steps: recording one takes the time of some hundred
+# Recording a step takes the time of some hundred, and gains nothing where its operations themselves take long.
+WORTH_RECORDING = 500
+MAX_RECORDED = 2**17
 
 
 class StateCollector:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import is_fake
 from torch.func import grad, vjp, vmap
 
 from sam_sde.surfaces.samples import Sample, Samples, take
@@ -27,7 +26,7 @@ class FiniteSum(LossSurface):
     initial_weights: (dim,) where training would begin, if the loss comes with one.
 
     All is computed in blocks of paths, and of samples where one path has too many, so that the memory does not grow
-    with paths × samples; only when it is compiled all goes at once. `gradient`, `weighted_gradient`,
+    with paths × samples. `gradient`, `weighted_gradient`,
     `sample_gradients` and `minibatch_gradient` cannot be nested in a transform of torch.func, but for the first two in
     vjp along w. A FiniteSum can be pickled where `sample_loss` can.
 
@@ -69,14 +68,11 @@ class FiniteSum(LossSurface):
         """What some samples have of the mean loss of one path."""
         return self._losses_of_one(w, data).sum() / self.n_samples
 
-    def _blocks(self, w: Tensor) -> Iterator[tuple[slice, list[slice]]]:
+    def _blocks(self, n_paths: int) -> Iterator[tuple[slice, list[slice]]]:
         """Blocks of paths, each with its blocks of samples."""
-        if is_fake(w):  # the compiler makes loops of its own
-            yield slice(None), [slice(None)]
-            return
         pairs = max(1, NUMBERS_AT_ONCE // self._numbers)
         paths, samples = max(1, pairs // self.n_samples), min(pairs, self.n_samples)
-        for first in range(0, len(w), paths):
+        for first in range(0, n_paths, paths):
             yield slice(first, first + paths), [slice(i, i + samples) for i in range(0, self.n_samples, samples)]
 
     @property
@@ -89,7 +85,7 @@ class FiniteSum(LossSurface):
         return torch.cat(
             [
                 sum(part(w[paths], take(data, some), *(other[paths] for other in others)) for some in samples)
-                for paths, samples in self._blocks(w)
+                for paths, samples in self._blocks(len(w))
             ]
         )
 
@@ -101,7 +97,7 @@ class FiniteSum(LossSurface):
         return self.weighted_gradient(w, w.new_full((1, 1), 1 / self.n_samples).expand(w.shape[0], self.n_samples))
 
     def _keep(self, w: Tensor) -> None:
-        if not (w.requires_grad or is_fake(w)):
+        if not w.requires_grad:
             self.samples.keep(w)
 
     def weighted_gradient(self, w: Tensor, weights: Tensor) -> Tensor:
@@ -110,7 +106,7 @@ class FiniteSum(LossSurface):
         return torch.cat(
             [
                 sum(self._weighted(w[paths], take(data, some), weights[paths, some]) for some in samples)
-                for paths, samples in self._blocks(w)
+                for paths, samples in self._blocks(len(w))
             ]
         )
 
@@ -133,7 +129,7 @@ class FiniteSum(LossSurface):
         return torch.cat(
             [
                 torch.cat([self._slopes(w[paths], take(data, some), direction[paths]) for some in samples], dim=1)
-                for paths, samples in self._blocks(w)
+                for paths, samples in self._blocks(len(w))
             ]
         )
 
@@ -160,7 +156,7 @@ class FiniteSum(LossSurface):
         return torch.cat(
             [
                 torch.cat([self._gradients(w[paths], take(data, some)) for some in samples], dim=1)
-                for paths, samples in self._blocks(w)
+                for paths, samples in self._blocks(len(w))
             ]
         )
 
