@@ -97,10 +97,8 @@ class _Splitter:
             raise _CannotSplitError("paths beside coordinates or other paths")
         nodes = np.empty(shape, dtype=object)
         for index in np.ndindex(*shape):
-            one, its_options = tree_map_only(
-                _Columns, lambda x, i=index: np.broadcast_to(x.nodes, shape)[i], (arguments, options)
-            )
-            nodes[index] = self.emit(operation, *one, **its_options)
+            one = tree_map_only(_Columns, lambda x, i=index: np.broadcast_to(x.nodes, shape)[i], (arguments, options))
+            nodes[index] = self.emit(operation, *one[0], **one[1])
         return _Columns(nodes, axes.pop() if axes else None)
 
     def reduce(self, operation: Callable, x: _Columns, dims: Sequence[int], keepdim: bool) -> _Columns:
@@ -120,6 +118,8 @@ class _Splitter:
             result = _RULES[operation](self, node, *arguments, **options)
         elif torch.Tag.pointwise in getattr(operation, "tags", ()):
             result = self.pointwise(operation, *arguments, **options)
+        elif operation._schema.is_mutable:
+            raise _CannotSplitError(f"{operation} writes into an argument")
         else:
             arguments, options = self._whole((arguments, options))
             return self._elements(self.emit(operation, *arguments, **options))
@@ -158,12 +158,12 @@ class _Splitter:
     def _joined(self, x: _Columns) -> Node:
         if x.nodes.ndim == (x.axis is not None):
             return x.nodes.item()
-        order = [dim for dim in range(x.nodes.ndim) if dim != x.axis] + ([] if x.axis is None else [x.axis])
+        order = sorted(range(x.nodes.ndim), key=lambda dim: dim == x.axis)  # the paths last
         nodes = x.nodes.transpose(order)
         vectors = [self.emit(aten.reshape.default, node, [-1]) for node in nodes.flat]
         sizes = [*nodes.shape] if x.axis is None else [*nodes.shape[:-1], -1]
         whole = self.emit(aten.reshape.default, self.emit(aten.cat.default, vectors), sizes)
-        return self.emit(aten.permute.default, whole, np.argsort(order).tolist()) if x.axis is not None else whole
+        return self.emit(aten.permute.default, whole, np.argsort(order).tolist())
 
 
 def _is_tensor(node: Node) -> bool:
@@ -275,10 +275,6 @@ def _matmul(splitter, node, a, b):
     return splitter.reduce(aten.add.Tensor, products, [-2], False)
 
 
-def _itself(splitter, node, x, **_):
-    return x
-
-
 _RULES = {
     operator.getitem: lambda splitter, node, x, index: x[index],
     aten.permute.default: _permute,
@@ -291,7 +287,7 @@ _RULES = {
     aten.slice.Tensor: _slice,
     aten.split_with_sizes.default: _split,
     aten.expand.default: _expand,
-    aten.clone.default: _itself,
+    aten.clone.default: lambda splitter, node, x, **_: x,
     aten.cat.default: _cat,
     aten.select_scatter.default: _select_scatter,
     aten.slice_scatter.default: _slice_scatter,

@@ -1,4 +1,4 @@
-"""The fast engine: the same steps as the torchsde engine's, with the same noise, compiled by torch.compile.
+"""The fast engine: the same steps as the torchsde engine's, with the same noise, compiled by torch.
 
 A compiled function draws the normals of four steps and takes them, and marks the paths that come near the boundary;
 only those are looked at for exits. Its loops run along the paths, so inside it a state is (dim, paths).
@@ -22,7 +22,7 @@ FEWEST_PATHS = 8
 
 
 class CannotCompileError(Exception):
-    """torch.compile refused the problem; the message is the reason, in one line."""
+    """The problem cannot be compiled; the message is the reason, in one line."""
 
 
 def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
@@ -35,8 +35,6 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
     channels = problem.dynamics.channels
     try:
         quad, normals = _compiled_quad(problem, start), _compiled_normals(channels, start.dtype, start.device)
-    except CannotCompileError:
-        raise
     except Exception as error:
         raise CannotCompileError(_first_line(error)) from error
     states, key = start.new_empty(0, 0, 0), _scalars(problem.stream.key, start.device)

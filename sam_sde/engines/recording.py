@@ -12,7 +12,16 @@ import torch
 from torch.fx import Graph, GraphModule, Node
 from torch.utils._python_dispatch import TorchDispatchMode
 
+aten = torch.ops.aten
+
 FEW, MORE, CHECK = 5, 7, 11  # numbers of paths to record with, and to compare with
+
+# Results that follow from the shape of the argument, whose values are then not needed: a loss's, where its gradient is.
+OF_SHAPE = (aten.ones_like.default, aten.zeros_like.default, aten.new_ones.default, aten.new_zeros.default)
+
+# What gives its first argument: always, and with 1 as the second.
+SAME = (aten.alias.default, aten.detach.default)
+SAME_WITH_ONE = (aten.mul.Tensor, aten.mul.Scalar, aten.pow.Tensor_Scalar)
 
 
 class _CannotRecordError(Exception):
@@ -92,7 +101,8 @@ def _operations(function: Callable, inputs: tuple[torch.Tensor, ...]) -> list[Ca
 
 def _player(few: _Recording, more: _Recording) -> Callable:
     """What both recordings have in common, as a function."""
-    transcript = _Transcript(few.inputs, more.inputs)
+    in_place = any(call.operation._schema.is_mutable for call in few.calls)
+    transcript = _Transcript(few.inputs, more.inputs, in_place)
     for call, other in zip(few.calls, more.calls, strict=True):
         transcript.add(call, other)
     return transcript.function(few.result, more.result)
@@ -101,8 +111,8 @@ def _player(few: _Recording, more: _Recording) -> Callable:
 class _Transcript:
     """A graph of operations, made of two recordings read side by side."""
 
-    def __init__(self, few: tuple[torch.Tensor, ...], more: tuple[torch.Tensor, ...]):
-        self._graph, self._constants = Graph(), {}
+    def __init__(self, few: tuple[torch.Tensor, ...], more: tuple[torch.Tensor, ...], in_place: bool):
+        self._graph, self._constants, self._in_place = Graph(), {}, in_place
         pairs = list(zip(few, more, strict=True))
         self._nodes = {self._key(*pair): self._graph.placeholder(f"input{i}") for i, pair in enumerate(pairs)}
         one, other = next(pair for pair in pairs if pair[0].shape != pair[1].shape)
@@ -120,6 +130,11 @@ class _Transcript:
         arguments = zip(few.arguments, more.arguments, strict=True)
         if all(self._is_number(*pair) for pair in [(few.result, more.result), *arguments]):
             return  # a constant, wherever it is used
+        if few.operation in OF_SHAPE and few.result.ndim == 0:
+            return
+        if not self._in_place and self._is_same(few):
+            self._nodes[self._key(few.result, more.result)] = self._common(few.arguments[0], more.arguments[0])
+            return
         arguments, options = self._common(few.arguments, more.arguments), self._common(few.options, more.options)
         node = self._graph.call_function(few.operation, arguments, options)
         if isinstance(few.result, torch.Tensor):
@@ -133,6 +148,17 @@ class _Transcript:
         if isinstance(few, torch.Tensor):
             return few.ndim == 0 and self._key(few, more) not in self._nodes
         return isinstance(few, int | float)
+
+    def _is_same(self, call: _Call) -> bool:
+        """Whether the result is the first argument."""
+        if call.operation in SAME:
+            return True
+        return (
+            call.operation in SAME_WITH_ONE
+            and not isinstance(call.arguments[1], torch.Tensor)
+            and call.arguments[1] == 1
+            and call.result.dtype == call.arguments[0].dtype
+        )
 
     def function(self, few, more) -> Callable:
         self._graph.output(self._common(few, more))

@@ -94,7 +94,7 @@ class FiniteSum(LossSurface):
 
     def gradient(self, w: Tensor) -> Tensor:
         self._keep(w)
-        return self.weighted_gradient(w, w.new_full((1, 1), 1 / self.n_samples).expand(w.shape[0], self.n_samples))
+        return self.weighted_gradient(w, w.new_full((1, 1), 1 / self.n_samples).expand(len(w), self.n_samples))
 
     def _keep(self, w: Tensor) -> None:
         if not w.requires_grad:
@@ -135,7 +135,7 @@ class FiniteSum(LossSurface):
 
     def _slopes(self, w: Tensor, data: Sample, direction: Tensor) -> Tensor:
         # The weighted gradient is linear in its weights, and the transpose of that map takes d to the slopes.
-        weights = w.new_ones(w.shape[0], len(data[0] if self.samples.is_tuple else data))
+        weights = w.new_ones(len(w), len(data[0] if self.samples.is_tuple else data))
         return vjp(lambda weights: self._weighted_by_transforms(w, data, weights), weights)[1](direction)[0]
 
     def hessian(self, w: Tensor) -> Tensor:
