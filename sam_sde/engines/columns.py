@@ -20,8 +20,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 aten = torch.ops.aten
 
-# Of one result, and of one argument: with more of them there is nothing to gain but a long time of compiling.
-MOST_COLUMNS, MOST_ARGUMENTS = 16, 64
+MOST_COLUMNS, MOST_ARGUMENTS = 16, 64  # of one result and of one argument; more take long to compile and gain nothing
 
 
 class _CannotSplitError(Exception):
@@ -196,7 +195,7 @@ def _select(splitter, node, x, dim, index):
 
 
 def _unbind(splitter, node, x, dim=0):
-    return [_select(splitter, node, x, dim, index) for index in range(x.nodes.shape[dim])]
+    return [_select(splitter, node, x, dim, i) for i in range(x.nodes.shape[dim])]
 
 
 def _slice(splitter, node, x, dim=0, start=None, end=None, step=1):
@@ -270,7 +269,6 @@ def _reduction(operation):
 
 
 def _matmul(splitter, node, a, b):
-    """Of matrices, or of batches of them."""
     products = splitter.pointwise(aten.mul.Tensor, _unsqueeze(splitter, node, a, -1), _unsqueeze(splitter, node, b, -3))
     return splitter.reduce(aten.add.Tensor, products, [-2], False)
 

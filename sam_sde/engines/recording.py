@@ -72,12 +72,13 @@ def recorded(function: Callable, examples: Callable[[int], tuple[torch.Tensor, .
         must lie as those to come. Anything else that the function reads must not change.
     """
     try:
-        played = _player(_record(function, examples(FEW)), _record(function, examples(MORE)))
+        function(*examples(FEW))  # constants of the model make their copies
         if _operations(function, examples(n_paths)) != _operations(function, examples(FEW)):
             return function
+        played = _player(_record(function, examples(FEW)), _record(function, examples(MORE)))
         check = examples(CHECK)
         pairs = zip(_results(played(*check)), _results(function(*check)), strict=True)
-        agree = all(torch.allclose(ours, theirs, rtol=0, atol=0, equal_nan=True) for ours, theirs in pairs)
+        agree = all(_equal(*pair) for pair in pairs)
     except Exception:  # whatever goes wrong here, the function itself is still right
         return function
     return played if agree else function
@@ -85,6 +86,10 @@ def recorded(function: Callable, examples: Callable[[int], tuple[torch.Tensor, .
 
 def _results(result) -> tuple:
     return tuple(result) if isinstance(result, tuple | list) else (result,)
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
 def _record(function: Callable, inputs: tuple[torch.Tensor, ...]) -> _Recording:
@@ -130,7 +135,7 @@ class _Transcript:
         arguments = zip(few.arguments, more.arguments, strict=True)
         if all(self._is_number(*pair) for pair in [(few.result, more.result), *arguments]):
             return  # a constant, wherever it is used
-        if few.operation in OF_SHAPE and few.result.ndim == 0:
+        if not self._in_place and few.operation in OF_SHAPE and few.result.ndim == 0:
             return
         if not self._in_place and self._is_same(few):
             self._nodes[self._key(few.result, more.result)] = self._common(few.arguments[0], more.arguments[0])
@@ -181,7 +186,7 @@ class _Transcript:
         return self._n_paths if per_path == 1 else self._graph.call_function(mul, (self._n_paths, per_path))
 
     def _constant(self, few: torch.Tensor, more: torch.Tensor) -> Node:
-        if not torch.equal(few, more):
+        if not _equal(few, more):
             raise _CannotRecordError("a constant differs")
         name = f"constant{len(self._constants)}"
         self._constants[name] = few

@@ -23,7 +23,7 @@ class IsotropicNoise(Noise):
 
     def factor(self, w: torch.Tensor) -> torch.Tensor:
         identity = torch.eye(w.shape[-1], dtype=w.dtype, device=w.device)
-        return (self.sigma * identity).expand(w.shape[0], -1, -1)
+        return (self.sigma * identity).expand(len(w), -1, -1)
 
     def product(self, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         return self.sigma * z
@@ -32,7 +32,7 @@ class IsotropicNoise(Noise):
         return self.sigma * direction
 
     def trace(self, w: torch.Tensor) -> torch.Tensor:
-        return w.new_full(w.shape[:1], self.sigma**2 * w.shape[-1])
+        return w.new_full((len(w),), self.sigma**2 * w.shape[-1])
 
     def largest_variance(self) -> float:
         return self.sigma**2
@@ -72,7 +72,7 @@ class ConstantNoise(Noise):
         self._root = Constant((vectors * values.clamp(min=0).sqrt()) @ vectors.mT)
 
     def factor(self, w: torch.Tensor) -> torch.Tensor:
-        return self._root.like(w).expand(w.shape[0], -1, -1)
+        return self._root.like(w).expand(len(w), -1, -1)
 
     def product(self, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         return z @ self._root.like(w)

@@ -10,6 +10,7 @@ from torch.fx.experimental.symbolic_shapes import free_symbols
 import sam_sde as ss
 from sam_sde.engines import compilation
 from sam_sde.engines.columns import ByCoordinates
+from sam_sde.engines.recording import recorded
 from sam_sde.surfaces import beale, double_well, quadratic
 
 K = {"lr": 0.01, "batch_size": 4}
@@ -31,7 +32,7 @@ REGIONS = {
     "slab": ss.Slab([0, 0], [1, 2], 0.5),
     "box": ss.Box([-1, -2], [1, 2]),
     "unstable distance": ss.UnstableDistance(SADDLE, [0, 0], 0.5),
-    "level set": ss.LevelSet(lambda w: w.square().sum() - w[0] * w[1].exp() - 1),
+    "level set": ss.LevelSet(lambda w: w.square().sum() - w.prod() - 1),
     "loss": ss.LossBelow(beale(), 1.0),
 }
 
@@ -64,11 +65,15 @@ def graphs_of(monkeypatch):
                 return None  # keeps it out of the cache
 
         monkeypatch.setattr(compilation, "ByCoordinates", Catch)
-        examples = [values(*shape, 8) for shape in shapes]
+
+        def examples(n_paths: int) -> tuple[torch.Tensor, ...]:
+            return tuple(values(*shape, n_paths) for shape in shapes)
+
         with torch.no_grad():
-            function(*examples)  # constants of the model make their copies
+            operations = recorded(function, examples, 21)
+            assert operations is not function
             with pytest.raises(Exception, match="enough seen"):
-                compilation.compiled(function, examples, n_paths=8)
+                compilation.compiled(operations, examples(8), n_paths=8)
         return caught[0]
 
     return graphs

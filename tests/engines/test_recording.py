@@ -32,6 +32,10 @@ REPEATABLE = {
     "operations with several results": lambda t, w: torch.linalg.eigh(w[:, :, None] * w[:, None, :])[0],
     "number of paths": lambda t, w: w.reshape(len(w) * 3).reshape(len(w), 3) + torch.ones(len(w), 3),
     "in place": in_place,
+    "in place on a product with one": lambda t, w: (w * 1.0).add_(w),
+    "in place on a number": lambda t, w: w + torch.zeros_like(w.sum()).add_(t),
+    "not a number": lambda t, w: torch.where(w > 0, w, torch.nan) + t,
+    "ones": lambda t, w: (w * 1.0 + t, (w > 0).long() * 1.0, w.pow(1.0) - w.detach().sin()),
     "mapped gradient": lambda t, w: torch.func.vmap(torch.func.grad(lambda x: (x**3).sum() * x[0]))(w),
 }
 
@@ -58,7 +62,20 @@ def test_what_repeats_is_repeated_for_any_values_and_number_of_paths(name):
     played = recorded(function, examples, LARGE)
     assert played is not function
     for n_paths in (1, 2, 5, 33, LARGE):
-        torch.testing.assert_close(played(*examples(n_paths)), function(*examples(n_paths)), rtol=0, atol=0)
+        torch.testing.assert_close(
+            played(*examples(n_paths)), function(*examples(n_paths)), rtol=0, atol=0, equal_nan=True
+        )
+
+
+def test_the_value_of_a_loss_is_left_out_where_its_gradient_is_wanted():
+    def gradient(t, w):
+        with torch.enable_grad():
+            leaf = w.detach().requires_grad_()
+            return torch.autograd.grad((leaf.sin() * t).sum(), leaf)[0]
+
+    operations = [node.target for node in recorded(gradient, examples, LARGE).__self__.graph.nodes]
+    assert torch.ops.aten.cos.default in operations
+    assert torch.ops.aten.sum.default not in operations
 
 
 @pytest.mark.parametrize("name", OTHERS)
