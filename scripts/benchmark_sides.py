@@ -14,6 +14,7 @@ import torchsde
 import sam_sde as ss
 
 LR, SIGMA = 0.01, 1.0
+LONGEST = 1024  # steps of torchsde with its own Brownian motion: of 65,536 it exceeds Python's recursion limit
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,16 @@ def naive_torchsde(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
 
     def job() -> float:
         torch.manual_seed(seed)
-        clock = torch.linspace(0.0, task.n_steps * task.dt, task.n_steps + 1)
-        with torch.no_grad():
-            states = torchsde.sdeint(Optimizer(), torch.zeros(n_paths, task.dim), clock, method="euler", dt=task.dt)
+        w, steps, inside = torch.zeros(n_paths, task.dim), torch.zeros(n_paths), torch.ones(n_paths, dtype=torch.bool)
+        for begin in range(0, task.n_steps, LONGEST):
+            n_steps = min(LONGEST, task.n_steps - begin)
+            clock = torch.linspace(begin * task.dt, (begin + n_steps) * task.dt, n_steps + 1)
+            with torch.no_grad():
+                states = torchsde.sdeint(Optimizer(), w, clock, method="euler", dt=task.dt)
             outside = states.norm(dim=-1) >= task.radius
-            first = torch.where(outside.any(0), outside.int().argmax(0), task.n_steps)
-        return first.double().mean().item() * task.dt
+            steps += inside * torch.where(outside.any(0), outside.int().argmax(0), n_steps)
+            inside, w = inside & ~outside.any(0), states[-1]
+        return steps.double().mean().item() * task.dt
 
     return job
 

@@ -1,20 +1,23 @@
-"""Functions of tensors as the list of torch operations that they run, without what leads to these.
+"""Functions of tensors as the list of torch operations that they run, each once, without what leads to these.
 
 To some thousand paths a step is longer in the telling than in the doing: vmap, autograd and Python stand between a loss
 and its operations, which are the same in every step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import getitem, mul
 from typing import NamedTuple
 
 import torch
 from torch.fx import Graph, GraphModule, Node
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 aten = torch.ops.aten
 
 FEW, MORE, CHECK = 5, 7, 11  # numbers of paths to record with, and to compare with
+
+SMALL = 1000  # numbers of a constant that is recognized by them
 
 # Results that follow from the shape of the argument, whose values are then not needed: a loss's, where its gradient is.
 OF_SHAPE = (aten.ones_like.default, aten.zeros_like.default, aten.new_ones.default, aten.new_zeros.default)
@@ -106,11 +109,23 @@ def _operations(function: Callable, inputs: tuple[torch.Tensor, ...]) -> list[Ca
 
 def _player(few: _Recording, more: _Recording) -> Callable:
     """What both recordings have in common, as a function."""
-    in_place = any(call.operation._schema.is_mutable for call in few.calls)
+    calls = list(_that_vary(few, more))
+    in_place = any(call.operation._schema.is_mutable for call, _ in calls)
     transcript = _Transcript(few.inputs, more.inputs, in_place)
-    for call, other in zip(few.calls, more.calls, strict=True):
-        transcript.add(call, other)
+    for pair in calls:
+        transcript.add(*pair)
     return transcript.function(few.result, more.result)
+
+
+def _that_vary(few: _Recording, more: _Recording) -> Iterator[tuple[_Call, _Call]]:
+    """Pairs of calls without those that follow from no input; the results of these are constants, wherever used."""
+    varying = {id(each) for each in few.inputs}
+    for call, other in zip(few.calls, more.calls, strict=True):
+        results = _results(call.result)
+        same = all(_equal(*pair) for pair in zip(results, _results(other.result), strict=True))
+        if not same or not varying.isdisjoint(map(id, tree_leaves((call.arguments, call.options)))):
+            varying.update(map(id, results))
+            yield call, other
 
 
 class _Transcript:
@@ -118,6 +133,7 @@ class _Transcript:
 
     def __init__(self, few: tuple[torch.Tensor, ...], more: tuple[torch.Tensor, ...], in_place: bool):
         self._graph, self._constants, self._in_place = Graph(), {}, in_place
+        self._computed: dict[str, Node] = {}
         pairs = list(zip(few, more, strict=True))
         self._nodes = {self._key(*pair): self._graph.placeholder(f"input{i}") for i, pair in enumerate(pairs)}
         one, other = next(pair for pair in pairs if pair[0].shape != pair[1].shape)
@@ -132,27 +148,25 @@ class _Transcript:
     def add(self, few: _Call, more: _Call) -> None:
         if few.operation is not more.operation:
             raise _CannotRecordError("the operations differ")
-        arguments = zip(few.arguments, more.arguments, strict=True)
-        if all(self._is_number(*pair) for pair in [(few.result, more.result), *arguments]):
-            return  # a constant, wherever it is used
         if not self._in_place and few.operation in OF_SHAPE and few.result.ndim == 0:
             return
         if not self._in_place and self._is_same(few):
             self._nodes[self._key(few.result, more.result)] = self._common(few.arguments[0], more.arguments[0])
             return
         arguments, options = self._common(few.arguments, more.arguments), self._common(few.options, more.options)
-        node = self._graph.call_function(few.operation, arguments, options)
+        node = self._node(few.operation, arguments, options)
         if isinstance(few.result, torch.Tensor):
             self._nodes[self._key(few.result, more.result)] = node
             return
         for i, pair in enumerate(zip(few.result, more.result, strict=True)):
-            self._nodes[self._key(*pair)] = self._graph.call_function(getitem, (node, i))
+            self._nodes[self._key(*pair)] = self._node(getitem, (node, i), {})
 
-    def _is_number(self, few, more) -> bool:
-        """Whether it is a number that follows from no input."""
-        if isinstance(few, torch.Tensor):
-            return few.ndim == 0 and self._key(few, more) not in self._nodes
-        return isinstance(few, int | float)
+    def _node(self, operation: Callable, arguments: tuple, options: dict) -> Node:
+        """A new one, unless the same was computed before."""
+        words = repr((operation, arguments, options))
+        if self._in_place or words not in self._computed:
+            self._computed[words] = self._graph.call_function(operation, arguments, options)
+        return self._computed[words]
 
     def _is_same(self, call: _Call) -> bool:
         """Whether the result is the first argument."""
@@ -188,7 +202,12 @@ class _Transcript:
     def _constant(self, few: torch.Tensor, more: torch.Tensor) -> Node:
         if not _equal(few, more):
             raise _CannotRecordError("a constant differs")
-        name = f"constant{len(self._constants)}"
-        self._constants[name] = few
-        self._nodes[self._key(few, more)] = node = self._graph.get_attr(name)
+        # Every operation makes its own, so that equal ones would keep equal operations apart.
+        words = repr((few.dtype, few.device, few.shape, few.tolist() if few.numel() <= SMALL else id(few)))
+        node = self._computed.get(words)
+        if node is None:
+            name = f"constant{len(self._constants)}"
+            self._constants[name] = few
+            node = self._computed[words] = self._graph.get_attr(name)
+        self._nodes[self._key(few, more)] = node
         return node

@@ -236,8 +236,7 @@ class LossAbove(LossBelow):
 def _unit(vectors: torch.Tensor) -> torch.Tensor:
     """Unit vectors; the first axis where a vector is zero, for at the centre every direction leads out."""
     length = row_norm(vectors)
-    first_axis = torch.zeros_like(vectors)
-    first_axis[..., 0] = 1.0
+    first_axis = torch.eye(1, vectors.shape[-1], dtype=vectors.dtype, device=vectors.device)
     return torch.where(length > 0, vectors / length, first_axis)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import grad, jacrev, vjp, vmap
+from torch.func import grad, vjp, vmap
 
 from sam_sde.checks import one_of, real, shown, vector, whole
 from sam_sde.rows import in_columns
@@ -80,8 +80,14 @@ class LossSurface:
 
     def hessian(self, w: Tensor) -> Tensor:
         """H(w) = ∇²ℓ(w): (paths, dim) to (paths, dim, dim)."""
-        # Reverse mode twice: four times as fast as torch.func.hessian, whose forward mode runs in Python.
-        return vmap(jacrev(grad(self.loss)))(w)
+        directions = torch.eye(w.shape[-1], dtype=w.dtype, device=w.device)
+
+        def rows(point: Tensor) -> Tensor:
+            # Reverse mode twice: four times as fast as torch.func.hessian, whose forward mode runs in Python.
+            _, product = vjp(grad(self.loss), point)
+            return vmap(product)(directions)[0]
+
+        return vmap(rows)(w)
 
     def hessian_product(self, w: Tensor, v: Tensor) -> Tensor:
         """H(w) v without the matrix: two tensors (paths, dim) to (paths, dim)."""

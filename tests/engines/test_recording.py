@@ -23,6 +23,13 @@ def in_place(t, w):
     return total.add_(w)
 
 
+def on_what_was_a_constant(t, w):
+    buffer = torch.zeros(3)
+    before = buffer + w
+    buffer[0] = w.sum()
+    return before + buffer
+
+
 CONSTANT = torch.tensor([1.0, 2.0, 3.0])
 
 REPEATABLE = {
@@ -34,6 +41,9 @@ REPEATABLE = {
     "in place": in_place,
     "in place on a product with one": lambda t, w: (w * 1.0).add_(w),
     "in place on a number": lambda t, w: w + torch.zeros_like(w.sum()).add_(t),
+    "in place on a constant": lambda t, w: w + torch.zeros(3).fill_(2.0) + torch.zeros(3).add_(1.0),
+    "in place on what was a constant": on_what_was_a_constant,
+    "constants alike": lambda t, w: (w + torch.ones(3)) * torch.ones(3, 1).sum(-1) + torch.ones(3, dtype=torch.int64),
     "not a number": lambda t, w: torch.where(w > 0, w, torch.nan) + t,
     "ones": lambda t, w: (w * 1.0 + t, (w > 0).long() * 1.0, w.pow(1.0) - w.detach().sin()),
     "mapped gradient": lambda t, w: torch.func.vmap(torch.func.grad(lambda x: (x**3).sum() * x[0]))(w),
@@ -65,6 +75,13 @@ def test_what_repeats_is_repeated_for_any_values_and_number_of_paths(name):
         torch.testing.assert_close(
             played(*examples(n_paths)), function(*examples(n_paths)), rtol=0, atol=0, equal_nan=True
         )
+
+
+def test_an_operation_is_repeated_once():
+    played = recorded(lambda t, w: (w + torch.eye(3)[0]).sin() + (w + torch.eye(3)[0]).sin() * t, examples, LARGE)
+    operations = [node.target for node in played.__self__.graph.nodes if node.op == "call_function"]
+    aten = torch.ops.aten
+    assert operations == [aten.add.Tensor, aten.sin.default, aten.mul.Tensor, aten.add.Tensor]
 
 
 def test_the_value_of_a_loss_is_left_out_where_its_gradient_is_wanted():

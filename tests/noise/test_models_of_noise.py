@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from sam_sde.noise import ConstantNoise, FrozenHessianNoise, HessianNoise, IsotropicNoise, NoNoise
-from sam_sde.surfaces import beale, quadratic
+from sam_sde.noise.hessian import absolute_power
+from sam_sde.surfaces import LossSurface, beale, quadratic
 
 COVARIANCE = [[2.0, 0.6], [0.6, 0.5]]
 NOISES = {
@@ -68,11 +69,31 @@ def test_the_gradient_of_the_trace_is_that_of_finite_differences(w):
         torch.testing.assert_close(noise.trace_gradient(w)[:, i], slope, rtol=1e-5, atol=1e-5)
 
 
-def test_a_state_that_is_not_finite_gives_nan_and_no_error():
-    w = torch.tensor([[float("nan"), 0.0], [0.0, 1.0]])
-    factor = HessianNoise(beale()).factor(w)
-    assert factor[0].isnan().all()
-    assert factor[1].isfinite().all()
+def test_the_gradient_of_the_trace_is_finite_where_the_eigenvalues_are_equal():
+    noise = HessianNoise(LossSurface(lambda w: (w**2).sum() / 2 + (w**4).sum(), dim=2))
+    w = torch.tensor([[0.3, 0.3]], dtype=torch.float64)  # Σ = 1 + 12 w² for each coordinate
+    torch.testing.assert_close(noise.trace_gradient(w), 24 * w)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 5])
+def test_powers_of_symmetric_matrices(dim):
+    matrix = torch.randn(50, dim, dim, generator=torch.manual_seed(0), dtype=torch.float64)
+    matrix = torch.cat([matrix + matrix.mT, torch.eye(dim)[None].double(), torch.zeros(1, dim, dim)])
+    expected = torch.stack([absolute(each) for each in matrix[:-1]])
+    root = absolute_power(matrix, 0.5)
+    torch.testing.assert_close((root @ root)[:-1], expected)
+    torch.testing.assert_close(absolute_power(matrix, 1.0)[:-1], expected)
+    assert not root[-1].any()
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_a_state_that_is_not_finite_gives_nan_and_no_error(dim):
+    w = torch.zeros(2, dim)
+    w[0, 0] = torch.nan
+    noise = HessianNoise(LossSurface(lambda w: w.cos().sum(), dim=dim))
+    for answer in (noise.factor(w), noise.trace(w)):
+        assert answer[0].isnan().all()
+        assert answer[1].isfinite().all()
 
 
 @pytest.mark.parametrize(
