@@ -69,13 +69,14 @@ def _box_muller(word0: torch.Tensor, word1: torch.Tensor, dtype: torch.dtype) ->
 
 
 def normals_of_quad(
-    key: tuple, purpose: Purpose, path: torch.Tensor, quad: torch.Tensor, coordinates: int, dtype: torch.dtype
+    key: tuple,
+    purpose: Purpose,
+    path: torch.Tensor,
+    quad: torch.Tensor,
+    coordinate: torch.Tensor,
+    dtype: torch.dtype,
 ) -> torch.Tensor:
-    """Standard normals (4, coordinates, paths) of the four steps 4·quad … 4·quad + 3; quad is a scalar tensor.
-
-    For several quads (quads, 1, 1) they are (4, quads, coordinates, paths).
-    """
-    coordinate = torch.arange(coordinates, device=path.device)[:, None]
+    """Standard normals (4, …) of the four steps 4·quad … 4·quad + 3; path, quad and coordinate broadcast to (…)."""
     words = philox((coordinate, path, quad, torch.full_like(quad, purpose)), key)
     return torch.stack([*_box_muller(*words[:2], dtype), *_box_muller(*words[2:], dtype)])
 
@@ -104,7 +105,8 @@ class Stream:
     ) -> torch.Tensor:
         """Standard normals (quads, 4, paths, coordinates) of the four steps 4·quad … 4·quad + 3 of each quad."""
         quad = torch.arange(quads.start, quads.stop, device=path.device)[:, None, None]
-        return normals_of_quad(self.key, purpose, path, quad, coordinates, dtype).movedim(0, 1).mT
+        coordinate = torch.arange(coordinates, device=path.device)[:, None]
+        return normals_of_quad(self.key, purpose, path, quad, coordinate, dtype).movedim(0, 1).mT
 
     def uniforms(
         self, purpose: Purpose, path: torch.Tensor, step: torch.Tensor, coordinate: torch.Tensor

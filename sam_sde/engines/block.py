@@ -146,7 +146,7 @@ def _exits(problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, step: int,
 def _last_finite_step(states: torch.Tensor) -> torch.Tensor:
     """Index (paths,) of the last state that is finite; a state that is not stays so, thus the last one tells."""
     last = torch.full((states.shape[1],), len(states) - 1, device=states.device)
-    bad = ~torch.isfinite(states[-1]).all(-1)
+    bad = ~torch.isfinite(states[-1].sum(-1))  # or too large to add, which the next line sees
     if bad.any():
         last[bad] = torch.isfinite(states[:, bad]).all(-1).sum(0) - 1
     return last

@@ -75,11 +75,15 @@ class _Splitter:
 
     def rewrite(self) -> None:
         *nodes, output = self._graph.nodes
+        writes = self._graph.find_nodes(op="call_function", target=aten.copy_.default)  # into arguments, at the end
         with self._graph.inserting_before(output):
             for node in nodes:
-                if node.op == "call_function" and _is_tensor(node):
+                if node.op == "call_function" and node not in writes and _is_tensor(node):
                     self._split[node] = self._call(node)
-            output.args = self._whole(self._of(output.args))
+            sources, output.args = self._whole(self._of(([node.args[1] for node in writes], output.args)))
+        for node, source in zip(writes, sources, strict=True):
+            node.args = (node.args[0], source)
+            output.prepend(node)
 
     def emit(self, operation: Callable, *arguments, **options) -> Node:
         node = self._graph.call_function(operation, arguments, options)
@@ -180,10 +184,6 @@ def _array_of(node: Node) -> tuple[list[int], int | None]:
     return shape, axes[0] if axes else None
 
 
-def _permute(splitter, node, x, dims):
-    return x.rearranged(lambda nodes: nodes.transpose([dim % x.nodes.ndim for dim in dims]))
-
-
 def _unsqueeze(splitter, node, x, dim):
     return x.rearranged(lambda nodes: np.expand_dims(nodes, dim))
 
@@ -275,7 +275,9 @@ def _matmul(splitter, node, a, b):
 
 _RULES = {
     operator.getitem: lambda splitter, node, x, index: x[index],
-    aten.permute.default: _permute,
+    aten.permute.default: lambda splitter, node, x, dims: x.rearranged(
+        lambda nodes: nodes.transpose([dim % x.nodes.ndim for dim in dims])
+    ),
     aten.unsqueeze.default: _unsqueeze,
     aten.squeeze.dim: _reshape,
     aten.squeeze.dims: _reshape,

@@ -20,17 +20,18 @@ from sam_sde.engines.columns import ByCoordinates
 LARGEST_LOOP = 1000  # operations; torch's own limit of 64 would split a few steps into several loops
 
 
-def compiled(function: Callable, examples: Sequence[torch.Tensor], n_paths: int) -> Callable:
-    """The function, compiled for arguments like the examples, with any number of paths from n_paths on.
+def compiled(function: Callable, examples: Sequence[torch.Tensor], axes: Sequence[int | None]) -> Callable:
+    """The function, compiled for arguments like the examples, with any number of paths from theirs on.
 
-    examples: arguments for n_paths paths; the last axis of those that have so many is the axis of the paths.
+    examples: arguments of the sizes to come, but for the paths, and laid out in memory as those to come.
+    axes: that of the paths, in each of them.
 
     Raises
         ValueError: torch has to know the number of paths.
         Exception: whatever torch cannot trace or compile.
     """
     mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
-    stand_ins = [_for_any_number(mode, example, n_paths) for example in examples]
+    stand_ins = [_for_any_number(mode, *each) for each in zip(examples, axes, strict=True)]
     with mode, enable_python_dispatcher():  # without it the number of paths becomes a number
         graph = make_fx(lambda *arguments: function(*arguments))(*stand_ins)  # torch miscounts those of a method
     _require_any_number(stand_ins)
@@ -41,10 +42,10 @@ def compiled(function: Callable, examples: Sequence[torch.Tensor], n_paths: int)
     return loops
 
 
-def _for_any_number(mode: FakeTensorMode, example: torch.Tensor, n_paths: int) -> torch.Tensor:
+def _for_any_number(mode: FakeTensorMode, example: torch.Tensor, axis: int | None) -> torch.Tensor:
     sizes = [DimDynamic.STATIC] * example.ndim
-    if example.ndim and example.shape[-1] == n_paths:
-        sizes[-1] = DimDynamic.DUCK
+    if axis is not None:
+        sizes[axis] = DimDynamic.DUCK
     return mode.from_tensor(example, symbolic_context=StatelessSymbolicContext(dynamic_sizes=sizes))
 
 

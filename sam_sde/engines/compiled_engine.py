@@ -1,20 +1,21 @@
 """The fast engine: the same steps as the torchsde engine's, with the same noise, compiled by torch.
 
 A compiled function draws the normals of four steps and takes them, and marks the paths that come near the boundary;
-only those are looked at for exits. Its loops run along the paths, so inside it a state is (dim, paths).
+only those are looked at for exits.
 """
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
 from sam_sde.engines.chunk import Advance, Chunk
+from sam_sde.engines.layout import Layout
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.engines.reach import reach_of
 from sam_sde.engines.recording import recorded
-from sam_sde.random import STEPS_PER_COUNTER, Purpose, normals_of_quad
+from sam_sde.random import MASK, STEPS_PER_COUNTER, Purpose, normals_of_quad
 from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
 
 # torch compiles for one path, and for none, by themselves; a few more cost nothing.
@@ -32,49 +33,65 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
         CannotCompileError: the loss, the noise or the level function is nothing that torch's compiler understands, or
             there is no C++ compiler.
     """
-    channels = problem.dynamics.channels
+    layout = Layout(start.shape[1], problem.dynamics.channels)
     try:
-        quad, normals = _compiled_quad(problem, start), _compiled_normals(channels, start.dtype, start.device)
+        quad, normals = _compiled_quad(problem, start, layout), _compiled_normals(start.dtype, start.device)
     except Exception as error:
         raise CannotCompileError(_first_line(error)) from error
-    states, key = start.new_empty(0, 0, 0), _scalars(problem.stream.key, start.device)
+    key = _scalars(problem.stream.key, start.device)
+    states, numbered, cells = layout.empty(0, 0, like=start), None, None
 
     @torch.no_grad()
     def advance(problem, w, paths, first_step, n_steps):
-        nonlocal states
+        nonlocal states, numbered, cells
         if len(w) < FEWEST_PATHS:
             return _with_companions(advance, problem, w, paths, first_step, n_steps)
-        n_quads = math.ceil(n_steps / STEPS_PER_COUNTER)
-        shape = (n_quads * STEPS_PER_COUNTER + 1, w.shape[1], len(w))
+        shape = (math.ceil(n_steps / STEPS_PER_COUNTER) * STEPS_PER_COUNTER + 1, *w.shape)
         if states.shape != shape:  # memory that is new to a process takes longer to get than to fill
-            states = w.new_empty(shape)
-        states[0] = w.T
+            states = layout.empty(*shape[:2], like=w)
+        if numbered is not paths:
+            numbered, cells = paths, layout.cells(paths)
+        states[0] = w
         nearest = torch.full_like(w[:, 0], -1.0)
         for k in range(0, n_steps, STEPS_PER_COUNTER):
             (step,) = _scalars([first_step + k], w.device)
-            states[k + 1 : k + 1 + STEPS_PER_COUNTER], nearest = quad(
-                states[k], normals(*key, paths, step), step, nearest
-            )
-        return Chunk(states[: n_steps + 1].mT, ~(nearest < 0))  # one that is not a number deserves a look
+            z = layout.normals(normals(*key, cells, step))
+            places = _places(layout, states[k + 1 : k + 1 + STEPS_PER_COUNTER])
+            nearest = quad(states[k], z, step, nearest, *places)
+        return Chunk(states[: n_steps + 1], ~(nearest < 0))  # one that is not a number deserves a look
 
     return advance
 
 
-def _compiled_quad(problem: EscapeProblem, start: torch.Tensor) -> Callable:
-    """Four steps of all paths: (w (dim, paths), normals, step, `nearest`) to states (4, dim, paths) and `nearest`."""
-    quad, channels = _quad(problem), problem.dynamics.channels
+def _places(layout: Layout, states: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    return [part for state in states for part in layout.parts(state)]
+
+
+def _compiled_quad(problem: EscapeProblem, start: torch.Tensor, layout: Layout) -> Callable:
+    """Four steps of all paths: (w (paths, dim), normals, step, `nearest`, places for four states) to `nearest`."""
+    quad = _quad(problem)
 
     def examples(n_paths: int) -> tuple[torch.Tensor, ...]:
         numbers = torch.linspace(-1.0, 1.0, n_paths, dtype=start.dtype, device=start.device)
-        z = numbers.expand(STEPS_PER_COUNTER, channels, -1).contiguous()
-        return start[:1].T + 0.01 * numbers, z, *_scalars([n_paths], start.device), numbers - 2.0
+        (w,) = layout.empty(1, n_paths, like=start).copy_(start[:1] + 0.01 * numbers[:, None])
+        z = layout.normals(numbers.repeat(STEPS_PER_COUNTER, layout.channels))
+        return w, z, *_scalars([n_paths], start.device), numbers - 2.0
 
     with torch.no_grad():
         # A recording is free of vmap, under which some of torch's functions cannot do without a number of paths.
         operations = recorded(quad, examples, len(start))
         if operations is quad:
             raise CannotCompileError("what a step does depends on the number of paths, or on numbers read from tensors")
-        return _compiled(operations, examples(FEWEST_PATHS))
+
+        def quad_in_place(w, z, step, nearest, *places):
+            *states, nearest = operations(w, z, step, nearest)
+            for place, part in zip(places, _places(layout, states), strict=True):
+                place.copy_(part)
+            return nearest
+
+        places = _places(layout, layout.empty(STEPS_PER_COUNTER, FEWEST_PATHS, like=start))
+        axes = (0, 1, None, 0, *(0 for _ in places))
+        return _compiled(quad_in_place, (*examples(FEWEST_PATHS), *places), axes)
 
 
 def _quad(problem: EscapeProblem) -> Callable:
@@ -83,32 +100,34 @@ def _quad(problem: EscapeProblem) -> Callable:
 
     def quad(w: torch.Tensor, z: torch.Tensor, step: torch.Tensor, nearest: torch.Tensor):
         """`nearest` (paths,) becomes 0 or more where a step may have crossed."""
-        w, states = w.T, []
+        states = []
         for i in range(STEPS_PER_COUNTER):
             t, before = (step + i).double() * dt, w
-            w = step_of(dynamics, t, before, z[i].T, dt)
+            w = step_of(dynamics, t, before, z[i], dt)
             nearest = torch.maximum(nearest, nearness(t, before, w))
-            states.append(w.T)
-        return torch.stack(states), nearest
+            states.append(w)
+        return *states, nearest
 
     return quad
 
 
 @functools.cache
-def _compiled_normals(channels: int, dtype: torch.dtype, device: torch.device) -> Callable:
-    """Normals (4, channels, paths) of the four steps from `step`; the same for all problems."""
+def _compiled_normals(dtype: torch.dtype, device: torch.device) -> Callable:
+    """Normals (4, cells) of the four steps from `step`; the same for all problems."""
 
-    def normals(key0: torch.Tensor, key1: torch.Tensor, paths: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        return normals_of_quad((key0, key1), Purpose.DIFFUSION, paths, step // STEPS_PER_COUNTER, channels, dtype)
+    def normals(key0: torch.Tensor, key1: torch.Tensor, cells: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        return normals_of_quad(
+            (key0, key1), Purpose.DIFFUSION, cells & MASK, step // STEPS_PER_COUNTER, cells >> 32, dtype
+        )
 
     key0, key1, step = _scalars([0, 0, 0], device)
-    return _compiled(normals, (key0, key1, torch.arange(FEWEST_PATHS, device=device), step))
+    return _compiled(normals, (key0, key1, torch.arange(FEWEST_PATHS, device=device), step), (None, None, 0, None))
 
 
-def _compiled(function: Callable, examples: tuple[torch.Tensor, ...]) -> Callable:
+def _compiled(function: Callable, examples: tuple[torch.Tensor, ...], axes: tuple[int | None, ...]) -> Callable:
     from sam_sde.engines.compilation import compiled  # torch's compiler takes a second to import
 
-    return compiled(function, examples, FEWEST_PATHS)
+    return compiled(function, examples, axes)
 
 
 def _euler(dynamics, t, w, z, dt):

@@ -49,9 +49,9 @@ class CaughtError(Exception):
 
 @pytest.fixture
 def graphs_of(monkeypatch):
-    """The graph that torch's compiler has of a function of tensors (…, paths), and the same by coordinates."""
+    """The graph that torch's compiler has of a function of tensors (paths, width), and the same by coordinates."""
 
-    def graphs(function, *shapes: tuple[int, ...]) -> tuple[Graph, Graph]:
+    def graphs(function, *widths: int) -> tuple[Graph, Graph]:
         caught = []
 
         class Catch(ByCoordinates):
@@ -67,13 +67,13 @@ def graphs_of(monkeypatch):
         monkeypatch.setattr(compilation, "ByCoordinates", Catch)
 
         def examples(n_paths: int) -> tuple[torch.Tensor, ...]:
-            return tuple(values(*shape, n_paths) for shape in shapes)
+            return tuple(values(width, n_paths).T for width in widths)
 
         with torch.no_grad():
             operations = recorded(function, examples, 21)
             assert operations is not function
             with pytest.raises(Exception, match="enough seen"):
-                compilation.compiled(operations, examples(8), n_paths=8)
+                compilation.compiled(operations, examples(8), axes=[0] * len(widths))
         return caught[0]
 
     return graphs
@@ -83,14 +83,14 @@ def values(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
-def results(graph: Graph) -> tuple[torch.Tensor, ...]:
-    """What the graph gives for 21 paths."""
+def results(graph: Graph) -> tuple:
+    """What the graph gives for 21 paths, and what its arguments are then."""
     arguments = []
     for node in graph.find_nodes(op="placeholder"):
         value = node.meta["val"]
         size = [21 if free_symbols(size) else int(size) for size in getattr(value, "shape", ())]
         arguments.append(values(*size).to(value.dtype) if isinstance(value, torch.Tensor) else 21)
-    return GraphModule({}, graph)(*arguments)
+    return GraphModule({}, graph)(*arguments), arguments
 
 
 def assert_by_coordinates(before: Graph, after: Graph) -> None:
@@ -105,9 +105,9 @@ def test_drift_and_noise(graphs_of, name):
     dynamics = OPTIMIZERS[name]
 
     def step(x, z):
-        return dynamics.f(0.0, x.T).T, dynamics.g_prod(0.0, x.T, z.T).T
+        return dynamics.f(0.0, x), dynamics.g_prod(0.0, x, z)
 
-    assert_by_coordinates(*graphs_of(step, (dynamics.state_dim,), (dynamics.channels,)))
+    assert_by_coordinates(*graphs_of(step, dynamics.state_dim, dynamics.channels))
 
 
 @pytest.mark.parametrize("name", REGIONS)
@@ -115,16 +115,24 @@ def test_levels_and_normals(graphs_of, name):
     region = REGIONS[name]
 
     def levels(w):
-        return region.levels(w.T), region.normal(w.T, torch.zeros_like(w[0], dtype=torch.int64))
+        return region.levels(w), region.normal(w, torch.zeros_like(w[:, 0], dtype=torch.int64))
 
-    assert_by_coordinates(*graphs_of(levels, (2,)))
+    assert_by_coordinates(*graphs_of(levels, 2))
 
 
 def test_a_loss_of_any_operations(graphs_of):
     surface = ss.LossSurface(odd_loss, 2)
-    assert_by_coordinates(*graphs_of(lambda w: (surface.value(w.T), surface.gradient(w.T).T), (2,)))
+    assert_by_coordinates(*graphs_of(lambda w: (surface.value(w), surface.gradient(w)), 2))
+
+
+def test_what_is_written_into_arguments(graphs_of):
+    def write(w, place):
+        place.copy_(torch.stack([w.sin().sum(-1), w.cos()[:, 0]], -1))
+        return place.square()
+
+    assert_by_coordinates(*graphs_of(write, 2, 2))
 
 
 def test_many_coordinates_stay_as_they_are(graphs_of):
-    before, after = graphs_of(lambda w: w * torch.cos(w), (100,))
+    before, after = graphs_of(lambda w: w * torch.cos(w), 100)
     assert str(before) == str(after)

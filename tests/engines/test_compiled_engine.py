@@ -7,7 +7,7 @@ import torch
 import sam_sde as ss
 from sam_sde.engines import ENGINES, EscapeProblem, choose_engine
 from sam_sde.random import Stream
-from sam_sde.surfaces import beale, quadratic
+from sam_sde.surfaces import beale, quadratic, styblinski_tang
 
 WHITE = ss.IsotropicNoise(1.0)
 HEAVY_BALL = {
@@ -38,6 +38,12 @@ CASES = {
         ),
         [0, 0],
         ss.Ball([0, 0], 0.4),
+        "bridge",
+    ),
+    "SAM, twenty coordinates": (
+        ss.SAM(styblinski_tang(20), WHITE, lr=0.001, rho=0.05, batch_size=4),
+        [0] * 20,
+        ss.Ball([0] * 20, 0.3),
         "bridge",
     ),
 }
