@@ -79,7 +79,7 @@ def _compiled_quad(problem: EscapeProblem, start: torch.Tensor, layout: Layout) 
 
     with torch.no_grad():
         # A recording is free of vmap, under which some of torch's functions cannot do without a number of paths.
-        operations = recorded(quad, examples, len(start))
+        operations = recorded(quad, examples, len(start), tolerance=100 * torch.finfo(start.dtype).eps)
         if operations is quad:
             raise CannotCompileError("what a step does depends on the number of paths, or on numbers read from tensors")
 

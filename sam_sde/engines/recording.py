@@ -65,7 +65,9 @@ class _Recording(NamedTuple):
     result: torch.Tensor | tuple[torch.Tensor, ...]
 
 
-def recorded(function: Callable, examples: Callable[[int], tuple[torch.Tensor, ...]], n_paths: int) -> Callable:
+def recorded(
+    function: Callable, examples: Callable[[int], tuple[torch.Tensor, ...]], n_paths: int, tolerance: float = 0.0
+) -> Callable:
     """A function that repeats the operations of `function`, for any number of paths; where that fails, itself.
 
     It is recorded with two numbers of paths: whatever number differs between the recordings as these do is a number of
@@ -73,6 +75,7 @@ def recorded(function: Callable, examples: Callable[[int], tuple[torch.Tensor, .
 
     examples: arguments for a number of paths, all tensors, with different values for different numbers; in memory they
         must lie as those to come. Anything else that the function reads must not change.
+    tolerance: by how much, relative and absolute, the results may differ from the function's; 0 is to the bit.
     """
     try:
         function(*examples(FEW))  # constants of the model make their copies
@@ -81,7 +84,7 @@ def recorded(function: Callable, examples: Callable[[int], tuple[torch.Tensor, .
         played = _player(_record(function, examples(FEW)), _record(function, examples(MORE)))
         check = examples(CHECK)
         pairs = zip(_results(played(*check)), _results(function(*check)), strict=True)
-        agree = all(_equal(*pair) for pair in pairs)
+        agree = all(_equal(*pair, tolerance) for pair in pairs)
     except Exception:  # whatever goes wrong here, the function itself is still right
         return function
     return played if agree else function
@@ -91,8 +94,8 @@ def _results(result) -> tuple:
     return tuple(result) if isinstance(result, tuple | list) else (result,)
 
 
-def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+def _equal(one: torch.Tensor, other: torch.Tensor, tolerance: float = 0.0) -> bool:
+    return one.shape == other.shape and torch.allclose(one, other, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
 def _record(function: Callable, inputs: tuple[torch.Tensor, ...]) -> _Recording:

@@ -70,7 +70,7 @@ def graphs_of(monkeypatch):
             return tuple(values(width, n_paths).T for width in widths)
 
         with torch.no_grad():
-            operations = recorded(function, examples, 21)
+            operations = recorded(function, examples, 21, tolerance=1e-12)
             assert operations is not function
             with pytest.raises(Exception, match="enough seen"):
                 compilation.compiled(operations, examples(8), axes=[0] * len(widths))
