@@ -8,8 +8,9 @@ power of two as its step whose error is below 1 %.
 
 Every side has all cores: one process a core, each with one thread and its share of the paths; torchsde used naively has
 one process with all threads instead. The sides alternate; the figures are medians. Every measurement has new processes,
-which do the job twice: the second time counts, and the first, with compiling, is reported apart. Memory is beyond what
-importing takes, of the largest process. Peers that are not installed (pip install .[bench]) are left out.
+which do the job twice: the second time counts, and the first is reported apart, with torch's compiler's cache empty
+("cold", the first of the repeats) and filled. Memory is beyond what importing takes, of the largest process. Peers that
+are not installed (pip install .[bench]) are left out.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import os
 import platform
 import resource
 import statistics
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata, util
@@ -96,9 +98,10 @@ def measure(side: str, task: Task, n_paths: int) -> dict[str, float]:
 
 def compare(name: str, n_paths: int, sides: list[str], repeats: int) -> list[dict]:
     runs: dict[str, list[dict]] = {side: [] for side in sides}
-    for _ in range(repeats):
-        for side in sides:
-            runs[side].append(measure(side, task_of(name, side), n_paths))
+    with tempfile.TemporaryDirectory() as os.environ["TORCHINDUCTOR_CACHE_DIR"]:
+        for _ in range(repeats):
+            for side in sides:
+                runs[side].append(measure(side, task_of(name, side), n_paths))
     rows = []
     for side in sides:
         seconds = statistics.median(run["seconds"] for run in runs[side])
@@ -109,6 +112,7 @@ def compare(name: str, n_paths: int, sides: list[str], repeats: int) -> list[dic
             "seconds": seconds,
             "path_steps_per_second": n_paths * task_of(name, side).n_steps / seconds,
             "memory_mb": statistics.median(run["memory_mb"] for run in runs[side]),
+            "cold_seconds": runs[side][0]["first_seconds"],
             "first_seconds": statistics.median(run["first_seconds"] for run in runs[side]),
             "mean_time": statistics.mean(run["mean_time"] for run in runs[side]),
         }
@@ -121,12 +125,13 @@ def compare(name: str, n_paths: int, sides: list[str], repeats: int) -> list[dic
 
 def print_rows(rows: list[dict]) -> None:
     print(f"\n{rows[0]['task']}, {rows[0]['paths']:,} paths")
-    print(f"{'side':<18}{'seconds':>9}{'path-steps/s':>14}{'to naive':>10}{'memory MB':>11}{'first s':>9}{'mean':>11}")
+    heads = f"{'to naive':>10}{'memory MB':>11}{'cold s':>8}{'first s':>9}{'mean':>11}"
+    print(f"{'side':<18}{'seconds':>9}{'path-steps/s':>14}{heads}")
     for row in rows:
         print(
             f"{row['side']:<18}{row['seconds']:>9.3g}{row['path_steps_per_second']:>14.3g}"
             f"{row.get('times_naive', float('nan')):>9.2f}x{row['memory_mb']:>11.0f}"
-            f"{row['first_seconds']:>9.1f}{row['mean_time']:>11.5g}",
+            f"{row['cold_seconds']:>8.1f}{row['first_seconds']:>9.1f}{row['mean_time']:>11.5g}",
             flush=True,
         )
 

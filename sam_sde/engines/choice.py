@@ -18,8 +18,8 @@ SMALLEST_BLOCK = 64
 # A GPU has room and use for many more paths at a time than a processor's cache: 33 states of 2^24 numbers are 2 GB.
 LARGER_ON_GPU = 2**7
 
-# Coordinates of all paths in all steps from which compiling, half a minute or more the first time, is sooner done.
-WORTH_COMPILING = 2e9
+# Coordinates of all paths in all steps from which compiling, twenty seconds the first time, is sooner done.
+WORTH_COMPILING = 5e8
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def prepare(
         seed and arm is the same path in every run, whatever n_paths, chunk or companions.
     dt: step of the integration; default the dynamics' lr, one step of the optimizer.
     method: "euler"; for constant noise also "milstein" and "srk" (of torchsde), and "heun", of weak order 2 (compiled).
-    engine: "torchsde", the reference; "compiled", the same paths ten times faster after compiling for half a minute;
+    engine: "torchsde", the reference; "compiled", the same paths ten times faster after compiling for twenty seconds;
         "auto" takes the compiled one where the work is worth it. "discrete": the algorithm itself instead of its SDE,
         with dt = lr and crossing "none"; with data it draws minibatches, else Gaussian noise of the covariance Σ/B.
     crossing: "bridge" (a path may leave and return within a step), "shift" (the region is shrunk instead), or "none"

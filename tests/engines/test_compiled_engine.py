@@ -7,7 +7,7 @@ import torch
 import sam_sde as ss
 from sam_sde.engines import ENGINES, EscapeProblem, choose_engine
 from sam_sde.random import Stream
-from sam_sde.surfaces import beale, quadratic, styblinski_tang
+from sam_sde.surfaces import beale, double_well, quadratic, styblinski_tang
 
 WHITE = ss.IsotropicNoise(1.0)
 HEAVY_BALL = {
@@ -63,6 +63,16 @@ def test_paths_agree_with_torchsde_to_rounding(case):
     assert (exact.outcome == ss.Outcome.ESCAPED).sum() > 30
     np.testing.assert_array_equal(exact.outcome, fast.outcome)
     np.testing.assert_allclose(fast.times, exact.times, rtol=1e-9)
+    np.testing.assert_allclose(fast.exit_points, exact.exit_points, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_after_a_thousand_steps_paths_still_agree_to_rounding():
+    dynamics = ss.SGD(double_well(), WHITE, lr=0.01, batch_size=4)
+    options = {"start": [1, 0], "region": ss.Ball([0, 0], 50), "t_max": 10.0, "n_paths": 100, "dtype": "float64"}
+    exact, fast = (ss.escape_times(dynamics, engine=engine, **options) for engine in ("torchsde", "compiled"))
+    assert (exact.outcome == ss.Outcome.CENSORED).all()
+    assert exact.exit_points.std(axis=0).min() > 0.01
     np.testing.assert_allclose(fast.exit_points, exact.exit_points, rtol=1e-9, atol=1e-9)
 
 
