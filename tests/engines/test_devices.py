@@ -2,39 +2,15 @@
 
 import pytest
 import torch
+from models import OPTIMIZERS, REGIONS
 from torch.utils.flop_counter import FlopCounterMode
 
 import sam_sde as ss
 from sam_sde.engines import EscapeProblem, compiled_engine
 from sam_sde.engines.layout import Layout
 from sam_sde.random import Purpose, Stream, normals_of_quad
-from sam_sde.surfaces import beale, double_well, quadratic
 
-K = {"lr": 0.01, "batch_size": 4}
-SADDLE = quadratic([1.0, -1.0])
-OBLIQUE = ss.ConstantNoise([[2.0, 0.5], [0.5, 1.0]])
-OPTIMIZERS = {
-    "SGD": ss.SGD(SADDLE, ss.IsotropicNoise(1.0), **K),
-    "SGD, drift of order 2": ss.SGD(beale(), OBLIQUE, drift_order=2, **K),
-    "SGD, noise of the Hessian": ss.SGD(beale(), ss.HessianNoise(beale()), **K),
-    "SGD, momentum, schedule": ss.SGD(
-        double_well(), OBLIQUE, momentum=0.9, weight_decay=0.1, lr_schedule=ss.CosineSchedule(1.0, low=0.1), **K
-    ),
-    "SAM": ss.SAM(beale(), OBLIQUE, rho=0.1, **K),
-    "SAM, expansion": ss.SAM(beale(), OBLIQUE, rho=0.1, drift="expansion", **K),
-    "SAM, same batch": ss.SAM(beale(), ss.HessianNoise(beale()), rho=0.1, ascent="same", **K),
-    "SAM, independent batch": ss.SAM(beale(), OBLIQUE, rho=0.1, ascent="independent", **K),
-    "USAM, total": ss.USAM(beale(), OBLIQUE, rho=0.1, drift="total", **K),
-    "a switch": ss.Switch(ss.SGD(SADDLE, OBLIQUE, **K), ss.USAM(SADDLE, OBLIQUE, rho=0.1, **K), at=0.3),
-}
-REGIONS = {
-    "ball": ss.Ball([0, 0], 1.0),
-    "slab": ss.Slab([0, 0], [1, 2], 0.5),
-    "box": ss.Box([-1, -2], [1, 2]),
-    "unstable distance": ss.UnstableDistance(SADDLE, [0, 0], 0.5),
-    "level set": ss.LevelSet(lambda w: w.square().sum() - w.prod() - 1),
-    "loss": ss.LossBelow(beale(), 1.0),
-}
+SWITCH = ss.Switch(OPTIMIZERS["SAM"], OPTIMIZERS["USAM, total"], at=0.3)
 
 
 def steps_on(device: str, dynamics, region, crossing: str) -> list[torch.Tensor]:
@@ -50,9 +26,9 @@ def steps_on(device: str, dynamics, region, crossing: str) -> list[torch.Tensor]
         return compiled_engine._quad(problem)(w, layout.normals(z), step, nearest)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_optimizers(name):
-    assert all(result.is_meta for result in steps_on("meta", OPTIMIZERS[name], REGIONS["ball"], "bridge"))
+@pytest.mark.parametrize("dynamics", [*OPTIMIZERS.values(), SWITCH], ids=[*OPTIMIZERS, "a switch"])
+def test_optimizers(dynamics):
+    assert all(result.is_meta for result in steps_on("meta", dynamics, REGIONS["ball"], "bridge"))
 
 
 @pytest.mark.parametrize("crossing", ["bridge", "shift"])
