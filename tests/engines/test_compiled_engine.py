@@ -6,7 +6,7 @@ import torch
 
 import sam_sde as ss
 from sam_sde.engines import ENGINES, EscapeProblem, choose_engine
-from sam_sde.random import Stream
+from sam_sde.random import Purpose, Stream
 from sam_sde.surfaces import beale, double_well, quadratic, styblinski_tang
 
 WHITE = ss.IsotropicNoise(1.0)
@@ -94,15 +94,18 @@ def test_blocks_chunks_and_few_companions_change_nothing():
 
 @pytest.mark.slow
 def test_heun_is_of_second_order():
-    """Without noise a linear maximum grows by 1 + h + h²/2 a step."""
-    dynamics = ss.SGD(quadratic([-1.0]), ss.NoNoise(), lr=0.1)
-    problem = EscapeProblem(
-        dynamics=dynamics, region=ss.Ball([0], 99.0), stream=Stream(), t_max=9.0, dt=0.1, method="heun"
-    )
+    """Of dw = w dt + σ dW a step is w (1 + h + h²/2) + σ √h (1 + h/2) z, both to the order that weak order 2 needs."""
+    h, paths, stream = 0.1, torch.arange(9), Stream()
+    dynamics = ss.SGD(quadratic([-1.0]), WHITE, lr=h, batch_size=4)
+    problem = EscapeProblem(dynamics=dynamics, region=ss.Ball([0], 99.0), stream=stream, t_max=9.0, dt=h, method="heun")
     start = torch.full((9, 1), 0.5, dtype=torch.float64)
-    states = ENGINES["compiled"].prepare(problem, start)(problem, start, torch.arange(9), 0, 7).states
-    expected = 0.5 * (1 + 0.1 + 0.1**2 / 2) ** torch.arange(8, dtype=torch.float64)
-    torch.testing.assert_close(states[:, 4, 0], expected, rtol=1e-12, atol=0)
+    states = ENGINES["compiled"].prepare(problem, start)(problem, start, paths, 0, 8).states
+    z = stream.normals_of_quads(Purpose.DIFFUSION, paths, range(2), 1, torch.float64).flatten(0, 1)
+    sigma = (h / 4) ** 0.5
+    expected = [start]
+    for k in range(8):
+        expected.append(expected[-1] * (1 + h + h**2 / 2) + sigma * h**0.5 * (1 + h / 2) * z[k])
+    torch.testing.assert_close(states, torch.stack(expected), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.slow
