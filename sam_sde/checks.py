@@ -9,6 +9,8 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
+from sam_sde.errors import ArgumentError
+
 LARGEST = 1e100  # the square of a larger number overflows
 LARGEST_WHOLE = 2**63 - 1
 LONGEST_QUOTE = 160
@@ -35,7 +37,7 @@ def nearest(word: str, known: Collection[str]) -> str:
 
 def one_of(name: str, value: str, known: Collection[str]) -> str:
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{name}: unknown value {shown(value)}; {nearest(value, known)}")
+        raise ArgumentError(name, f"unknown value {shown(value)}; {nearest(value, known)}")
     return value
 
 
@@ -43,27 +45,27 @@ def real(name: str, value: float) -> float:
     """A finite real number (not a boolean, not a string)."""
     number = value.item() if isinstance(value, np.generic) else value
     if isinstance(number, bool) or not isinstance(number, Real) or number != number or abs(number) == math.inf:
-        raise ValueError(f"{name}: expected a finite number, got {shown(value)}")
+        raise ArgumentError(name, f"expected a finite number, got {shown(value)}")
     if abs(number) > LARGEST:
-        raise ValueError(f"{name}: expected a number of at most {LARGEST:g} in size, got {shown(value)}")
+        raise ArgumentError(name, f"expected a number of at most {LARGEST:g} in size, got {shown(value)}")
     return float(number)
 
 
 def positive(name: str, value: float) -> float:
     if real(name, value) <= 0:
-        raise ValueError(f"{name}: expected a number above 0, got {shown(value)}")
+        raise ArgumentError(name, f"expected a number above 0, got {shown(value)}")
     return float(value)
 
 
 def non_negative(name: str, value: float) -> float:
     if real(name, value) < 0:
-        raise ValueError(f"{name}: expected a number that is 0 or more, got {shown(value)}")
+        raise ArgumentError(name, f"expected a number that is 0 or more, got {shown(value)}")
     return float(value)
 
 
 def boolean(name: str, value: bool) -> bool:
     if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"{name}: expected True or False, got {shown(value)}")
+        raise ArgumentError(name, f"expected True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -74,7 +76,7 @@ def whole(name: str, value: int, *, low: int, high: int | None = None) -> int:
     if not is_whole or not low <= value <= highest:
         unbounded = high is None and not (is_whole and value > highest)
         bounds = f"of at least {low}" if unbounded else f"from {low} to {highest}"
-        raise ValueError(f"{name}: expected a whole number {bounds}, got {shown(value)}")
+        raise ArgumentError(name, f"expected a whole number {bounds}, got {shown(value)}")
     return int(value)
 
 
@@ -88,11 +90,11 @@ def array(name: str, value: Sequence | torch.Tensor, *, ndim: int) -> torch.Tens
             raise TypeError("complex")
         tensor = torch.as_tensor(numbers, dtype=torch.float64).detach()
     except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise ValueError(f"{name}: expected {shape}, got {shown(value)}") from None
+        raise ArgumentError(name, f"expected {shape}, got {shown(value)}") from None
     if tensor.ndim != ndim or tensor.numel() == 0:
-        raise ValueError(f"{name}: expected {shape}, got {shown(value)}")
+        raise ArgumentError(name, f"expected {shape}, got {shown(value)}")
     if not torch.isfinite(tensor).all():
-        raise ValueError(f"{name}: expected finite numbers, got {shown(value)}")
+        raise ArgumentError(name, f"expected finite numbers, got {shown(value)}")
     return tensor
 
 
@@ -100,5 +102,5 @@ def vector(name: str, value: Sequence[float] | torch.Tensor, dim: int | None = N
     """A finite vector, float64, of length `dim` where `dim` is given."""
     tensor = array(name, value, ndim=1)
     if dim is not None and len(tensor) != dim:
-        raise ValueError(f"{name}: expected {dim} numbers, one for each coordinate, got {len(tensor)}")
+        raise ArgumentError(name, f"expected {dim} numbers, one for each coordinate, got {len(tensor)}")
     return tensor

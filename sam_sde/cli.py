@@ -11,14 +11,15 @@ import typer
 from rich.console import Console
 
 from sam_sde import checks
-from sam_sde.experiment.catalogue import catalogue
-from sam_sde.experiment.loading import load_config
-from sam_sde.experiment.plotting import draw_all
-from sam_sde.experiment.printing import print_ends, print_tables, print_weak, progress_report
-from sam_sde.experiment.redrawing import redraw
-from sam_sde.experiment.running import Experiment, make_folder
-from sam_sde.experiment.simulating import simulate_paths
-from sam_sde.experiment.weak import WeakExperiment
+from sam_sde.config.catalogue import catalogue
+from sam_sde.config.loading import load_config
+from sam_sde.errors import InputError
+from sam_sde.figures.folder import draw_all
+from sam_sde.figures.redrawing import redraw
+from sam_sde.jobs.escape import Experiment, make_folder
+from sam_sde.jobs.simulate import simulate_paths
+from sam_sde.jobs.weak import WeakExperiment
+from sam_sde.terminal import print_ends, print_tables, print_weak, progress_report
 
 app = typer.Typer(
     name="sam-sde",
@@ -44,7 +45,7 @@ def reports_errors(command: Callable) -> Callable:
         errors = Console(stderr=True, soft_wrap=True)
         try:
             return command(*arguments, **options)
-        except (ValueError, OSError) as error:
+        except InputError as error:
             errors.print(f"error: {error}", style="bold red", markup=False, highlight=False)
             raise typer.Exit(2) from None
         except (MemoryError, RuntimeError) as error:

@@ -53,8 +53,8 @@ run: {n_paths: 40, engine: torchsde, device: cpu}
 def few_pixels():
     """Most of the time of a small run goes into pixels that no test looks at."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sam_sde.experiment.plotting.DPI", 30)
-        patch.setattr("sam_sde.experiment.pictures.GRID", 21)
+        patch.setattr("sam_sde.figures.folder.DPI", 30)
+        patch.setattr("sam_sde.figures.paths.GRID", 21)
         yield
 
 
@@ -242,7 +242,7 @@ def test_paths_have_sixteen_coordinates_unless_all_are_asked_for(tmp_path):
 
 
 def test_very_many_paths_are_left_out_unless_asked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("sam_sde.experiment.running.MAX_PATH_ROWS", 10)
+    monkeypatch.setattr("sam_sde.jobs.escape.MAX_PATH_ROWS", 10)
     run(tmp_path, SADDLE, "--set", "run.n_paths=6")
     assert not names(tmp_path / "out") & {"paths.csv", "escape_times.png"}
     run(tmp_path, SADDLE, "--set", "run.n_paths=6", "--all-paths")
@@ -335,7 +335,7 @@ def test_a_lack_of_memory_is_told_in_one_line(tmp_path, monkeypatch):
     def out_of_memory(*arguments):
         raise RuntimeError("CUDA out of memory. Tried to allocate 80 GiB")
 
-    monkeypatch.setattr("sam_sde.experiment.running.Experiment.execute", out_of_memory)
+    monkeypatch.setattr("sam_sde.jobs.escape.Experiment.execute", out_of_memory)
     result = run(tmp_path, code=2)
     assert result.stderr == "error: out of memory; try a smaller run.block_size or run.n_paths\n"
 

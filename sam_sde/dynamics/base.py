@@ -7,6 +7,7 @@ import torch
 from sam_sde import checks
 from sam_sde.dynamics.motion import MOMENTUM_MODELS, VELOCITIES, FirstOrder, HeavyBall
 from sam_sde.dynamics.schedules import TimeFunction, check_schedule, require_schedule
+from sam_sde.errors import ArgumentError
 from sam_sde.noise import Noise
 from sam_sde.surfaces import LossSurface, require_surface
 
@@ -83,9 +84,9 @@ class Dynamics(abc.ABC):
         state = self.initial_state(w, z)
         drift = self.f(0.0, state)
         if drift.shape != state.shape or not torch.isfinite(drift).all():
-            raise ValueError(f"start: the drift there is not finite or not of shape {tuple(state.shape)}")
+            raise ArgumentError("start", f"the drift there is not finite or not of shape {tuple(state.shape)}")
         if not torch.isfinite(self.g_prod(0.0, state, z)).all():
-            raise ValueError("start: the noise there is not finite")
+            raise ArgumentError("start", "the noise there is not finite")
 
 
 class GradientDynamics(Dynamics):
@@ -135,27 +136,29 @@ class GradientDynamics(Dynamics):
         drift_order: int = 1,
     ):
         if not isinstance(noise, Noise):
-            raise ValueError(f"noise: expected a Noise such as IsotropicNoise(sigma), got {checks.shown(noise)}")
+            raise ArgumentError("noise", f"expected a Noise such as IsotropicNoise(sigma), got {checks.shown(noise)}")
         self.surface = require_surface(surface)
         self.noise = noise
         self.lr = checks.positive("lr", lr)
         self.batch_size = checks.whole("batch_size", batch_size, low=1)
         if not 0.0 <= checks.real("momentum", momentum) < 1.0:
-            raise ValueError(f"momentum: expected a number from 0 to below 1, got {checks.shown(momentum)}; try 0.9")
+            raise ArgumentError(
+                "momentum", f"expected a number from 0 to below 1, got {checks.shown(momentum)}; try 0.9"
+            )
         self.momentum = float(momentum)
         self.momentum_model = checks.one_of("momentum_model", momentum_model, MOMENTUM_MODELS)
         self.initial_velocity = checks.one_of("initial_velocity", initial_velocity, VELOCITIES)
         self.nesterov = checks.boolean("nesterov", nesterov)
         if nesterov and not self.momentum:
-            raise ValueError("nesterov: expected a momentum above 0 with it, got 0; try momentum 0.9")
+            raise ArgumentError("nesterov", "expected a momentum above 0 with it, got 0; try momentum 0.9")
         self.weight_decay = checks.non_negative("weight_decay", weight_decay)
         self.lr_schedule = require_schedule("lr_schedule", lr_schedule)
         self.drift_order = checks.whole("drift_order", drift_order, low=1, high=2)
         if drift_order == 2 and (self.momentum or lr_schedule is not None):
             what = "momentum" if self.momentum else "lr_schedule"
-            raise ValueError(f"drift_order: 2 is known for plain steps only, not with {what}; try drift_order 1")
+            raise ArgumentError("drift_order", f"2 is known for plain steps only, not with {what}; try drift_order 1")
         if noise.dim not in (None, surface.dim):
-            raise ValueError(f"noise: made for {noise.dim} coordinates, but the surface has {surface.dim}")
+            raise ArgumentError("noise", f"made for {noise.dim} coordinates, but the surface has {surface.dim}")
         self.dim = surface.dim
         self.channels = noise.channels(surface.dim)
         self.noise_type = "additive" if noise.additive else "general"
@@ -254,9 +257,10 @@ class GradientDynamics(Dynamics):
             return
         descent, noise = self.descent_and_noise(0.0, w, _uneven(w, self.channels))
         if not self._decayed(descent, w).any() and not noise.any():
-            raise ValueError(
-                "start: drift and noise both vanish there, so that nothing would ever move; "
-                "try to start beside it, with start: {normal: {mean: ..., std: 0.01}}"
+            raise ArgumentError(
+                "start",
+                "drift and noise both vanish there, so that nothing would ever move; "
+                "try to start beside it, with start: {normal: {mean: ..., std: 0.01}}",
             )
 
 

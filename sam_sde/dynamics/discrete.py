@@ -10,6 +10,7 @@ from sam_sde.dynamics.sam import PerturbedSGD
 from sam_sde.dynamics.schedules import factor_at
 from sam_sde.dynamics.sgd import SGD
 from sam_sde.dynamics.switch import Switch
+from sam_sde.errors import ArgumentError
 
 # The gradient of one minibatch's loss, or of the whole one: weights (paths, dim) to (paths, dim).
 Gradient = Callable[[torch.Tensor], torch.Tensor]
@@ -82,22 +83,25 @@ def require_algorithm(dynamics: Dynamics) -> None:
 
 def _require_algorithm(dynamics: Dynamics) -> None:
     if not isinstance(dynamics, SGD | PerturbedSGD):
-        raise ValueError(
-            f"engine: 'discrete' runs SGD, SAM and its variants, got {type(dynamics).__name__}; try 'torchsde'"
+        raise ArgumentError(
+            "engine", f"'discrete' runs SGD, SAM and its variants, got {type(dynamics).__name__}; try 'torchsde'"
         )
     if isinstance(dynamics, PerturbedSGD) and dynamics.drift != "stop_gradient":
-        raise ValueError(
-            f"drift: {dynamics.drift!r} is a model of the algorithm; engine 'discrete' runs the algorithm itself, "
-            "try drift 'stop_gradient'"
+        raise ArgumentError(
+            "drift",
+            f"{dynamics.drift!r} is a model of the algorithm; engine 'discrete' runs the algorithm itself, "
+            "try drift 'stop_gradient'",
         )
     if dynamics.drift_order != 1:
-        raise ValueError(
-            "drift_order: 2 is a model of the algorithm; engine 'discrete' runs the algorithm itself, try drift_order 1"
+        raise ArgumentError(
+            "drift_order",
+            "2 is a model of the algorithm; engine 'discrete' runs the algorithm itself, try drift_order 1",
         )
     if dynamics.momentum and dynamics.momentum_model != "underdamped":
-        raise ValueError(
-            f"momentum_model: {dynamics.momentum_model!r} is a model of the algorithm; engine 'discrete' runs the "
-            "algorithm itself, leave momentum_model out"
+        raise ArgumentError(
+            "momentum_model",
+            f"{dynamics.momentum_model!r} is a model of the algorithm; engine 'discrete' runs the "
+            "algorithm itself, leave momentum_model out",
         )
 
 
@@ -106,4 +110,4 @@ def require_sde(dynamics: Dynamics) -> None:
     for part in parts(dynamics):
         for option in ("nesterov", "micro_batch"):
             if getattr(part, option, None):
-                raise ValueError(f"{option}: no SDE of it is known; run the algorithm itself, engine 'discrete'")
+                raise ArgumentError(option, "no SDE of it is known; run the algorithm itself, engine 'discrete'")

@@ -13,7 +13,8 @@ from collections.abc import Callable
 import torch
 
 from sam_sde import checks
-from sam_sde.rows import row_norm, row_sum
+from sam_sde.errors import ArgumentError
+from sam_sde.layout import row_norm, row_sum
 
 
 class Perturbation(abc.ABC):
@@ -95,7 +96,7 @@ class Custom(Perturbation):
 
     def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]):
         if not callable(function):
-            raise ValueError(f"perturbation: expected a function of the gradient, got {function!r}")
+            raise ArgumentError("perturbation", f"expected a function of the gradient, got {function!r}")
         self.function = function
 
     def __call__(self, gradient, spread):

@@ -15,6 +15,7 @@ from sam_sde.dynamics.perturbations import (
     Unnormalized,
 )
 from sam_sde.dynamics.schedules import TimeFunction, check_schedule, factor_at, require_schedule
+from sam_sde.errors import ArgumentError
 from sam_sde.noise import Noise
 from sam_sde.surfaces import LossSurface
 
@@ -79,23 +80,27 @@ class PerturbedSGD(GradientDynamics):
         self.drift = checks.one_of("drift", drift, DRIFTS)
         self.perturbation = perturbation if isinstance(perturbation, Perturbation) else Custom(perturbation)
         if drift != "stop_gradient" and ascent != "full":
-            raise ValueError(f"drift: {drift!r} is defined for ascent 'full' only, got ascent {ascent!r}")
+            raise ArgumentError("drift", f"{drift!r} is defined for ascent 'full' only, got ascent {ascent!r}")
         if ascent == "same" and isinstance(self.perturbation, Custom) and not noise.additive:
-            raise ValueError("ascent: 'same' with a perturbation of one's own needs constant noise")
+            raise ArgumentError("ascent", "'same' with a perturbation of one's own needs constant noise")
         self.micro_batch = None if micro_batch is None else self._checked_micro_batch(micro_batch)
         if ascent != "full":
             self.noise_type = "general"
         if ascent == "independent":
             self.channels *= 2
         if self.drift_order == 2 and rho_schedule is not None:
-            raise ValueError("drift_order: 2 is known for plain steps only, not with rho_schedule; try drift_order 1")
+            raise ArgumentError(
+                "drift_order", "2 is known for plain steps only, not with rho_schedule; try drift_order 1"
+            )
 
     def _checked_micro_batch(self, micro_batch: int) -> int:
         if self.batch_size % checks.whole("micro_batch", micro_batch, low=1):
-            raise ValueError(f"micro_batch: expected a divisor of batch_size = {self.batch_size}, got {micro_batch}")
+            raise ArgumentError(
+                "micro_batch", f"expected a divisor of batch_size = {self.batch_size}, got {micro_batch}"
+            )
         if self.ascent != "same":
-            raise ValueError(
-                f"micro_batch: expected ascent 'same' with it, for each part has its own ascent, got {self.ascent!r}"
+            raise ArgumentError(
+                "micro_batch", f"expected ascent 'same' with it, for each part has its own ascent, got {self.ascent!r}"
             )
         return micro_batch
 
@@ -137,10 +142,10 @@ class PerturbedSGD(GradientDynamics):
         try:
             shape = self.perturbation(gradient, gradient.new_zeros(())).shape
         except Exception as error:
-            raise ValueError(f"perturbation: failed at the start, {type(error).__name__}: {error}") from error
+            raise ArgumentError("perturbation", f"failed at the start, {type(error).__name__}: {error}") from error
         if shape != w.shape:
-            raise ValueError(
-                f"perturbation: expected a vector of shape ({self.dim},) for one gradient, got {tuple(shape[1:])}"
+            raise ArgumentError(
+                "perturbation", f"expected a vector of shape ({self.dim},) for one gradient, got {tuple(shape[1:])}"
             )
         super().check_start(w)
 
@@ -234,8 +239,9 @@ class DNSAM(PerturbedSGD):
     def check_start(self, w: torch.Tensor) -> None:
         self.surface.check_at(w)
         if (self.surface.gradient(w) == 0).all(-1).any():
-            raise ValueError(
-                "start: DNSAM divides by the full gradient's norm, which is zero there; "
-                "start beside the critical point, or use SAM"
+            raise ArgumentError(
+                "start",
+                "DNSAM divides by the full gradient's norm, which is zero there; "
+                "start beside the critical point, or use SAM",
             )
         super().check_start(w)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from sam_sde import checks
+from sam_sde.errors import ArgumentError
 
 # The clock is in single precision where the states are: a step that begins at a change must count as after it.
 AFTER = 1.0 - 1e-6
@@ -85,7 +86,7 @@ class WarmUpSchedule(Schedule):
 
 def _fraction(name: str, value: float) -> float:
     if checks.non_negative(name, value) > 1:
-        raise ValueError(f"{name}: expected a number from 0 to 1, got {checks.shown(value)}")
+        raise ArgumentError(name, f"expected a number from 0 to 1, got {checks.shown(value)}")
     return float(value)
 
 
@@ -97,8 +98,8 @@ def require_schedule(name: str, schedule: TimeFunction | None) -> TimeFunction:
     if schedule is None:
         return ConstantSchedule()
     if not callable(schedule):
-        raise ValueError(
-            f"{name}: expected a function of time such as CosineSchedule(t_end), got {checks.shown(schedule)}"
+        raise ArgumentError(
+            name, f"expected a function of time such as CosineSchedule(t_end), got {checks.shown(schedule)}"
         )
     return schedule
 
@@ -123,17 +124,18 @@ def check_schedule(name: str, schedule: TimeFunction, t_max: float) -> None:
         torch.as_tensor(schedule(times[0, 0]), dtype=torch.float64)
     except Exception as error:
         said = " ".join(str(error).split())[:120]
-        raise ValueError(
-            f"{name}: failed on a tensor of times, {type(error).__name__}: {said}; "
-            "write it with torch functions, torch.where for a choice"
+        raise ArgumentError(
+            name,
+            f"failed on a tensor of times, {type(error).__name__}: {said}; "
+            "write it with torch functions, torch.where for a choice",
         ) from error
     if values.shape not in ((), times.shape):
-        raise ValueError(f"{name}: expected one factor for each time, got the shape {tuple(values.shape)}")
+        raise ArgumentError(name, f"expected one factor for each time, got the shape {tuple(values.shape)}")
     values = values.expand_as(times)
     bad = ~(torch.isfinite(values) & (values >= 0))
     if bad.any():
         t, value = times[bad][0].item(), values[bad][0].item()
-        raise ValueError(f"{name}: expected finite factors that are 0 or more, got {value:.6g} at t = {t:.6g}")
+        raise ArgumentError(name, f"expected finite factors that are 0 or more, got {value:.6g} at t = {t:.6g}")
 
 
 SCHEDULES = {

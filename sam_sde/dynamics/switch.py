@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 from sam_sde import checks
 from sam_sde.dynamics.base import Dynamics
 from sam_sde.dynamics.schedules import AFTER
+from sam_sde.errors import ArgumentError
 
 
 class Switch(Dynamics):
@@ -26,16 +27,18 @@ class Switch(Dynamics):
         self.first, self.second = _require_dynamics("first", first), _require_dynamics("second", second)
         self.at = checks.positive("at", at)
         if first.lr != second.lr:
-            raise ValueError(
-                f"second: expected the lr of the first optimizer, {first.lr:g}, got {second.lr:g}; time is lr · steps "
-                "for both, so give a change of the learning rate by lr_schedule"
+            raise ArgumentError(
+                "second",
+                f"expected the lr of the first optimizer, {first.lr:g}, got {second.lr:g}; time is lr · steps "
+                "for both, so give a change of the learning rate by lr_schedule",
             )
         if first.dim != second.dim:
-            raise ValueError(f"second: expected {first.dim} weights as the first optimizer has, got {second.dim}")
+            raise ArgumentError("second", f"expected {first.dim} weights as the first optimizer has, got {second.dim}")
         if first.state_dim != second.state_dim:
-            raise ValueError(
-                "second: expected a velocity where the first optimizer has one, and none where it has none; "
-                "give both a momentum above 0 and momentum_model 'underdamped', or neither"
+            raise ArgumentError(
+                "second",
+                "expected a velocity where the first optimizer has one, and none where it has none; "
+                "give both a momentum above 0 and momentum_model 'underdamped', or neither",
             )
         self.dim, self.lr = first.dim, first.lr
         self.channels = max(first.channels, second.channels)
@@ -94,5 +97,5 @@ class Switch(Dynamics):
 
 def _require_dynamics(name: str, dynamics: Dynamics) -> Dynamics:
     if not isinstance(dynamics, Dynamics):
-        raise ValueError(f"{name}: expected an optimizer such as SGD(...) or SAM(...), got {checks.shown(dynamics)}")
+        raise ArgumentError(name, f"expected an optimizer such as SGD(...) or SAM(...), got {checks.shown(dynamics)}")
     return dynamics

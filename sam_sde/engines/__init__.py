@@ -2,8 +2,8 @@
 
 from sam_sde.engines.block import BlockResult, run_block
 from sam_sde.engines.choice import ENGINES, METHODS, Engine, choose_engine
-from sam_sde.engines.chunk import Advance, Chunk
-from sam_sde.engines.compiled_engine import CannotCompileError
+from sam_sde.engines.compiled.engine import CannotCompileError
+from sam_sde.engines.integration import Advance, Chunk
 from sam_sde.engines.problem import EscapeProblem
 
 __all__ = [

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from sam_sde.engines.chunk import Advance, Chunk
 from sam_sde.engines.first_exit import Exits, first_exits
+from sam_sde.engines.integration import Advance, Chunk
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.statistics import Outcome
 

@@ -7,9 +7,12 @@ import torch
 
 from sam_sde import checks
 from sam_sde.dynamics.discrete import require_sde
-from sam_sde.engines import compiled_engine, discrete_engine, torchsde_engine
-from sam_sde.engines.chunk import Advance
+from sam_sde.engines import torchsde_engine
+from sam_sde.engines.compiled import engine as compiled_engine
+from sam_sde.engines.discrete import engine as discrete_engine
+from sam_sde.engines.integration import Advance
 from sam_sde.engines.problem import EscapeProblem
+from sam_sde.errors import ArgumentError
 from sam_sde.random import STEPS_PER_COUNTER
 from sam_sde.surfaces import FiniteSum
 
@@ -108,10 +111,11 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
     fitting = [name for name in candidates if method in ENGINES[name].methods[noise_type]]
     if not fitting:
         others = {m: None for name in candidates for m in ENGINES[name].methods[noise_type]}
-        raise ValueError(
-            f"method: {method!r} does not integrate {NOISE_WORDS[noise_type]}"
+        raise ArgumentError(
+            "method",
+            f"{method!r} does not integrate {NOISE_WORDS[noise_type]}"
             + ("" if engine == "auto" else f" with engine {engine!r}")
-            + f"; try {' or '.join(map(repr, others))}"
+            + f"; try {' or '.join(map(repr, others))}",
         )
     if len(fitting) == 2:
         if isinstance(getattr(problem.dynamics, "surface", None), FiniteSum):

@@ -7,6 +7,7 @@ import torch
 
 from sam_sde import checks
 from sam_sde.dynamics import Dynamics
+from sam_sde.errors import ArgumentError
 from sam_sde.random import Stream
 from sam_sde.regions import OnWeights, Region
 from sam_sde.regions.crossing import CROSSINGS, shift_distance
@@ -44,13 +45,14 @@ class EscapeProblem:
         checks.positive("t_max", self.t_max)
         checks.positive("dt", self.dt)
         if self.dt > self.t_max:
-            raise ValueError(f"dt: expected at most t_max = {self.t_max:g}, got {self.dt:g}")
+            raise ArgumentError("dt", f"expected at most t_max = {self.t_max:g}, got {self.dt:g}")
         checks.one_of("noise_type", self.dynamics.noise_type, NOISE_TYPES)
         checks.one_of("crossing", self.crossing, CROSSINGS)
         if self.t_max / self.dt > MAX_STEPS:
-            raise ValueError(
-                f"t_max: expected at most {MAX_STEPS:.2g} steps of dt = {self.dt:g}, got {self.t_max / self.dt:.2g}; "
-                "try a smaller t_max or a larger dt"
+            raise ArgumentError(
+                "t_max",
+                f"expected at most {MAX_STEPS:.2g} steps of dt = {self.dt:g}, got {self.t_max / self.dt:.2g}; "
+                "try a smaller t_max or a larger dt",
             )
         self.dynamics.check_schedules(self.t_max)
         object.__setattr__(self, "n_steps", math.ceil(self.t_max / self.dt * (1 - 1e-12)))
@@ -74,7 +76,8 @@ class EscapeProblem:
         normal = self.state_region.normal(state[row], face)
         variance = self.dynamics.g_transpose_prod(0.0, state[row], normal).square().sum(-1) * self.dt
         if (level.flatten() >= -shift_distance(variance)).any():
-            raise ValueError(
-                "start: inside the region, but in the layer of width 0.58 √(v·dt) that crossing 'shift' removes; "
-                "use crossing 'bridge', a smaller dt or a larger region"
+            raise ArgumentError(
+                "start",
+                "inside the region, but in the layer of width 0.58 √(v·dt) that crossing 'shift' removes; "
+                "use crossing 'bridge', a smaller dt or a larger region",
             )

@@ -13,10 +13,10 @@ import torchsde
 
 from sam_sde.dynamics import Dynamics
 from sam_sde.engines.brownian import KeyedBrownian
-from sam_sde.engines.chunk import Advance, Chunk
+from sam_sde.engines.compiled.recording import recorded
+from sam_sde.engines.integration import Advance, Chunk
 from sam_sde.engines.problem import EscapeProblem
-from sam_sde.engines.recording import recorded
-from sam_sde.rows import in_columns, stack_steps
+from sam_sde.layout import in_columns, stack_steps
 
 # Recording a step takes the time of some hundred, and gains nothing where its operations themselves take long.
 WORTH_RECORDING = 500

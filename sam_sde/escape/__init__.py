@@ -1,8 +1,8 @@
 """Escape times: the driver, its result, and trajectories of single paths."""
 
-from sam_sde.escape.comparison import compare
 from sam_sde.escape.driver import DTYPES, escape_times, prepare, resolve_device
 from sam_sde.escape.ends import check_ends, count_states
+from sam_sde.escape.pairing import compare
 from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.run import EscapeInterrupted, EscapeRun

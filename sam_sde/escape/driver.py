@@ -10,6 +10,7 @@ import torch
 from sam_sde import checks
 from sam_sde.dynamics import Dynamics
 from sam_sde.engines import ENGINES, EscapeProblem, choose_engine
+from sam_sde.errors import ArgumentError
 from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.run import EscapeRun
@@ -65,9 +66,9 @@ def prepare(
         ValueError: an argument out of its range, a start outside the region, a loss that is not finite there.
     """
     if not isinstance(dynamics, Dynamics):
-        raise ValueError(f"dynamics: expected an optimizer such as SGD(...) or SAM(...), got {dynamics!r}")
+        raise ArgumentError("dynamics", f"expected an optimizer such as SGD(...) or SAM(...), got {dynamics!r}")
     if not isinstance(region, Region):
-        raise ValueError(f"region: expected a Region such as Ball(...) or LevelSet(...), got {region!r}")
+        raise ArgumentError("region", f"expected a Region such as Ball(...) or LevelSet(...), got {region!r}")
     if not isinstance(start, NormalStart):
         start = PointStart(checks.vector("start", start, dynamics.dim))
     if crossing == "auto":
@@ -136,8 +137,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, TypeError, ImportError) as error:
         reason = textwrap.shorten(str(error), 100, placeholder=" …")
-        raise ValueError(
-            f"device: cannot use {checks.shown(str(device))} ({reason}); try 'auto', 'cpu' or 'cuda'"
+        raise ArgumentError(
+            "device", f"cannot use {checks.shown(str(device))} ({reason}); try 'auto', 'cpu' or 'cuda'"
         ) from None
     return device
 

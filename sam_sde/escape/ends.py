@@ -10,8 +10,9 @@ from torch import Tensor
 from sam_sde import checks
 from sam_sde.dynamics import Dynamics, GradientDynamics, Switch
 from sam_sde.dynamics.schedules import AFTER
-from sam_sde.escape.curvature import Curvature, curvature, paths_at_once
+from sam_sde.errors import ArgumentError
 from sam_sde.statistics import outcome_words
+from sam_sde.theory.curvature import Curvature, curvature, paths_at_once
 
 if TYPE_CHECKING:
     from sam_sde.escape.result import EscapeResult
@@ -46,9 +47,10 @@ def check_ends(run: "EscapeRun") -> None:
             _measured(dynamics, w, w.new_zeros(1))
         except Exception as error:
             said = " ".join(str(error).split())[:160]
-            raise ValueError(
-                f"ends: expected a loss with second derivatives in double precision, got {type(error).__name__} "
-                f"at the start: {said}"
+            raise ArgumentError(
+                "ends",
+                f"expected a loss with second derivatives in double precision, got {type(error).__name__} "
+                f"at the start: {said}",
             ) from error
 
 
@@ -58,9 +60,10 @@ def _optimizers(dynamics: Dynamics, paths: np.ndarray, times: np.ndarray) -> lis
         late = AFTER * times[paths] > dynamics.at
         return _optimizers(dynamics.first, paths[~late], times) + _optimizers(dynamics.second, paths[late], times)
     if not isinstance(dynamics, GradientDynamics):
-        raise ValueError(
-            f"ends: expected an optimizer on a surface such as SGD(...) or SAM(...), got {type(dynamics).__name__}; "
-            "without a loss there is no gradient to judge its states by"
+        raise ArgumentError(
+            "ends",
+            f"expected an optimizer on a surface such as SGD(...) or SAM(...), got {type(dynamics).__name__}; "
+            "without a loss there is no gradient to judge its states by",
         )
     return [(dynamics, paths)]
 

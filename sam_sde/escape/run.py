@@ -18,6 +18,7 @@ from sam_sde.engines import (
     choose_engine,
     run_block,
 )
+from sam_sde.errors import ArgumentError
 from sam_sde.escape.progress import BlockReport, Progress, Tally
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.start import NormalStart, start_states
@@ -60,7 +61,7 @@ class EscapeRun:
     def __post_init__(self):
         dim = self.problem.dynamics.dim
         if len(self.start.mean) != dim:
-            raise ValueError(f"start: expected {dim} numbers, one for each coordinate, got {len(self.start.mean)}")
+            raise ArgumentError("start", f"expected {dim} numbers, one for each coordinate, got {len(self.start.mean)}")
         last = 1 if self.start.std == 0 else self.n_paths
         for first in range(0, last, self.block_size):
             paths = torch.arange(first, min(first + self.block_size, last), device=self.device)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from sam_sde import checks
-from sam_sde.constant import Constant
+from sam_sde.device_copies import DeviceCopies
+from sam_sde.errors import ArgumentError
 from sam_sde.noise.base import Noise
 
 
@@ -57,19 +58,19 @@ class ConstantNoise(Noise):
     def __init__(self, covariance: Sequence[Sequence[float]] | torch.Tensor):
         matrix = checks.array("covariance", covariance, ndim=2)
         if matrix.shape[0] != matrix.shape[1]:
-            raise ValueError(f"covariance: expected a square matrix, got {tuple(matrix.shape)}")
+            raise ArgumentError("covariance", f"expected a square matrix, got {tuple(matrix.shape)}")
         scale = matrix.abs().max()
         if (matrix - matrix.mT).abs().max() > 1e-9 * scale:
-            raise ValueError("covariance: expected a symmetric matrix; try (C + C.T) / 2")
+            raise ArgumentError("covariance", "expected a symmetric matrix; try (C + C.T) / 2")
         values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
         if values.min() < -1e-9 * scale:
-            raise ValueError(
-                "covariance: expected a positive semidefinite matrix, "
-                f"got one with the eigenvalue {values.min().item():.6g}"
+            raise ArgumentError(
+                "covariance",
+                f"expected a positive semidefinite matrix, got one with the eigenvalue {values.min().item():.6g}",
             )
         self.dim = len(matrix)
         self._largest = values.max().clamp(min=0).item()
-        self._root = Constant((vectors * values.clamp(min=0).sqrt()) @ vectors.mT)
+        self._root = DeviceCopies((vectors * values.clamp(min=0).sqrt()) @ vectors.mT)
 
     def factor(self, w: torch.Tensor) -> torch.Tensor:
         return self._root.like(w).expand(len(w), -1, -1)

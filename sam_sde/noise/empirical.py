@@ -3,6 +3,7 @@
 import torch
 
 from sam_sde import checks
+from sam_sde.errors import ArgumentError
 from sam_sde.noise.base import Noise
 from sam_sde.surfaces import FiniteSum, LossSurface
 
@@ -25,9 +26,10 @@ class EmpiricalNoise(Noise):
 
     def __init__(self, surface: LossSurface, sampling: str = "with_replacement"):
         if not isinstance(surface, FiniteSum):
-            raise ValueError(
-                f"noise: empirical noise needs a loss over data, got {checks.shown(surface)}; "
-                "try a FiniteSum (surface: {model: ...} in a configuration), or another noise"
+            raise ArgumentError(
+                "noise",
+                f"empirical noise needs a loss over data, got {checks.shown(surface)}; "
+                "try a FiniteSum (surface: {model: ...} in a configuration), or another noise",
             )
         self.surface = surface
         self.sampling = checks.one_of("sampling", sampling, SAMPLINGS)
@@ -39,9 +41,10 @@ class EmpiricalNoise(Noise):
         if self.sampling == "with_replacement":
             return 1.0
         if batch_size > self.n_samples:
-            raise ValueError(
-                f"batch_size: expected at most the {self.n_samples} samples that there are with sampling "
-                f"{self.sampling!r}, got {batch_size}; try a smaller one, or 'with_replacement'"
+            raise ArgumentError(
+                "batch_size",
+                f"expected at most the {self.n_samples} samples that there are with sampling "
+                f"{self.sampling!r}, got {batch_size}; try a smaller one, or 'with_replacement'",
             )
         return (self.n_samples - batch_size) / max(self.n_samples - 1, 1)
 

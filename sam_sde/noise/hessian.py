@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from sam_sde import checks
+from sam_sde.errors import ArgumentError
 from sam_sde.noise.base import Noise
 from sam_sde.noise.constant import ConstantNoise
 from sam_sde.surfaces import LossSurface, require_surface
@@ -42,10 +43,10 @@ class FrozenHessianNoise(ConstantNoise):
 
     def __init__(self, surface: LossSurface, at: Sequence[float] | torch.Tensor):
         point = checks.vector("at", at, require_surface(surface).dim)
-        surface.check_at(point[None])
+        surface.check_at(point[None], "at")
         hessian = surface.hessian(point[None])[0]
         if not torch.isfinite(hessian).all():
-            raise ValueError(f"at: the Hessian at {point.tolist()} is not finite")
+            raise ArgumentError("at", f"the Hessian at {point.tolist()} is not finite")
         super().__init__(absolute_power(hessian, 1.0))
 
 

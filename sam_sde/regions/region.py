@@ -7,8 +7,9 @@ import torch
 
 from sam_sde import checks
 from sam_sde.checks import shown
-from sam_sde.constant import Constant
-from sam_sde.rows import row_norm
+from sam_sde.device_copies import DeviceCopies
+from sam_sde.errors import ArgumentError
+from sam_sde.layout import row_norm
 from sam_sde.surfaces import LossSurface, require_surface
 
 Points = Sequence[float] | torch.Tensor
@@ -40,16 +41,17 @@ class Region(abc.ABC):
     def check_start(self, w: torch.Tensor) -> None:
         """Raises ValueError where w (paths, dim) has another number of coordinates or is not inside."""
         if self.dim not in (None, w.shape[-1]):
-            raise ValueError(f"region: made for {self.dim} coordinates, but a state has {w.shape[-1]}")
+            raise ArgumentError("region", f"made for {self.dim} coordinates, but a state has {w.shape[-1]}")
         level = self.levels(w).amax(-1)
         outside = ~(level < 0)
         if outside.any():
             worst = int(outside.nonzero()[0])
             point = ", ".join(f"{x:.6g}" for x in w[worst, :8].tolist())
             who = f"{int(outside.sum())} of {len(w)} paths start" if len(w) > 1 else "it lies"
-            raise ValueError(
-                f"start: {who} outside the region {self}, at ({point}), where the region's level is "
-                f"{level[worst].item():.6g} and should be negative"
+            raise ArgumentError(
+                "start",
+                f"{who} outside the region {self}, at ({point}), where the region's level is "
+                f"{level[worst].item():.6g} and should be negative",
             )
 
     def __repr__(self) -> str:
@@ -60,7 +62,7 @@ class Ball(Region):
     """‖w - centre‖ < radius; φ is the signed distance."""
 
     def __init__(self, centre: Points, radius: float):
-        self._centre = Constant(checks.vector("centre", centre))
+        self._centre = DeviceCopies(checks.vector("centre", centre))
         self.radius = checks.positive("radius", radius)
         self.dim = len(self._centre.value)
 
@@ -80,12 +82,12 @@ class Slab(Region):
     faces = 2
 
     def __init__(self, centre: Points, direction: Points, half_width: float):
-        self._centre = Constant(checks.vector("centre", centre))
+        self._centre = DeviceCopies(checks.vector("centre", centre))
         self.dim = len(self._centre.value)
         direction = checks.vector("direction", direction, self.dim)
         if direction.norm() == 0:
-            raise ValueError("direction: expected a vector that is not zero")
-        self._direction = Constant(direction / direction.norm())
+            raise ArgumentError("direction", "expected a vector that is not zero")
+        self._direction = DeviceCopies(direction / direction.norm())
         self.half_width = checks.positive("half_width", half_width)
 
     def levels(self, w):
@@ -112,10 +114,10 @@ class Box(Region):
         low = checks.vector("low", low)
         high = checks.vector("high", high, len(low))
         if not (low < high).all():
-            raise ValueError(
-                f"low: expected it below high everywhere, got {shown(low.tolist())} and {shown(high.tolist())}"
+            raise ArgumentError(
+                "low", f"expected it below high everywhere, got {shown(low.tolist())} and {shown(high.tolist())}"
             )
-        self._low, self._high = Constant(low), Constant(high)
+        self._low, self._high = DeviceCopies(low), DeviceCopies(high)
         self.dim = len(low)
         self.faces = 2 * self.dim
 
@@ -141,22 +143,22 @@ class UnstableDistance(Region):
     def __init__(self, surface: LossSurface, at: Points, distance: float):
         at = checks.vector("at", at, require_surface(surface).dim)
         self.distance = checks.positive("distance", distance)
-        surface.check_at(at[None])
+        surface.check_at(at[None], "at")
         gradient = surface.gradient(at[None])[0].norm().item()
         hessian = surface.hessian(at[None])[0]
         if not torch.isfinite(hessian).all():
-            raise ValueError(f"at: the Hessian at {shown(at.tolist())} is not finite")
+            raise ArgumentError("at", f"the Hessian at {shown(at.tolist())} is not finite")
         values, vectors = torch.linalg.eigh(hessian)
         scale = values.abs().max().item() * self.distance
         if gradient > 1e-4 * scale:
-            raise ValueError(
-                f"at: {shown(at.tolist())} is no critical point, the gradient there has norm {gradient:.6g}"
+            raise ArgumentError(
+                "at", f"{shown(at.tolist())} is no critical point, the gradient there has norm {gradient:.6g}"
             )
         if values[0] >= -1e-9 * values.abs().max():
-            raise ValueError(f"at: no unstable direction, the eigenvalues there are {shown(values.tolist())}")
+            raise ArgumentError("at", f"no unstable direction, the eigenvalues there are {shown(values.tolist())}")
         self.dim = surface.dim
-        self._at = Constant(at)
-        self._unstable = Constant(vectors[:, values < 0])
+        self._at = DeviceCopies(at)
+        self._unstable = DeviceCopies(vectors[:, values < 0])
 
     def _coordinates(self, w):
         return (w - self._at.like(w)) @ self._unstable.like(w)
@@ -178,7 +180,7 @@ class LevelSet(Region):
 
     def __init__(self, level: Callable[[torch.Tensor], torch.Tensor]):
         if not callable(level):
-            raise ValueError(f"level: expected a function of one vector that is negative inside, got {level!r}")
+            raise ArgumentError("level", f"expected a function of one vector that is negative inside, got {level!r}")
         self.level = level
 
     def levels(self, w):
@@ -194,9 +196,9 @@ class LevelSet(Region):
                 self.levels(w), self.normal(w, None)
         except Exception as error:
             said = " ".join(str(error).split())
-            raise ValueError(f"level: failed at the start, {type(error).__name__}: {said}") from error
+            raise ArgumentError("level", f"failed at the start, {type(error).__name__}: {said}") from error
         if shape != ():
-            raise ValueError(f"level: expected a scalar for one vector, got the shape {tuple(shape)}")
+            raise ArgumentError("level", f"expected a scalar for one vector, got the shape {tuple(shape)}")
         super().check_start(w)
 
 
@@ -240,5 +242,5 @@ def _unit(vectors: torch.Tensor) -> torch.Tensor:
     return torch.where(length > 0, vectors / length, first_axis)
 
 
-def _short(constant: Constant) -> str:
+def _short(constant: DeviceCopies) -> str:
     return "(" + ", ".join(f"{x:g}" for x in constant.value[:8].tolist()) + ")"

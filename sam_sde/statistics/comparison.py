@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from sam_sde.errors import ArgumentError
 from sam_sde.statistics.independent import independent_effects
 from sam_sde.statistics.logrank import holm
 from sam_sde.statistics.paired import paired_effects
@@ -66,10 +67,12 @@ def compare_samples(
 def _reference(arms: Iterable[str], reference: str | None) -> str:
     arms = list(arms)
     if len(arms) < 2:
-        raise ValueError(f"samples: expected at least two arms to compare, got {len(arms)}")
+        raise ArgumentError("samples", f"expected at least two arms to compare, got {len(arms)}")
     if reference is None:
         return arms[0]
     if reference not in arms:
         nearest = difflib.get_close_matches(str(reference), arms, n=1, cutoff=0.0)[0]
-        raise ValueError(f"reference: unknown arm {reference!r}; did you mean {nearest!r}? Known: {', '.join(arms)}")
+        raise ArgumentError(
+            "reference", f"unknown arm {reference!r}; did you mean {nearest!r}? Known: {', '.join(arms)}"
+        )
     return reference

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from sam_sde.errors import ArgumentError
 from sam_sde.statistics.independent import leaves_on_both_sides
 from sam_sde.statistics.intervals import log_normal_interval, normal_interval
 from sam_sde.statistics.sample import Outcome, Sample
@@ -20,10 +21,10 @@ def paired_effects(arm: Sample, reference: Sample) -> dict[str, float]:
     the pair on log(a/b). There is no log-rank test, which takes its samples for independent.
     """
     if len(arm) != len(reference):
-        raise ValueError(f"paired: expected as many paths in each arm, got {len(arm)} and {len(reference)}")
+        raise ArgumentError("paired", f"expected as many paths in each arm, got {len(arm)} and {len(reference)}")
     for sample in (arm, reference):
         if ((sample.outcome == Outcome.CENSORED) & (sample.times < sample.t_max * END)).any():
-            raise ValueError("paired: expected every path that stayed to be followed to t_max")
+            raise ArgumentError("paired", "expected every path that stayed to be followed to t_max")
     kept = ~(arm.failed | reference.failed)
     times, base_times = arm.times[kept], reference.times[kept]
     escaped, base_escaped = arm.escaped[kept], reference.escaped[kept]

@@ -5,6 +5,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from sam_sde.errors import ArgumentError
+
 
 class Outcome(IntEnum):
     """How a path ended.
@@ -42,7 +44,7 @@ class Sample:
     def __post_init__(self):
         for name in ("t_max", "lr"):
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise ValueError(f"{name}: expected a finite number above 0, got {getattr(self, name)!r}")
+                raise ArgumentError(name, f"expected a finite number above 0, got {getattr(self, name)!r}")
         times = np.asarray(self.times, dtype=np.float64)
         outcome = np.asarray(self.outcome)
         _check_times(times, self.t_max)
@@ -69,19 +71,19 @@ class Sample:
 
 def _check_times(times: np.ndarray, t_max: float) -> None:
     if times.ndim != 1 or times.size == 0:
-        raise ValueError(f"times: expected one dimension and at least one path, got shape {times.shape}")
+        raise ArgumentError("times", f"expected one dimension and at least one path, got shape {times.shape}")
     if not np.isfinite(times).all() or times.min() < 0:
-        raise ValueError("times: expected finite numbers that are 0 or more")
+        raise ArgumentError("times", "expected finite numbers that are 0 or more")
     # A clock that counts steps of float size may end a rounding error above t_max.
     if times.max() > t_max * (1 + 1e-6):
-        raise ValueError(f"times: expected none above t_max = {t_max!r}, got {float(times.max())!r}")
+        raise ArgumentError("times", f"expected none above t_max = {t_max!r}, got {float(times.max())!r}")
 
 
 def _check_outcome(outcome: np.ndarray, times: np.ndarray) -> None:
     if outcome.shape != times.shape:
-        raise ValueError(f"outcome: expected one for each time, {times.shape}, got shape {outcome.shape}")
+        raise ArgumentError("outcome", f"expected one for each time, {times.shape}, got shape {outcome.shape}")
     if not np.issubdtype(outcome.dtype, np.integer) or not np.isin(outcome, list(Outcome)).all():
-        raise ValueError("outcome: expected whole numbers, each 0 (escaped), 1 (censored) or 2 (failed)")
+        raise ArgumentError("outcome", "expected whole numbers, each 0 (escaped), 1 (censored) or 2 (failed)")
 
 
 def restrict(sample: Sample, t_max: float) -> Sample:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sam_sde.checks import nearest, one_of, shown
+from sam_sde.errors import ArgumentError
 
 # The names of the data sets, with scikit-learn's functions that load them.
 DATASETS = {
@@ -45,15 +46,16 @@ class Dataset:
         target = self._target()
         if not np.issubdtype(target.dtype, np.number):
             word = shown(str(target[0]))
-            raise ValueError(f"data: expected numbers to predict, got words such as {word} in {self.name}")
+            raise ArgumentError("data", f"expected numbers to predict, got words such as {word} in {self.name}")
         classes = np.unique(target)
         if self.nominal and len(classes) > 2:
-            raise ValueError(
-                f"data: expected numbers to predict, got the {len(classes)} classes of {self.name}; "
-                "try model mlp, or deep_linear_network"
+            raise ArgumentError(
+                "data",
+                f"expected numbers to predict, got the {len(classes)} classes of {self.name}; "
+                "try model mlp, or deep_linear_network",
             )
         if len(classes) == 1:
-            raise ValueError(f"data: expected different numbers to predict, got {target[0]:g} only in {self.name}")
+            raise ArgumentError("data", f"expected different numbers to predict, got {target[0]:g} only in {self.name}")
         return standardized(torch.as_tensor(target, dtype=torch.float64)[:, None])[:, 0]
 
     def classes(self, number: int | None = None) -> tuple[Tensor, int]:
@@ -64,22 +66,24 @@ class Dataset:
         target = self._target()
         if np.issubdtype(target.dtype, np.number) and (target != np.round(target)).any():
             fraction = target[target != np.round(target)][0]
-            raise ValueError(
-                f"data: expected classes to predict (words or whole numbers), got {fraction:g} in {self.name}; "
-                "try model linear_regression, or mlp with loss squared_error"
+            raise ArgumentError(
+                "data",
+                f"expected classes to predict (words or whole numbers), got {fraction:g} in {self.name}; "
+                "try model linear_regression, or mlp with loss squared_error",
             )
         names, index = np.unique(target, return_inverse=True)
         if len(names) < 2 or number not in (None, len(names)):
             expected = "at least two classes" if number is None else f"{number} classes"
-            raise ValueError(
-                f"data: expected {expected} to predict, got {len(names)} in {self.name}: {shown(names.tolist())}"
-                + ("; try model mlp" if len(names) > 2 else "")
+            raise ArgumentError(
+                "data",
+                f"expected {expected} to predict, got {len(names)} in {self.name}: {shown(names.tolist())}"
+                + ("; try model mlp" if len(names) > 2 else ""),
             )
         return torch.as_tensor(index, dtype=torch.int64), len(names)
 
     def _target(self) -> np.ndarray:
         if self.target is None:
-            raise ValueError(f"data: expected a column to predict, got none in {self.name}; try target: COLUMN")
+            raise ArgumentError("data", f"expected a column to predict, got none in {self.name}; try target: COLUMN")
         return self.target
 
 
@@ -92,8 +96,8 @@ def load_dataset(name: str) -> Dataset:
     try:
         from sklearn import datasets
     except ImportError:
-        raise ValueError(
-            f"data: {name} comes with scikit-learn, which is not installed; try pip install 'sam_sde[data]'"
+        raise ArgumentError(
+            "data", f"{name} comes with scikit-learn, which is not installed; try pip install 'sam_sde[data]'"
         ) from None
     bunch = getattr(datasets, DATASETS[name])()
     features = torch.as_tensor(bunch.data, dtype=torch.float64)
@@ -113,14 +117,16 @@ def load_csv(file: str | Path, target: str | None = None, folder: str | Path = "
     try:
         table = pd.read_csv(path)
     except OSError as error:
-        raise ValueError(
-            f"csv: cannot read {path}: {error.strerror or error}; a relative path starts at {Path(folder).resolve()}"
+        raise ArgumentError(
+            "csv", f"cannot read {path}: {error.strerror or error}; a relative path starts at {Path(folder).resolve()}"
         ) from None
     except (ValueError, pd.errors.ParserError) as error:  # an empty file and bad text are ValueErrors of pandas
         said = " ".join(str(error).split())[:160]
-        raise ValueError(f"csv: expected a table with a header in {path}, got: {said}") from None
+        raise ArgumentError("csv", f"expected a table with a header in {path}, got: {said}") from None
     if target is not None and target not in table:
-        raise ValueError(f"target: no column {shown(target)} in {path.name}; {nearest(target, list(table.columns))}")
+        raise ArgumentError(
+            "target", f"no column {shown(target)} in {path.name}; {nearest(target, list(table.columns))}"
+        )
     features = table.drop(columns=[] if target is None else target)
     _check_table(path.name, features, table)
     values = None if target is None else _target_column(path.name, table[target])
@@ -129,25 +135,28 @@ def load_csv(file: str | Path, target: str | None = None, folder: str | Path = "
 
 def _check_table(name: str, features: pd.DataFrame, table: pd.DataFrame) -> None:
     if len(table) < 2 or not len(features.columns):
-        raise ValueError(
-            f"csv: expected at least two rows and a column of features in {name}, "
-            f"got {len(table)} rows and {len(features.columns)} such columns"
+        raise ArgumentError(
+            "csv",
+            f"expected at least two rows and a column of features in {name}, "
+            f"got {len(table)} rows and {len(features.columns)} such columns",
         )
     for column in table:
         missing = table[column].isna()
         if missing.any():
-            raise ValueError(
-                f"csv: {int(missing.sum())} values are missing in column {shown(column)} of {name}, first in row "
-                f"{int(missing.to_numpy().argmax()) + 1}; fill them, or leave these rows out"
+            raise ArgumentError(
+                "csv",
+                f"{int(missing.sum())} values are missing in column {shown(column)} of {name}, first in row "
+                f"{int(missing.to_numpy().argmax()) + 1}; fill them, or leave these rows out",
             )
     words = [column for column in features if not pd.api.types.is_numeric_dtype(features[column])]
     if words:
-        raise ValueError(
-            f"csv: expected numbers in column {shown(words[0])} of {name}, got {shown(features[words[0]].iloc[0])}; "
-            "leave it out, write it as numbers, or make it the target"
+        raise ArgumentError(
+            "csv",
+            f"expected numbers in column {shown(words[0])} of {name}, got {shown(features[words[0]].iloc[0])}; "
+            "leave it out, write it as numbers, or make it the target",
         )
     if not np.isfinite(features.to_numpy(float)).all():
-        raise ValueError(f"csv: expected finite numbers in {name}")
+        raise ArgumentError("csv", f"expected finite numbers in {name}")
 
 
 def _target_column(name: str, column: pd.Series) -> np.ndarray:
@@ -155,7 +164,7 @@ def _target_column(name: str, column: pd.Series) -> np.ndarray:
         return column.astype(str).to_numpy(str)
     values = column.to_numpy(float)
     if not np.isfinite(values).all():
-        raise ValueError(f"csv: expected finite numbers in column {shown(column.name)} of {name}")
+        raise ArgumentError("csv", f"expected finite numbers in column {shown(column.name)} of {name}")
     return values
 
 

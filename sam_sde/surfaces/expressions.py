@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sam_sde.checks import nearest, whole
+from sam_sde.errors import ArgumentError
 from sam_sde.surfaces.surface import LossSurface
 
 MAX_LENGTH = 2_000
@@ -58,7 +59,9 @@ def expression_surface(text: str, dim: int | None = None) -> LossSurface:
     if dim is None:
         dim = needed
     elif whole("dim", dim, low=1) < needed:
-        raise ValueError(f"dim: expected at least {needed} for the expression {_short(expression.text)}, got {dim}")
+        raise ArgumentError(
+            "dim", f"expected at least {needed} for the expression {_short(expression.text)}, got {dim}"
+        )
     return LossSurface(expression, dim, name=expression.text)
 
 
@@ -71,7 +74,9 @@ class Expression:
         self._compute = reader.read(_parsed(self.text))
         self.used = tuple(sorted(reader.used))
         if not self.used:
-            raise ValueError(f"expression: expected a variable (x, y, z or w0, w1, …) in {_short(self.text)}, got none")
+            raise ArgumentError(
+                "expression", f"expected a variable (x, y, z or w0, w1, …) in {_short(self.text)}, got none"
+            )
 
     def __call__(self, w: Tensor) -> Tensor:
         return self._compute({index: w[index] for index in self.used})
@@ -86,14 +91,14 @@ class Expression:
 def _cleaned(text: str) -> str:
     """The formula on one line: configuration files may fold a long one over several."""
     if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"expression: expected a formula such as 'x**2 - y**2', got {text!r}")
+        raise ArgumentError("expression", f"expected a formula such as 'x**2 - y**2', got {text!r}")
     if len(text) > MAX_LENGTH:
-        raise ValueError(
-            f"expression: expected at most {MAX_LENGTH:,} characters, got {len(text):,}; "
-            "write long losses as a Python function"
+        raise ArgumentError(
+            "expression",
+            f"expected at most {MAX_LENGTH:,} characters, got {len(text):,}; write long losses as a Python function",
         )
     if "#" in text:
-        raise ValueError(f"expression: {_short(text)}: expected a formula without comments (#)")
+        raise ArgumentError("expression", f"{_short(text)}: expected a formula without comments (#)")
     return " ".join(text.split())
 
 
@@ -102,8 +107,8 @@ def _parsed(text: str) -> ast.expr:
         body = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise ValueError(
-            f"expression: cannot read {_short(text)}: {reason}; products need *, as in 2*x, and powers **"
+        raise ArgumentError(
+            "expression", f"cannot read {_short(text)}: {reason}; products need *, as in 2*x, and powers **"
         ) from None
     # Depth is measured without recursion: the reader, which recurses, must not be the one to find out.
     layer, depth = [body], 0
@@ -111,9 +116,10 @@ def _parsed(text: str) -> ast.expr:
         depth += 1
         layer = [c for node in layer for c in ast.iter_child_nodes(node) if isinstance(c, ast.expr)]
     if depth > MAX_DEPTH:
-        raise ValueError(
-            f"expression: nested {depth} deep, expected at most {MAX_DEPTH} (a sum of n terms nests n deep); "
-            "write long losses as a Python function"
+        raise ArgumentError(
+            "expression",
+            f"nested {depth} deep, expected at most {MAX_DEPTH} (a sum of n terms nests n deep); "
+            "write long losses as a Python function",
         )
     return body
 
@@ -211,9 +217,9 @@ class _Reader:
             raise self.error(node, "expected a finite real number")
         return value
 
-    def error(self, node: ast.expr, reason: str) -> ValueError:
+    def error(self, node: ast.expr, reason: str) -> ArgumentError:
         piece = ast.get_source_segment(self.text, node) or self.text
-        return ValueError(f"expression: {_short(piece)}: {reason}")
+        return ArgumentError("expression", f"{_short(piece)}: {reason}")
 
 
 def _of_two(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Part, Part], Tensor]:

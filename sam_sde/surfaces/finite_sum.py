@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.func import grad, vjp, vmap
 
+from sam_sde.errors import ArgumentError
 from sam_sde.surfaces.samples import Sample, Samples, take
 from sam_sde.surfaces.surface import CriticalPoint, LossSurface
 
@@ -45,7 +46,7 @@ class FiniteSum(LossSurface):
         initial_weights: Tensor | None = None,
     ):
         if not callable(sample_loss):
-            raise ValueError(f"sample_loss: expected a function of w and one sample, got {sample_loss!r}")
+            raise ArgumentError("sample_loss", f"expected a function of w and one sample, got {sample_loss!r}")
         self.sample_loss = sample_loss
         self.samples = Samples(data)
         self.n_samples = len(self.samples)

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sam_sde.errors import ArgumentError
+
 ACTIVATIONS = {
     "identity": lambda x: x,
     "square": torch.square,
@@ -66,7 +68,7 @@ class LayeredLoss:
     def layers(self, w: Tensor) -> list[Tensor]:
         """W_1, b_1, W_2, … of one weight vector (dim,). Raises ValueError where it has another length."""
         if w.shape != (self.dim,):
-            raise ValueError(f"w: expected {self.dim} weights, got the shape {tuple(w.shape)}")
+            raise ArgumentError("w", f"expected {self.dim} weights, got the shape {tuple(w.shape)}")
         sizes = [torch.Size(shape).numel() for shape in self.shapes]
         return [part.view(shape) for part, shape in zip(w.split(sizes), self.shapes, strict=True)]
 

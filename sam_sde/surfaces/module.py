@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from sam_sde.checks import shown
+from sam_sde.errors import ArgumentError
 from sam_sde.surfaces.finite_sum import FiniteSum
 from sam_sde.surfaces.samples import Sample, take
 from sam_sde.surfaces.surface import CriticalPoint
@@ -71,14 +72,15 @@ def network_surface(
     buffers, and for what FiniteSum refuses.
     """
     if not isinstance(module, nn.Module):
-        raise ValueError(f"module: expected a torch.nn.Module, got {shown(module)}")
+        raise ArgumentError("module", f"expected a torch.nn.Module, got {shown(module)}")
     if not callable(loss):
-        raise ValueError(f"loss: expected a function of predictions and targets, got {shown(loss)}")
+        raise ArgumentError("loss", f"expected a function of predictions and targets, got {shown(loss)}")
     for layer_name, layer in module.named_modules():
         if layer.training and isinstance(layer, CHANGING_LAYERS):
-            raise ValueError(
-                f"module: {type(layer).__name__} {layer_name!r} is random or mixes samples in training mode, so that a "
-                "sample has no loss of its own; call module.eval() first, or try LayerNorm or GroupNorm"
+            raise ArgumentError(
+                "module",
+                f"{type(layer).__name__} {layer_name!r} is random or mixes samples in training mode, so that a "
+                "sample has no loss of its own; call module.eval() first, or try LayerNorm or GroupNorm",
             )
     surface = NetworkSurface(ModuleLoss(module, loss), data, name or type(module).__name__, critical_points)
     surface.sample_loss.check(take(surface.samples.like(torch.zeros(())), 0))
@@ -89,7 +91,7 @@ def split_weights(w: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tens
     """The parts (…, *shape) of weights w (…, dim). Raises ValueError where w does not have dim coordinates."""
     sizes = [shape.numel() for shape in shapes.values()]
     if w.ndim == 0 or w.shape[-1] != sum(sizes):
-        raise ValueError(f"w: expected {sum(sizes)} weights, got the shape {tuple(w.shape)}")
+        raise ArgumentError("w", f"expected {sum(sizes)} weights, got the shape {tuple(w.shape)}")
     parts = w.split(sizes, dim=-1)
     return {name: part.reshape(*w.shape[:-1], *shapes[name]) for name, part in zip(shapes, parts, strict=True)}
 
@@ -102,7 +104,7 @@ class ModuleLoss:
         self.module = copy.deepcopy(module).cpu()
         weights = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
         if not weights:
-            raise ValueError("module: expected parameters with requires_grad, got none")
+            raise ArgumentError("module", "expected parameters with requires_grad, got none")
         self.shapes = {name: p.shape for name, p in weights.items()}
         self.initial_weights = torch.cat([p.detach().double().flatten() for p in weights.values()])
         others = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
@@ -132,13 +134,15 @@ class ModuleLoss:
                 self._call(w, sample, constants)
         except Exception as error:
             said = " ".join(str(error).split())[:160]
-            raise ValueError(
-                f"module: failed on a batch of one sample with {type(error).__name__}: {said}; "
-                "data should be (inputs, targets), each with one row a sample, that fit the module and the loss"
+            raise ArgumentError(
+                "module",
+                f"failed on a batch of one sample with {type(error).__name__}: {said}; "
+                "data should be (inputs, targets), each with one row a sample, that fit the module and the loss",
             ) from error
         changed = [name for name, constant in before.items() if not torch.equal(constants[name], constant)]
         if changed:
-            raise ValueError(
-                f"module: it changes its buffer {changed[0]!r} when it is called, so its loss is no function of the "
-                "weights; call module.eval() first, or leave that layer out"
+            raise ArgumentError(
+                "module",
+                f"it changes its buffer {changed[0]!r} when it is called, so its loss is no function of the "
+                "weights; call module.eval() first, or leave that layer out",
             )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sam_sde.checks import one_of, shown, whole
+from sam_sde.errors import ArgumentError
 from sam_sde.surfaces.data import Dataset, centred
 from sam_sde.surfaces.finite_sum import FiniteSum
 from sam_sde.surfaces.layers import ACTIVATIONS, LayeredLoss
@@ -77,7 +78,7 @@ def deep_linear_network(data: Dataset, hidden: int | list[int] = 8, layers: int 
     layers = whole("layers", layers, low=2)
     widths = _widths([hidden] * (layers - 1) if isinstance(hidden, int) else hidden)
     if not widths:
-        raise ValueError("hidden: expected at least one width, got none; try model linear_regression")
+        raise ArgumentError("hidden", "expected at least one width, got none; try model linear_regression")
     target = centred(_one_hot(data)) if data.nominal or _is_text(data) else data.numbers()[:, None]
     loss = LayeredLoss((data.features.shape[1], *widths, target.shape[1]))
     return FiniteSum(
@@ -131,7 +132,7 @@ def origin(dim: int, kind: str = "saddle") -> CriticalPoint:
 
 def _widths(hidden: Sequence[int]) -> list[int]:
     if not isinstance(hidden, list | tuple):
-        raise ValueError(f"hidden: expected a whole number or a list of them, got {shown(hidden)}")
+        raise ArgumentError("hidden", f"expected a whole number or a list of them, got {shown(hidden)}")
     return [whole("hidden", width, low=1) for width in hidden]
 
 

@@ -10,6 +10,7 @@ from types import ModuleType
 from torch import Tensor
 
 from sam_sde.checks import nearest
+from sam_sde.errors import ArgumentError
 from sam_sde.surfaces.surface import LossSurface
 
 
@@ -25,7 +26,7 @@ def python_surface(spec: str, dim: int, folder: str | Path = ".") -> LossSurface
     """
     file, colon, function = spec.rpartition(":") if isinstance(spec, str) else ("", "", "")
     if not (file and colon and function):
-        raise ValueError(f"python: expected 'file.py:function', got {spec!r}")
+        raise ArgumentError("python", f"expected 'file.py:function', got {spec!r}")
     return LossSurface(FunctionInFile(Path(folder, file).resolve(), function), dim, name=spec)
 
 
@@ -51,9 +52,9 @@ class FunctionInFile:
 
 def _module(path: Path) -> ModuleType:
     if not path.is_file():
-        raise ValueError(f"python: expected a file, found none at {path}")
+        raise ArgumentError("python", f"expected a file, found none at {path}")
     if path.suffix != ".py":
-        raise ValueError(f"python: expected a file that ends in .py, got {path.name!r}")
+        raise ArgumentError("python", f"expected a file that ends in .py, got {path.name!r}")
     name = f"surface_in_file_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
@@ -65,7 +66,7 @@ def _module(path: Path) -> ModuleType:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         where = f" in line {lines[-1]}" if lines else ""
-        raise ValueError(f"python: importing {path.name} failed{where} with {said}") from error
+        raise ArgumentError("python", f"importing {path.name} failed{where} with {said}") from error
     return module
 
 
@@ -75,8 +76,8 @@ def _function(module: ModuleType, name: str) -> Callable[[Tensor], Tensor]:
         own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
         known = [key for key in own if callable(vars(module)[key])]
         hint = nearest(name, known) if known else "it defines no functions"
-        raise ValueError(f"python: {file} has no function {name!r}; {hint}")
+        raise ArgumentError("python", f"{file} has no function {name!r}; {hint}")
     function = getattr(module, name)
     if not callable(function):
-        raise ValueError(f"python: {name!r} in {file} is not a function but {type(function).__name__}")
+        raise ArgumentError("python", f"{name!r} in {file} is not a function but {type(function).__name__}")
     return function

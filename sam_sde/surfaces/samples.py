@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sam_sde.checks import shown
+from sam_sde.errors import ArgumentError
 
 Sample = Tensor | tuple[Tensor, ...]
 
@@ -24,9 +25,9 @@ class Samples:
         self.tensors = tuple(_checked(tensor) for tensor in (data if self.is_tuple else (data,)))
         lengths = [len(tensor) for tensor in self.tensors]
         if not lengths or lengths[0] == 0:
-            raise ValueError("data: expected at least one sample, got none")
+            raise ArgumentError("data", "expected at least one sample, got none")
         if len(set(lengths)) > 1:
-            raise ValueError(f"data: expected the same number of samples in each tensor, got {lengths}")
+            raise ArgumentError("data", f"expected the same number of samples in each tensor, got {lengths}")
         self._kept: dict[tuple[torch.dtype, torch.device], Sample] = {}
 
     def __len__(self) -> int:
@@ -64,12 +65,12 @@ def _checked(values: Tensor) -> Tensor:
     try:
         tensor = torch.as_tensor(values).detach().cpu()
     except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"data: expected tensors with one row a sample, got {shown(values)}") from None
+        raise ArgumentError("data", f"expected tensors with one row a sample, got {shown(values)}") from None
     if tensor.ndim == 0 or tensor.is_complex():
-        raise ValueError(f"data: expected tensors with one row a sample, got {shown(values)}")
+        raise ArgumentError("data", f"expected tensors with one row a sample, got {shown(values)}")
     if not tensor.is_floating_point():
         return tensor
     if not torch.isfinite(tensor).all():
         row = int((~torch.isfinite(tensor)).reshape(len(tensor), -1).any(1).nonzero()[0])
-        raise ValueError(f"data: expected finite numbers, got NaN or infinite ones, first in sample {row}")
+        raise ArgumentError("data", f"expected finite numbers, got NaN or infinite ones, first in sample {row}")
     return tensor.double()

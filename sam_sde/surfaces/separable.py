@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sam_sde.checks import positive, real, vector, whole
+from sam_sde.errors import ArgumentError
 from sam_sde.surfaces.surface import CriticalPoint, LossSurface
 
 
@@ -24,11 +25,11 @@ def quadratic(eigenvalues: list[float], rotation: float | None = None) -> LossSu
     """
     values = vector("eigenvalues", eigenvalues).tolist()
     if not any(values):
-        raise ValueError(f"eigenvalues: expected at least one that is not 0, got {eigenvalues!r}")
+        raise ArgumentError("eigenvalues", f"expected at least one that is not 0, got {eigenvalues!r}")
     diagonal, coupling = list(values), 0.0
     if rotation is not None:
         if len(values) < 2:
-            raise ValueError("rotation: expected at least two eigenvalues to rotate, got 1")
+            raise ArgumentError("rotation", "expected at least two eigenvalues to rotate, got 1")
         angle = math.radians(real("rotation", rotation))
         c, s = math.cos(angle), math.sin(angle)
         diagonal[0] = c * c * values[0] + s * s * values[1]

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.func import grad, vjp, vmap
 
 from sam_sde.checks import one_of, real, shown, vector, whole
-from sam_sde.rows import in_columns
+from sam_sde.errors import ArgumentError
+from sam_sde.layout import in_columns
 
 KINDS = ("minimum", "saddle", "maximum")
 
@@ -50,7 +51,7 @@ class LossSurface:
         critical_points: Sequence[CriticalPoint] = (),
     ):
         if not callable(loss):
-            raise ValueError(f"loss: expected a function of one weight vector, got {loss!r}")
+            raise ArgumentError("loss", f"expected a function of one weight vector, got {loss!r}")
         self.loss = loss
         self.dim = whole("dim", dim, low=1)
         self.name = name
@@ -94,23 +95,23 @@ class LossSurface:
         # Reverse over reverse gives Hᵀv = Hv, and is as much faster as it is for the Hessian.
         return vjp(vmap(grad(self.loss)), w)[1](v)[0]
 
-    def check_at(self, w: Tensor) -> None:
-        """Checks the loss where paths start, `w` of shape (paths, dim).
+    def check_at(self, w: Tensor, name: str = "start") -> None:
+        """Checks the loss at `w` (paths, dim), which the argument `name` gave: normally where paths start.
 
-        Raises ValueError where w does not have dim coordinates, or the loss is not a finite scalar with a
+        Raises ArgumentError where w does not have dim coordinates, or the loss is not a finite scalar with a
         finite gradient at each of them, computed by torch from w without branches on its values.
         """
         if not isinstance(w, Tensor) or w.ndim != 2 or not w.is_floating_point():
             got = f"{w.dtype}, {tuple(w.shape)}" if isinstance(w, Tensor) else repr(w)
-            raise ValueError(f"start: expected a floating point tensor of shape (paths, dim), got {got}")
+            raise ArgumentError(name, f"expected a floating point tensor of shape (paths, dim), got {got}")
         if w.shape[1] != self.dim:
-            raise ValueError(f"start: expected {_count(self.dim, 'coordinate')}, got {w.shape[1]}")
+            raise ArgumentError(name, f"expected {_count(self.dim, 'coordinate')}, got {w.shape[1]}")
         if w.shape[0] == 0:
-            raise ValueError("start: expected at least one path, got none")
+            raise ArgumentError(name, "expected at least one path, got none")
         w = w.detach()
-        _require_finite("start", w, w)
+        _require_finite(name, "the point", w, w)
         self._check_one(w[0])
-        self._check_batch(w)
+        self._check_batch(name, w)
 
     def _check_one(self, w: Tensor) -> None:
         """The loss at one point, without transforms: here its own errors are the easiest to read."""
@@ -118,39 +119,42 @@ class LossSurface:
             with torch.inference_mode(False), torch.enable_grad():
                 value = self.loss(w.clone().requires_grad_())
         except Exception as error:
-            raise ValueError(_explained(error, self.dim)) from error
+            raise ArgumentError("surface", _explained(error, self.dim)) from error
         if not isinstance(value, Tensor):
-            raise ValueError(
+            raise ArgumentError(
+                "surface",
                 f"the loss must return a torch scalar, got {type(value).__name__}; "
-                "compute it from w with torch operations, without .item(), float() or numpy"
+                "compute it from w with torch operations, without .item(), float() or numpy",
             )
         if value.ndim != 0:
-            raise ValueError(
+            raise ArgumentError(
+                "surface",
                 f"the loss of one weight vector must be a scalar, got shape {tuple(value.shape)}; "
-                "try .sum(), .mean() or an index such as [0]"
+                "try .sum(), .mean() or an index such as [0]",
             )
         if not value.is_floating_point():
-            raise ValueError(f"the loss must be a floating point number, got {value.dtype}")
+            raise ArgumentError("surface", f"the loss must be a floating point number, got {value.dtype}")
         if not value.requires_grad:
-            raise ValueError(
+            raise ArgumentError(
+                "surface",
                 "the loss has no gradient: its result does not depend on w through torch operations; "
-                "compute it from w without .item(), .detach(), torch.tensor(...) or torch.no_grad()"
+                "compute it from w without .item(), .detach(), torch.tensor(...) or torch.no_grad()",
             )
 
-    def _check_batch(self, w: Tensor) -> None:
+    def _check_batch(self, name: str, w: Tensor) -> None:
         """Value and gradient on all paths, as a simulation will ask for them."""
         try:
             value, gradient = self.value(w), self.gradient(w)
         except Exception as error:
-            raise ValueError(_explained(error, self.dim)) from error
-        _require_finite("the loss", value, w)
-        _require_finite("the gradient of the loss", gradient, w)
+            raise ArgumentError("surface", _explained(error, self.dim)) from error
+        _require_finite(name, "the loss", value, w)
+        _require_finite(name, "the gradient of the loss", gradient, w)
 
 
 def require_surface(surface: object) -> LossSurface:
     """The surface; ValueError for anything else."""
     if not isinstance(surface, LossSurface):
-        raise ValueError(f"surface: expected a LossSurface(loss, dim), got {shown(surface)}")
+        raise ArgumentError("surface", f"expected a LossSurface(loss, dim), got {shown(surface)}")
     return surface
 
 
@@ -158,23 +162,24 @@ def _checked_bounds(bounds: Sequence[tuple[float, float]], dim: int) -> tuple[tu
     try:
         pairs = [(real("bounds", low), real("bounds", high)) for low, high in bounds]
     except (TypeError, ValueError):
-        raise ValueError(f"bounds: expected (low, high) for each coordinate, got {bounds!r}") from None
+        raise ArgumentError("bounds", f"expected (low, high) for each coordinate, got {bounds!r}") from None
     if len(pairs) != dim:
-        raise ValueError(f"bounds: expected {_count(dim, 'pair')} (low, high), got {len(pairs)}")
+        raise ArgumentError("bounds", f"expected {_count(dim, 'pair')} (low, high), got {len(pairs)}")
     for low, high in pairs:
         if low >= high:
-            raise ValueError(f"bounds: expected low < high, got ({low:g}, {high:g})")
+            raise ArgumentError("bounds", f"expected low < high, got ({low:g}, {high:g})")
     return tuple(pairs)
 
 
-def _require_finite(what: str, values: Tensor, w: Tensor) -> None:
+def _require_finite(name: str, what: str, values: Tensor, w: Tensor) -> None:
     finite = torch.isfinite(values.reshape(len(values), -1)).all(dim=1)
     if not finite.all():
         path = int(finite.logical_not().nonzero()[0])
         place = ", ".join(f"{x:g}" for x in w[path, :8].tolist()) + (", …" if w.shape[1] > 8 else "")
-        raise ValueError(
+        raise ArgumentError(
+            name,
             f"{what} is not finite for {int((~finite).sum())} of {_count(len(w), 'path')}, "
-            f"first for path {path} at ({place}); start where the loss is finite and smooth"
+            f"first for path {path} at ({place}); start where the loss is finite and smooth",
         )
 
 

@@ -6,6 +6,7 @@ import torch
 
 from sam_sde import checks
 from sam_sde.dynamics import GradientDynamics
+from sam_sde.errors import ArgumentError
 from sam_sde.theory.saddle_trap import MAX_DIM
 
 
@@ -30,7 +31,7 @@ def heavy_ball_displacement(
     lr, t = checks.positive("lr", lr), checks.positive("t", t)
     batch_size = checks.whole("batch_size", batch_size, low=1)
     if not 0.0 <= checks.real("momentum", momentum) < 1.0:
-        raise ValueError(f"momentum: expected a number from 0 to below 1, got {checks.shown(momentum)}")
+        raise ArgumentError("momentum", f"expected a number from 0 to below 1, got {checks.shown(momentum)}")
     damping = 1.0 - momentum
     ballistic = 0.5 * lr**2 * abs(eigenvalue) * math.expm1(-damping * t / lr) ** 2 / damping**3
     exponent = 2.0 * eigenvalue * (1.0 + rho * eigenvalue) ** 2 * t / damping

@@ -8,7 +8,7 @@ import torch
 
 import sam_sde as ss
 from sam_sde.engines import ENGINES, EscapeProblem
-from sam_sde.engines.minibatches import Minibatches
+from sam_sde.engines.discrete.minibatches import Minibatches
 from sam_sde.random import Purpose, Stream
 from sam_sde.surfaces import quadratic
 

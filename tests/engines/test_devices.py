@@ -2,13 +2,14 @@
 
 import pytest
 import torch
-from models import OPTIMIZERS, REGIONS
 from torch.utils.flop_counter import FlopCounterMode
 
 import sam_sde as ss
-from sam_sde.engines import EscapeProblem, compiled_engine
-from sam_sde.engines.layout import Layout
+from sam_sde.engines import EscapeProblem
+from sam_sde.engines.compiled import engine as compiled_engine
+from sam_sde.engines.compiled.layout import Layout
 from sam_sde.random import Purpose, Stream, normals_of_quad
+from tests.engines.models import OPTIMIZERS, REGIONS
 
 SWITCH = ss.Switch(OPTIMIZERS["SAM"], OPTIMIZERS["USAM, total"], at=0.3)
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import sam_sde as ss
-from sam_sde.escape import curvature, ends
+from sam_sde.escape import ends
 from sam_sde.surfaces import SURFACES, beale, double_well, quadratic, styblinski_tang
+from sam_sde.theory import curvature
 
 STILL, WHITE = ss.NoNoise(), ss.IsotropicNoise(1.0)
 COLUMNS = "path outcome time loss gradient_norm perturbed_gradient_norm smallest_eigenvalue largest_eigenvalue state"

@@ -1,0 +1,184 @@
+"""The discrete engine: the algorithm itself, a step of the optimizer a step, for many paths at once."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from types import MappingProxyType
+
+import torch
+
+from sam_sde.dynamics import GradientDynamics, PerturbedSGD
+from sam_sde.dynamics.discrete import Gradient, Minibatch, active_part, discrete_step, parts, require_algorithm
+from sam_sde.engines.brownian import KeyedBrownian
+from sam_sde.engines.compiled.recording import recorded
+from sam_sde.engines.discrete.minibatches import Minibatches
+from sam_sde.engines.integration import Advance, Chunk
+from sam_sde.engines.problem import EscapeProblem
+from sam_sde.engines.torchsde_engine import MAX_RECORDED, WORTH_RECORDING
+from sam_sde.errors import ArgumentError
+from sam_sde.layout import in_columns, stack_steps
+from sam_sde.noise import EmpiricalNoise
+from sam_sde.random import Purpose, Stream
+
+# The minibatches of a step, from its number: one, or its micro-batches one after the other.
+Draw = Callable[[int], Iterator[Minibatch]]
+
+
+def check_problem(problem: EscapeProblem) -> None:
+    """Raises ValueError where the problem is none for the algorithm: its dynamics, noise, dt, method or crossing."""
+    require_algorithm(problem.dynamics)
+    for part in parts(problem.dynamics):
+        if isinstance(part.noise, EmpiricalNoise) and part.noise.surface is not part.surface:
+            raise ArgumentError(
+                "noise",
+                "engine 'discrete' draws samples of the surface, and this noise is made for another one; "
+                "try EmpiricalNoise of the same surface",
+            )
+    if problem.dt != problem.dynamics.lr:
+        raise ArgumentError(
+            "dt",
+            f"expected lr = {problem.dynamics.lr:g}, for a step of engine 'discrete' is one of the optimizer, "
+            f"got {problem.dt:g}; leave dt out",
+        )
+    if problem.method != "euler":
+        raise ArgumentError("method", f"{problem.method!r} does not apply to engine 'discrete'; leave method out")
+    if problem.crossing != "none":
+        raise ArgumentError(
+            "crossing",
+            f"expected 'none' for engine 'discrete', which knows the ends of steps only, "
+            f"got {problem.crossing!r}; leave crossing out",
+        )
+
+
+def prepare(problem: EscapeProblem, start: torch.Tensor) -> Advance:
+    """The function that advances blocks like `start` (paths, state_dim).
+
+    With Gaussian noise its steps are recorded where that is worth it, as the torchsde engine's are.
+    """
+    steps = {}
+    if problem.n_steps >= WORTH_RECORDING and start.numel() <= MAX_RECORDED:
+        steps = {part: _recorded(part, in_columns(start)) for part in parts(problem.dynamics) if _is_gaussian(part)}
+    return partial(advance, recorded_steps=steps)
+
+
+def _recorded(dynamics: GradientDynamics, start: torch.Tensor) -> Callable:
+    """`_gaussian_step` without the Python in it."""
+
+    def spread(n: int, columns: int) -> torch.Tensor:
+        return torch.linspace(-1.0, 1.0, n * columns).to(start).view(columns, n).T
+
+    def examples(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        state = in_columns(start[:1] + 0.01 * spread(n, start.shape[1]))
+        return torch.tensor(n * dynamics.lr, dtype=torch.float64), state, spread(n, dynamics.channels)
+
+    step = partial(_gaussian_step, dynamics)
+    with torch.no_grad():
+        step(*examples(1))  # constants of the model make their copies for this device and dtype here
+        return recorded(step, examples, len(start))
+
+
+@torch.no_grad()
+def advance(
+    problem: EscapeProblem,
+    state: torch.Tensor,
+    paths: torch.Tensor,
+    first_step: int,
+    n_steps: int,
+    recorded_steps: Mapping[GradientDynamics, Callable] = MappingProxyType({}),
+) -> Chunk:
+    """Takes n_steps from `state` (paths, state_dim) at `first_step`; `paths` are the paths' numbers.
+
+    recorded_steps: what stands in for `_gaussian_step` of an optimizer.
+    """
+    states, active = [in_columns(state)], None
+    for step in range(first_step, first_step + n_steps):
+        t = step * problem.dt
+        if active_part(problem.dynamics, t) is not active:
+            active = active_part(problem.dynamics, t)
+            take = _steps(active, problem.stream, paths, state.dtype, step, recorded_steps.get(active))
+        states.append(take(step, t, states[-1]))
+    return Chunk(stack_steps(states))
+
+
+def _steps(
+    dynamics: GradientDynamics,
+    stream: Stream,
+    paths: torch.Tensor,
+    dtype: torch.dtype,
+    first_step: int,
+    recorded_step: Callable | None,
+) -> Callable[[int, float, torch.Tensor], torch.Tensor]:
+    """A function that takes the optimizer's steps from `first_step` on: of the step, its time and the state."""
+    if _is_gaussian(dynamics):
+        brownian = KeyedBrownian(stream, paths, dynamics.channels, dtype, first_step)
+        gaussian_step = recorded_step or partial(_gaussian_step, dynamics)
+        return lambda step, t, state: gaussian_step(
+            torch.tensor(t, dtype=torch.float64), state, brownian(step, step + 1)
+        )
+    if isinstance(dynamics.noise, EmpiricalNoise):
+        draw = _of_samples(dynamics, stream, paths)
+    else:
+        draw = _gaussian_micro_batches(dynamics, stream, paths, dtype)
+    return lambda step, t, state: in_columns(discrete_step(dynamics, t, state, draw(step)))
+
+
+def _is_gaussian(dynamics: GradientDynamics) -> bool:
+    """Whether each step has one minibatch, with Gaussian noise."""
+    return not isinstance(dynamics.noise, EmpiricalNoise) and _micro_batch(dynamics) == dynamics.batch_size
+
+
+def _gaussian_step(dynamics: GradientDynamics, t: torch.Tensor, state: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """With gradients ∇ℓ(w) - L(w) z/√B, z the normals of the SDE's Brownian motion, which move w as they do there."""
+    descent_z, ascent_z = z.chunk(2, dim=-1) if _ascent(dynamics) == "independent" else (z, z)
+    minibatch = Minibatch(partial(_noisy_gradient, dynamics, descent_z), partial(_noisy_gradient, dynamics, ascent_z))
+    return in_columns(discrete_step(dynamics, t, state, [minibatch]))
+
+
+def _of_samples(dynamics: GradientDynamics, stream: Stream, paths: torch.Tensor) -> Draw:
+    """Each path's own samples, drawn as the noise says."""
+    noise = dynamics.noise
+    batches = Minibatches(stream, paths, noise.n_samples, dynamics.batch_size, noise.sampling)
+
+    def gradient(numbers: torch.Tensor) -> Gradient:
+        return lambda w: noise.surface.minibatch_gradient(w, numbers)
+
+    def draw(step: int) -> Iterator[Minibatch]:
+        numbers = batches.numbers(step)
+        if _ascent(dynamics) == "independent":
+            yield Minibatch(gradient(numbers), gradient(batches.numbers(step, Purpose.ASCENT_MINIBATCH)))
+            return
+        for part in map(gradient, numbers.split(_micro_batch(dynamics), dim=1)):
+            yield Minibatch(part, part)
+
+    return draw
+
+
+def _gaussian_micro_batches(
+    dynamics: GradientDynamics, stream: Stream, paths: torch.Tensor, dtype: torch.dtype
+) -> Draw:
+    """Micro-batches with Gaussian noise, with coordinates of the normals for each."""
+
+    def draw(step: int) -> Iterator[Minibatch]:
+        number = torch.full_like(paths, step)[:, None]
+        for micro_batch in range(dynamics.batch_size // dynamics.micro_batch):
+            channel = torch.arange(dynamics.channels, device=paths.device) + micro_batch * dynamics.channels
+            z = stream.normals(Purpose.DIFFUSION, paths[:, None], number, channel).to(dtype)
+            gradient = partial(_noisy_gradient, dynamics, z)
+            yield Minibatch(gradient, gradient)
+
+    return draw
+
+
+def _noisy_gradient(dynamics: GradientDynamics, z: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    size = _micro_batch(dynamics)
+    scale = (dynamics.noise.minibatch_factor(size) / size) ** 0.5
+    return dynamics.surface.gradient(w) - scale * dynamics.noise.product(w, z)
+
+
+def _ascent(dynamics: GradientDynamics) -> str:
+    return dynamics.ascent if isinstance(dynamics, PerturbedSGD) else "full"
+
+
+def _micro_batch(dynamics: GradientDynamics) -> int:
+    """The number of samples that have a perturbation of their own."""
+    micro_batch = dynamics.micro_batch if isinstance(dynamics, PerturbedSGD) else None
+    return micro_batch or dynamics.batch_size

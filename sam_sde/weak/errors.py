@@ -1,0 +1,216 @@
+"""The discrete algorithm beside its SDE at the same time: differences of expectations, with their errors.
+
+The algorithm is the discrete engine's. The SDE is integrated here, for a weak error can be measured only by an
+integrator whose own is smaller: each step of length η is the noise of half of it, the flow of the drift (Kutta's method
+of order 3), and the noise of the other half (Strang's splitting), each with the factor that the weights then have. As
+the noise is of size √η itself, the error of expectations is O(η³), beside the O(η) or O(η²) that is to be measured.
+
+Two devices make the standard errors small. With Gaussian gradient noise the algorithm and the SDE share their normals,
+so that the differences are those of pairs. And each path has a control: what its own noise would have done to the test
+function to first order about the path without noise. Its mean is exactly zero, and most of the spread is its.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sam_sde.dynamics import Dynamics, PerturbedSGD, WithSGDNoise
+from sam_sde.dynamics.discrete import active_part, require_sde
+from sam_sde.dynamics.schedules import factor_at
+from sam_sde.engines import ENGINES, EscapeProblem
+from sam_sde.engines.brownian import KeyedBrownian
+from sam_sde.engines.discrete.engine import check_problem
+from sam_sde.engines.discrete.minibatches import Minibatches
+from sam_sde.errors import ArgumentError
+from sam_sde.escape.start import NormalStart, start_states
+from sam_sde.noise import EmpiricalNoise
+from sam_sde.random import Purpose, Stream
+from sam_sde.regions import LevelSet
+from sam_sde.statistics.weak_order import controlled_mean
+from sam_sde.weak.test_functions import Observable
+
+CHUNK = 32
+# What changes at the end of a step, a step schedule say, is not seen before.
+INSIDE = 1.0 - 1e-3
+# Of the samples of the descent, and of an independent ascent.
+_PURPOSES = (Purpose.MINIBATCH, Purpose.ASCENT_MINIBATCH)
+
+
+@dataclass(frozen=True)
+class WeakComparison:
+    """An algorithm and SDEs of it, to be compared at time t = steps · lr from the same start.
+
+    algorithm: what the discrete engine runs. models: SDEs by name, all with the lr of the algorithm; the first one is
+        of its own noise, and the controls are made with it.
+
+    Raises
+        ValueError: t is no whole number of steps, the algorithm is none for the discrete engine, an option has no SDE,
+            or nothing can start there.
+    """
+
+    algorithm: Dynamics
+    models: dict[str, Dynamics]
+    start: NormalStart
+    t: float
+    stream: Stream
+    device: torch.device
+
+    def __post_init__(self):
+        lr = self.algorithm.lr
+        if abs(self.t / lr - self.n_steps) > 1e-9 * self.n_steps or self.n_steps < 1:
+            raise ArgumentError(
+                "t",
+                f"expected a whole number of steps of lr = {lr:g}, got {self.t / lr:.6g} of them; "
+                "try learning rates that divide t",
+            )
+        require_sde(self._own_model)
+        check_problem(self._problem)
+        start = self.start.points(torch.zeros(1, dtype=torch.int64, device=self.device), self.stream)
+        self.algorithm.check_start(start)
+        self._own_model.check_start(start)
+
+    @property
+    def n_steps(self) -> int:
+        return round(self.t / self.algorithm.lr)
+
+    @property
+    def _own_model(self) -> Dynamics:
+        return next(iter(self.models.values()))
+
+    @property
+    def _problem(self) -> EscapeProblem:
+        everywhere = LevelSet(lambda w: w.sum() * 0.0 - 1.0)
+        lr = self.algorithm.lr
+        return EscapeProblem(self.algorithm, everywhere, self.stream, self.n_steps * lr, lr, crossing="none")
+
+    @torch.no_grad()
+    def differences(self, observables: Sequence[Observable], n_paths: int) -> dict[str, list[tuple[float, float]]]:
+        """For each model E g(w_k) - E g(W_t) and its standard error, for each test function g.
+
+        Raises ValueError where a path became NaN or infinite.
+        """
+        responses = self._responses(observables)
+        blocks = [self._block(paths, observables, responses) for paths in self._paths(n_paths)]
+        controls = np.concatenate([controls for _, controls in blocks])
+        return {
+            name: [
+                controlled_mean(np.concatenate([values[name][:, i] for values, _ in blocks]), controls[:, i])
+                for i in range(len(observables))
+            ]
+            for name in self.models
+        }
+
+    def _paths(self, n_paths: int) -> Iterator[Tensor]:
+        numbers = max(self.algorithm.state_dim, self._own_model.channels)
+        size = ENGINES["discrete"].block_size(numbers, n_paths, self.device.type == "cuda")
+        return iter(torch.arange(n_paths, device=self.device).split(size))
+
+    def _block(self, paths: Tensor, observables: Sequence[Observable], responses: list[Tensor]):
+        """g(w) - g(W) of each model (paths, observables), and the controls (paths, observables, 2)."""
+        start = self._start(paths)
+        algorithm = self._values(self._algorithm_ends(start, paths), observables, "the algorithm")
+        differences = {}
+        for name, model in self.models.items():
+            values = self._values(self._sde_ends(model, start, paths), observables, name)
+            differences[name] = (algorithm - values).cpu().numpy()
+        controls = [self._brownian_control(paths, responses), self._minibatch_control(paths, responses)]
+        return differences, torch.stack(controls, dim=-1).cpu().numpy()
+
+    def _start(self, paths: Tensor) -> Tensor:
+        return start_states(self.start, self.algorithm, self.stream, paths, torch.float64)
+
+    def _values(self, state: Tensor, observables: Sequence[Observable], who: str) -> Tensor:
+        w = self.algorithm.weights(state)
+        failed = int((~torch.isfinite(w).all(-1)).sum())
+        if failed:
+            raise ArgumentError(
+                "lrs",
+                f"at {self.algorithm.lr:g} paths of {who} became NaN or infinite, {failed} of {len(w)}; "
+                "try smaller learning rates",
+            )
+        return torch.stack([observable.value(w) for observable in observables], dim=-1)
+
+    def _algorithm_ends(self, state: Tensor, paths: Tensor) -> Tensor:
+        advance = ENGINES["discrete"].prepare(self._problem, state)
+        for step in range(0, self.n_steps, CHUNK):
+            state = advance(self._problem, state, paths, step, min(CHUNK, self.n_steps - step)).states[-1]
+        return state
+
+    def _halves(self, paths: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Normals (paths, channels) of the halves of each step; (z₁ + z₂)/√2 are those of the algorithm's own step."""
+        brownian = KeyedBrownian(self.stream, paths, self._own_model.channels, torch.float64, 0)
+        for step in range(self.n_steps):
+            z, integral = brownian(step, step + 1, return_U=True)
+            other = 12**0.5 * (integral - 0.5 * z)
+            yield 0.5**0.5 * (z + other), 0.5**0.5 * (z - other)
+
+    def _sde_ends(self, model: Dynamics, state: Tensor, paths: Tensor) -> Tensor:
+        if model.state_dim != state.shape[-1]:  # of the overdamped limit
+            state = model.weights(state)
+        lr, size = model.lr, (0.5 * model.lr) ** 0.5
+        for step, (first, second) in enumerate(self._halves(paths)):
+            state = state + size * model.g_prod(step * lr, state, first)
+            state = _flow(model, step * lr, state, lr)
+            state = state + size * model.g_prod((step + INSIDE) * lr, state, second)
+        return state
+
+    def _responses(self, observables: Sequence[Observable]) -> list[Tensor]:
+        """What each normal of each step does to the observables at the end, (observables, channels) for a step.
+
+        It is the first order about the path without noise, up to a common factor.
+        """
+        model, lr = self._own_model, self.algorithm.lr
+        mean = self.start.mean[None].to(self.device)
+        path = [model.initial_state(mean, mean.new_zeros(1, model.channels))]
+        for step in range(self.n_steps):
+            path.append(path[-1] + lr * model.f(step * lr, path[-1]))
+        slope = torch.cat([observable.gradient(model.weights(path[-1])) for observable in observables])
+        responses = []
+        for step in reversed(range(self.n_steps)):
+            part, w = active_part(model, step * lr), model.weights(path[step]).expand(len(slope), -1)
+            factor = factor_at(part.lr_schedule, step * lr, w)
+            responses.append(factor * part.transposed_noise(step * lr, w, slope))
+            turn = part.surface.hessian_product(w, slope) + part.weight_decay * slope
+            slope = slope - (lr * factor / (1.0 - part.momentum)) * turn
+        return [torch.nan_to_num(response, 0.0, 0.0, 0.0) for response in reversed(responses)]
+
+    def _brownian_control(self, paths: Tensor, responses: list[Tensor]) -> Tensor:
+        """Σ over steps of the responses to the normals (paths, observables)."""
+        steps = zip(self._halves(paths), responses, strict=True)
+        return sum((first + second)[:, : response.shape[1]] @ response.T for (first, second), response in steps)
+
+    def _minibatch_control(self, paths: Tensor, responses: list[Tensor]) -> Tensor:
+        """The same for the samples that the algorithm draws: a channel belongs to a sample, and the mean of a response
+        over the samples is zero. Without data there are none, and the control is zero.
+        """
+        control = torch.zeros(len(paths), responses[0].shape[0], dtype=torch.float64, device=paths.device)
+        drawn: dict[Dynamics, Minibatches] = {}
+        for step, response in enumerate(responses):
+            part = active_part(self.algorithm, step * self.algorithm.lr)
+            noise = part.noise
+            if not isinstance(noise, EmpiricalNoise):
+                continue
+            if part not in drawn:
+                drawn[part] = Minibatches(self.stream, paths, noise.n_samples, part.batch_size, noise.sampling)
+            of_batch = zip(response.split(noise.n_samples, dim=1), _PURPOSES, strict=False)
+            for of_samples, purpose in of_batch:
+                control += of_samples[:, drawn[part].numbers(step, purpose)].mean(-1).T
+        return control
+
+
+def _flow(model: Dynamics, t: float, x: Tensor, dt: float) -> Tensor:
+    """The drift alone from t to t + dt, by Kutta's method of order 3."""
+    k1 = model.f(t, x)
+    k2 = model.f(t + 0.5 * dt, x + 0.5 * dt * k1)
+    k3 = model.f(t + INSIDE * dt, x + dt * (2.0 * k2 - k1))
+    return x + (dt / 6.0) * (k1 + 4.0 * k2 + k3)
+
+
+def with_sgd_noise(model: Dynamics) -> WithSGDNoise | None:
+    """The SDE of a variant of SAM with SGD's covariance; None where it has that, or is no single optimizer."""
+    if not isinstance(model, PerturbedSGD) or (model.ascent == "full" and model.noise.additive):
+        return None
+    return WithSGDNoise(model)

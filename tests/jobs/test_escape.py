@@ -1,0 +1,101 @@
+"""Running all arms of a configuration: results, comparison, and the record of what was run."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sam_sde.config.loading import check_config
+from sam_sde.jobs.escape import Experiment, make_folder
+from sam_sde.surfaces import SURFACES
+
+CONFIG = {
+    "surface": {"name": "quadratic", "eigenvalues": [1.0, -1.0]},
+    "noise": {"kind": "isotropic", "sigma": 1.0},
+    "optimizer": {"lr": 0.01},
+    "arms": {"SGD": {"kind": "sgd"}, "SAM": {"kind": "sam", "rho": 0.05}},
+    "escape": {"start": [0, 0], "region": {"kind": "ball", "centre": [0, 0], "radius": 0.2}, "t_max": 1},
+    "run": {"n_paths": 30, "engine": "torchsde"},
+}
+
+
+def silent(arm, progress):
+    pass
+
+
+def executed(folder, report=silent, **sections):
+    experiment = Experiment(check_config(CONFIG | sections), folder)
+    experiment.execute(report)
+    return experiment
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    return executed(tmp_path_factory.mktemp("config"))
+
+
+def test_every_arm_has_a_result_in_the_order_of_the_configuration(experiment):
+    assert list(experiment.results) == ["SGD", "SAM"]
+    assert list(experiment.summary()["arm"]) == ["SGD", "SAM"]
+    assert experiment.interrupted is None
+
+
+def test_the_reference_is_the_first_arm_or_the_one_that_is_named(experiment, tmp_path):
+    row = experiment.comparison().iloc[0]
+    assert (row["arm"], row["reference"]) == ("SAM", "SGD")
+    row = executed(tmp_path, reference="SAM").comparison().iloc[0]
+    assert (row["arm"], row["reference"]) == ("SGD", "SAM")
+
+
+def test_progress_is_told_for_each_arm_up_to_its_end(tmp_path):
+    told = {}
+    executed(tmp_path, lambda arm, progress: told.setdefault(arm, []).append(progress))
+    assert list(told) == ["SGD", "SAM"]
+    for progress in told.values():
+        fractions = [one.fraction for one in progress]
+        assert fractions == sorted(fractions)
+        assert (progress[-1].finished, progress[-1].fraction) == (30, 1.0)
+
+
+def test_an_arm_is_the_same_whatever_the_other_arms_are(experiment, tmp_path):
+    alone = executed(tmp_path, arms={"SAM": CONFIG["arms"]["SAM"]})
+    assert (alone.results["SAM"].times == experiment.results["SAM"].times).all()
+    assert alone.comparison() is None
+
+
+def test_the_recorded_configuration_gives_the_same_results(experiment, tmp_path):
+    recorded = experiment.record(experiment.comparison())["config"]
+    again = Experiment(check_config(recorded), tmp_path)
+    again.execute(silent)
+    pd.testing.assert_frame_equal(again.summary(), experiment.summary())
+    for arm, result in again.results.items():
+        assert (result.exit_points == experiment.results[arm].exit_points).all()
+
+
+def test_sample_paths_begin_at_the_start_and_end_where_the_paths_ended(experiment):
+    sample = experiment.sample_paths().groupby(["arm", "path"], sort=False)
+    assert list(sample.first().index) == [(arm, path) for arm in ("SGD", "SAM") for path in range(5)]
+    assert (sample.first() == 0).all(axis=None)
+    for (arm, path), end in sample.last().iterrows():
+        result = experiment.results[arm]
+        np.testing.assert_allclose(end, [result.times[path], *result.exit_points[path]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_every_surface_can_be_run_from_its_centre(name, tmp_path):
+    parameters = {"eigenvalues": [1.0, -1.0]} if name in ("quadratic", "embedded_saddle") else {}
+    region = {"kind": "ball", "centre": [0.1, 0.1], "radius": 0.5}
+    experiment = executed(
+        tmp_path,
+        surface={"name": name, **parameters},
+        optimizer={"lr": 1e-4},
+        escape={"start": [0.1, 0.1], "region": region, "t_max": 1e-3},
+    )
+    assert experiment.warnings(None) is not None
+    for result in experiment.results.values():
+        assert np.isfinite(result.exit_points).all()
+
+
+def test_a_folder_is_made_with_its_parents_and_left_empty(tmp_path):
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
