@@ -5,6 +5,8 @@ paths: an operation with a constant vector is then twenty times faster. With mor
 for then the order in which a state's coordinates are summed does not depend on the other paths.
 """
 
+from __future__ import annotations
+
 import torch
 
 FEW_COORDINATES = 4

@@ -1,5 +1,7 @@
 """An optimizer's SDE with the wrong noise, to see what the right one is worth."""
 
+from __future__ import annotations
+
 import torch
 
 from sam_sde.dynamics.base import Dynamics

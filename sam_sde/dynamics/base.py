@@ -1,5 +1,7 @@
 """What every optimizer has as a stochastic differential equation, in torchsde's protocol."""
 
+from __future__ import annotations
+
 import abc
 
 import torch

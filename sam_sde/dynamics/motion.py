@@ -4,6 +4,8 @@ A minibatch's descent direction is d(t, w) - G(t, w) z/√B, z standard normal, 
 d and `noise` = G z (paths, dim), states (paths, state_dim).
 """
 
+from __future__ import annotations
+
 import abc
 from dataclasses import dataclass
 

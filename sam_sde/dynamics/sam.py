@@ -1,5 +1,7 @@
 """Sharpness-aware minimization: SAM, USAM, DNSAM and any perturbation of one's own."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import NamedTuple
 

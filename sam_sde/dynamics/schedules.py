@@ -1,5 +1,7 @@
 """Factors of the learning rate and of SAM's radius that change with time."""
 
+from __future__ import annotations
+
 import abc
 import math
 from collections.abc import Callable
@@ -90,7 +92,7 @@ def _fraction(name: str, value: float) -> float:
     return float(value)
 
 
-TimeFunction = Callable[[torch.Tensor], torch.Tensor]
+TimeFunction = Callable  # of a tensor of times, to a tensor of its shape
 
 
 def require_schedule(name: str, schedule: TimeFunction | None) -> TimeFunction:

@@ -1,5 +1,7 @@
 """Stochastic gradient descent."""
 
+from __future__ import annotations
+
 import torch
 
 from sam_sde.dynamics.base import GradientDynamics

@@ -4,6 +4,8 @@ A minibatch of B samples has covariance Σ/B, and the SDE of an optimizer with l
 dynamics apply that scale. A noise is used through products with L and Lᵀ, so that none has to form a matrix.
 """
 
+from __future__ import annotations
+
 import abc
 
 import torch

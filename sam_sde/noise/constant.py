@@ -1,5 +1,7 @@
 """Noise with the same covariance everywhere."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import torch

@@ -1,5 +1,7 @@
 """The covariance of the per-sample gradients of a loss over data, without a matrix."""
 
+from __future__ import annotations
+
 import torch
 
 from sam_sde import checks

@@ -1,5 +1,7 @@
 """The loss's own Hessian as the covariance."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import torch
