@@ -2,8 +2,7 @@
 
 from sam_sde.dynamics.ablation import WithSGDNoise
 from sam_sde.dynamics.base import Dynamics, GradientDynamics
-from sam_sde.dynamics.motion import MOMENTUM_MODELS, VELOCITIES
-from sam_sde.dynamics.sam import ASCENTS, DNSAM, DRIFTS, SAM, USAM, PerturbedSGD
+from sam_sde.dynamics.sam import DNSAM, SAM, USAM, PerturbedSGD
 from sam_sde.dynamics.schedules import (
     SCHEDULES,
     ConstantSchedule,
@@ -15,16 +14,16 @@ from sam_sde.dynamics.schedules import (
 from sam_sde.dynamics.sgd import SGD
 from sam_sde.dynamics.switch import Switch
 
+# What a configuration can name.
+OPTIMIZERS = {"sgd": SGD, "sam": SAM, "usam": USAM, "dnsam": DNSAM, "switch": Switch}
+
 __all__ = [
-    "ASCENTS",
     "DNSAM",
-    "DRIFTS",
-    "MOMENTUM_MODELS",
+    "OPTIMIZERS",
     "SAM",
     "SCHEDULES",
     "SGD",
     "USAM",
-    "VELOCITIES",
     "ConstantSchedule",
     "CosineSchedule",
     "Dynamics",

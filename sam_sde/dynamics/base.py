@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import abc
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 
 from sam_sde import checks
-from sam_sde.dynamics.motion import MOMENTUM_MODELS, VELOCITIES, FirstOrder, HeavyBall
-from sam_sde.dynamics.schedules import TimeFunction, check_schedule, require_schedule
+from sam_sde.dynamics.motion import MOMENTUM_MODELS, VELOCITIES, FirstOrder, HeavyBall, InitialVelocity, MomentumModel
+from sam_sde.dynamics.schedules import check_schedule, require_schedule
 from sam_sde.errors import ArgumentError
 from sam_sde.noise import Noise
+from sam_sde.parameters import Count, NonNegative, Positive, TimeFunction
 from sam_sde.surfaces import LossSurface, require_surface
 
 
@@ -127,15 +130,15 @@ class GradientDynamics(Dynamics):
         surface: LossSurface,
         noise: Noise,
         *,
-        lr: float,
-        batch_size: int = 1,
-        momentum: float = 0.0,
-        momentum_model: str = "underdamped",
-        initial_velocity: str = "zero",
+        lr: Positive,
+        batch_size: Count = 1,
+        momentum: NonNegative = 0.0,
+        momentum_model: MomentumModel = "underdamped",
+        initial_velocity: InitialVelocity = "zero",
         nesterov: bool = False,
-        weight_decay: float = 0.0,
+        weight_decay: NonNegative = 0.0,
         lr_schedule: TimeFunction | None = None,
-        drift_order: int = 1,
+        drift_order: Annotated[int, Ge(1), Le(2)] = 1,
     ):
         if not isinstance(noise, Noise):
             raise ArgumentError("noise", f"expected a Noise such as IsotropicNoise(sigma), got {checks.shown(noise)}")

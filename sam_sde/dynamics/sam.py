@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 
@@ -16,13 +16,15 @@ from sam_sde.dynamics.perturbations import (
     Perturbation,
     Unnormalized,
 )
-from sam_sde.dynamics.schedules import TimeFunction, check_schedule, factor_at, require_schedule
+from sam_sde.dynamics.schedules import check_schedule, factor_at, require_schedule
 from sam_sde.errors import ArgumentError
 from sam_sde.noise import Noise
+from sam_sde.parameters import Count, NonNegative, TimeFunction
 from sam_sde.surfaces import LossSurface
 
-ASCENTS = ("full", "same", "independent")
-DRIFTS = ("stop_gradient", "total", "expansion")
+Ascent = Literal["full", "same", "independent"]
+Drift = Literal["stop_gradient", "total", "expansion"]
+ASCENTS, DRIFTS = get_args(Ascent), get_args(Drift)
 
 
 class _Ascent(NamedTuple):
@@ -68,15 +70,14 @@ class PerturbedSGD(GradientDynamics):
         surface: LossSurface,
         noise: Noise,
         *,
-        lr: float,
-        perturbation: Callable[[torch.Tensor], torch.Tensor] | Perturbation,
-        ascent: str = "full",
-        drift: str = "stop_gradient",
+        perturbation: Callable | Perturbation,
+        ascent: Ascent = "full",
+        drift: Drift = "stop_gradient",
         rho_schedule: TimeFunction | None = None,
-        micro_batch: int | None = None,
+        micro_batch: Count | None = None,
         **options,
     ):
-        super().__init__(surface, noise, lr=lr, **options)
+        super().__init__(surface, noise, **options)
         self.rho_schedule = require_schedule("rho_schedule", rho_schedule)
         self.ascent = checks.one_of("ascent", ascent, ASCENTS)
         self.drift = checks.one_of("drift", drift, DRIFTS)
@@ -198,7 +199,7 @@ class USAM(PerturbedSGD):
     (Kim et al., Theorem 1); the noise's factor is 1 (full), 1+ρλ (same) or √(1+(ρλ)²) (independent), exactly.
     """
 
-    def __init__(self, surface: LossSurface, noise: Noise, *, rho: float, **options):
+    def __init__(self, surface: LossSurface, noise: Noise, *, rho: NonNegative, **options):
         super().__init__(surface, noise, perturbation=Unnormalized(rho), **options)
         self.rho = self.perturbation.rho
 
@@ -217,7 +218,7 @@ class SAM(PerturbedSGD):
     several times √(tr Σ/B) only the order of magnitude is right.
     """
 
-    def __init__(self, surface: LossSurface, noise: Noise, *, rho: float, **options):
+    def __init__(self, surface: LossSurface, noise: Noise, *, rho: NonNegative, **options):
         super().__init__(surface, noise, perturbation=Normalized(rho), **options)
         self.rho = self.perturbation.rho
 
@@ -232,7 +233,7 @@ class DNSAM(PerturbedSGD):
         ValueError: started where the gradient is zero.
     """
 
-    def __init__(self, surface: LossSurface, noise: Noise, *, rho: float, **options):
+    def __init__(self, surface: LossSurface, noise: Noise, *, rho: NonNegative, **options):
         full = options.get("ascent", "full") == "full"
         perturbation = Normalized(rho) if full else NormalizedByFullGradient(rho)
         super().__init__(surface, noise, perturbation=perturbation, **options)

@@ -10,6 +10,7 @@ from sam_sde import checks
 from sam_sde.dynamics.base import Dynamics
 from sam_sde.dynamics.schedules import AFTER
 from sam_sde.errors import ArgumentError
+from sam_sde.parameters import Positive
 
 
 class Switch(Dynamics):
@@ -23,7 +24,7 @@ class Switch(Dynamics):
             or in whether a state holds a velocity.
     """
 
-    def __init__(self, first: Dynamics, second: Dynamics, *, at: float):
+    def __init__(self, first: Dynamics, second: Dynamics, *, at: Positive):
         self.first, self.second = _require_dynamics("first", first), _require_dynamics("second", second)
         self.at = checks.positive("at", at)
         if first.lr != second.lr:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sam_sde.config.building import build_runs
+from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError
 from sam_sde.config.schema import Config
 from sam_sde.escape import EscapeInterrupted, EscapeResult, EscapeRun, Progress, Recorder, Workers, compare
@@ -58,11 +58,12 @@ class Experiment:
     wall_time: float = 0.0
 
     def __post_init__(self):
-        self.runs = build_runs(self.config, self.folder, self.workers or 1)
+        setting = Setting(self.config, self.folder)
+        self.runs = setting.runs(self.workers or 1)
         if self.workers is None:
             self.workers = _worthwhile_workers(self.runs)
             if self.workers > 1:
-                self.runs = build_runs(self.config, self.folder, self.workers)
+                self.runs = setting.runs(self.workers)
 
     def execute(self, report: Callable[[str, Progress], None]) -> None:
         """Runs arm after arm; an interrupt ends it with what was finished."""

@@ -10,20 +10,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from sam_sde.config.arms import SAMArm, SwitchArm
-from sam_sde.config.building import build_dynamics, build_noise, build_start
+from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError, locating
-from sam_sde.config.points import build_surface
 from sam_sde.config.schema import Config
 from sam_sde.escape import NormalStart, PointStart, resolve_device
 from sam_sde.figures.folder import save_figure
 from sam_sde.figures.weak import ABLATION, draw_weak
 from sam_sde.files import write_csv, write_text
 from sam_sde.jobs.escape import PACKAGES
-from sam_sde.noise import Noise
 from sam_sde.random import Stream
 from sam_sde.statistics.weak_order import absolute_interval, fitted_order
-from sam_sde.surfaces import LossSurface
 from sam_sde.weak.errors import WeakComparison, with_sgd_noise
 from sam_sde.weak.test_functions import Observable, observable
 
@@ -53,27 +49,21 @@ class WeakExperiment:
             raise ConfigError("weak: missing; give it, such as weak: {t: 1.0, lrs: [0.1, 0.05, 0.025]}")
         if len(set(section.lrs)) < len(section.lrs):
             raise ConfigError(f"weak.lrs: expected different learning rates, got {section.lrs}")
-        surface = build_surface(self.config.surface, self.folder)
+        setting = Setting(self.config, self.folder)
         with locating("weak"):
-            self.observables = [observable(name, surface) for name in dict.fromkeys(section.test_functions)]
-        noise = build_noise(self.config.noise, surface)
-        self.comparisons = {arm: self._compare(arm, surface, noise) for arm in _arms_with_sde(self.config)}
+            self.observables = [observable(name, setting.surface) for name in dict.fromkeys(section.test_functions)]
+        lrs = sorted(section.lrs, reverse=True)
+        self.comparisons = {arm: [self._compare(setting, arm, lr) for lr in lrs] for arm in _arms_with_sde(self.config)}
 
-    def _compare(self, arm: str, surface: LossSurface, noise: Noise) -> list[WeakComparison]:
-        start = build_start(self.config.escape.start, surface)
-        return [self._compare_at(lr, arm, surface, noise, start) for lr in sorted(self.config.weak.lrs, reverse=True)]
-
-    def _compare_at(
-        self, lr: float, arm: str, surface: LossSurface, noise: Noise, start: list[float] | NormalStart
-    ) -> WeakComparison:
-        model = build_dynamics(_at(self.config, lr), arm, surface, noise)
-        algorithm = build_dynamics(_at(self.config, lr, algorithm=True), arm, surface, noise)
+    def _compare(self, setting: Setting, arm: str, lr: float) -> WeakComparison:
+        model = setting.dynamics(arm, _at(self.config, lr))
+        algorithm = setting.dynamics(arm, _at(self.config, lr, algorithm=True))
         ablation = with_sgd_noise(model)
         with locating(f"arms.{arm}", PLACES):
             return WeakComparison(
                 algorithm,
                 {arm: model} | ({} if ablation is None else {arm + ABLATION: ablation}),
-                start if isinstance(start, NormalStart) else PointStart(start),
+                setting.start if isinstance(setting.start, NormalStart) else PointStart(setting.start),
                 self.config.weak.t,
                 Stream(self.config.run.seed, f"{arm}/{lr!r}"),
                 resolve_device(self.config.run.device),
@@ -131,16 +121,13 @@ def _at(config: Config, lr: float, *, algorithm: bool = False) -> Config:
     """The configuration at another learning rate; `algorithm`: without what only the SDEs have."""
     arms = {}
     for arm, section in config.arms.items():
-        arms[arm] = section
-        if isinstance(section, SwitchArm):
-            continue
+        keys = type(section).model_fields
         changes = {"lr": lr}
         if algorithm:
-            changes |= {"drift_order": 1, "momentum_model": "underdamped"}
-        if isinstance(section, SAMArm):
-            changes |= {"drift": "stop_gradient"} if algorithm else {}
+            changes |= {"drift_order": 1, "momentum_model": "underdamped", "drift": "stop_gradient"}
+        if "rho" in keys:
             changes["rho"] = section.rho * _rho_factor(config, arm, lr)
-        arms[arm] = section.model_copy(update=changes)
+        arms[arm] = section.model_copy(update={key: value for key, value in changes.items() if key in keys})
     return config.model_copy(update={"arms": arms})
 
 

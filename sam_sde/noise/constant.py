@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from sam_sde import checks
 from sam_sde.device_copies import DeviceCopies
 from sam_sde.errors import ArgumentError
 from sam_sde.noise.base import Noise
+from sam_sde.parameters import Matrix, NonNegative
 
 
 class IsotropicNoise(Noise):
@@ -21,7 +20,7 @@ class IsotropicNoise(Noise):
 
     additive = True
 
-    def __init__(self, sigma: float):
+    def __init__(self, sigma: NonNegative):
         self.sigma = checks.non_negative("sigma", sigma)
 
     def factor(self, w: torch.Tensor) -> torch.Tensor:
@@ -57,7 +56,7 @@ class ConstantNoise(Noise):
 
     additive = True
 
-    def __init__(self, covariance: Sequence[Sequence[float]] | torch.Tensor):
+    def __init__(self, covariance: Matrix):
         matrix = checks.array("covariance", covariance, ndim=2)
         if matrix.shape[0] != matrix.shape[1]:
             raise ArgumentError("covariance", f"expected a square matrix, got {tuple(matrix.shape)}")

@@ -1,7 +1,7 @@
 """Regions that a path must leave: level functions that are negative inside."""
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
@@ -10,9 +10,8 @@ from sam_sde.checks import shown
 from sam_sde.device_copies import DeviceCopies
 from sam_sde.errors import ArgumentError
 from sam_sde.layout import row_norm
+from sam_sde.parameters import Point, Positive, Vector
 from sam_sde.surfaces import LossSurface, require_surface
-
-Points = Sequence[float] | torch.Tensor
 
 
 class Region(abc.ABC):
@@ -61,7 +60,7 @@ class Region(abc.ABC):
 class Ball(Region):
     """‖w - centre‖ < radius; φ is the signed distance."""
 
-    def __init__(self, centre: Points, radius: float):
+    def __init__(self, centre: Point, radius: Positive):
         self._centre = DeviceCopies(checks.vector("centre", centre))
         self.radius = checks.positive("radius", radius)
         self.dim = len(self._centre.value)
@@ -81,7 +80,7 @@ class Slab(Region):
 
     faces = 2
 
-    def __init__(self, centre: Points, direction: Points, half_width: float):
+    def __init__(self, centre: Point, direction: Vector, half_width: Positive):
         self._centre = DeviceCopies(checks.vector("centre", centre))
         self.dim = len(self._centre.value)
         direction = checks.vector("direction", direction, self.dim)
@@ -110,7 +109,7 @@ class Box(Region):
     An infinite bound is written as a large number.
     """
 
-    def __init__(self, low: Points, high: Points):
+    def __init__(self, low: Point, high: Point):
         low = checks.vector("low", low)
         high = checks.vector("high", high, len(low))
         if not (low < high).all():
@@ -140,7 +139,7 @@ class UnstableDistance(Region):
             `distance`), or no eigenvalue there is negative.
     """
 
-    def __init__(self, surface: LossSurface, at: Points, distance: float):
+    def __init__(self, surface: LossSurface, at: Point, distance: Positive):
         at = checks.vector("at", at, require_surface(surface).dim)
         self.distance = checks.positive("distance", distance)
         surface.check_at(at[None], "at")
@@ -233,6 +232,16 @@ class LossAbove(LossBelow):
 
     def __repr__(self):
         return f"LossAbove({self.level:g})"
+
+
+def loss_region(surface: LossSurface, below: float | None = None, above: float | None = None) -> LossBelow | LossAbove:
+    """The loss below a level, or above one. Raises ArgumentError unless one of them is given."""
+    if (below is None) == (above is None):
+        got = "neither" if below is None else "both"
+        raise ArgumentError("region", f"expected one of below and above, got {got}")
+    if below is None:
+        return LossAbove(surface, checks.real("above", above))
+    return LossBelow(surface, checks.real("below", below))
 
 
 def _unit(vectors: torch.Tensor) -> torch.Tensor:
