@@ -89,7 +89,7 @@ DOCUMENT = {
     "arms": {
         "SGD": {"kind": "sgd"},
         "twice": {"kind": "scaled", "factor": 2},
-        "late": {"kind": "scaled", "factor": 1, "lr": 0.02},
+        "coarse": {"kind": "scaled", "factor": 1, "lr": 0.02},
     },
     "escape": {"start": 0.0, "region": {"kind": "half_space", "at": 0.0}, "t_max": 1},
     "run": {"n_paths": 20, "engine": "torchsde", "dtype": "float64"},
