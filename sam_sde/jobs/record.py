@@ -84,8 +84,8 @@ def read_record(folder: Path, command: str = "escape") -> dict[str, Any]:
     run = f"run `sam-sde {command} CONFIG --out {folder}`"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        hashed, config, tables = record["config_hash"], record["config"], list(record["tables"])
-        fits = hashed == config_hash(config)
+        tables = record["tables"]
+        fits = record["config_hash"] == config_hash(record["config"])
     except FileNotFoundError:
         raise InputError(
             f"{folder} holds no whole result of `sam-sde {command}`: no {path.name}; {run} first"

@@ -60,7 +60,12 @@ class Table:
         again = f"run `sam-sde {self.command} CONFIG --out {folder}`"
         try:
             frame = pd.read_csv(
-                path, dtype=dict.fromkeys(WORDS, str), keep_default_na=False, na_values=[""], index_col=False
+                path,
+                dtype=dict.fromkeys(WORDS, str),
+                keep_default_na=False,
+                na_values=[""],
+                index_col=False,
+                float_precision="round_trip",
             )
         except FileNotFoundError:
             raise InputError(f"{folder} has no {self.file}; {again} first") from None
