@@ -1,7 +1,7 @@
 """Escape times: the driver, its result, and trajectories of single paths."""
 
 from sam_sde.escape.driver import DTYPES, escape_times, prepare, resolve_device
-from sam_sde.escape.ends import check_ends, count_states
+from sam_sde.escape.ends import check_ends
 from sam_sde.escape.pairing import compare
 from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
@@ -23,7 +23,6 @@ __all__ = [
     "Workers",
     "check_ends",
     "compare",
-    "count_states",
     "escape_times",
     "prepare",
     "resolve_device",

@@ -68,12 +68,6 @@ def _optimizers(dynamics: Dynamics, paths: np.ndarray, times: np.ndarray) -> lis
     return [(dynamics, paths)]
 
 
-def count_states(ends: pd.DataFrame) -> dict[str, int]:
-    """How many rows of `end_states` are in each state."""
-    counts = ends["state"].value_counts()
-    return {state: int(counts.get(state, 0)) for state in STATES}
-
-
 class _Measured(NamedTuple):
     """What is known of end states w (paths, dim), with gradients at w and at w^p, and the curvature at w."""
 

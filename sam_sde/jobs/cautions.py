@@ -13,7 +13,7 @@ MANY_FAILURES = 0.01
 MUCH_DAMPING = 0.1
 
 
-def find_warnings(
+def find_cautions(
     runs: Mapping[str, EscapeRun], results: Mapping[str, EscapeResult], comparison: pd.DataFrame | None
 ) -> list[str]:
     """One sentence for each thing that limits what the results say."""

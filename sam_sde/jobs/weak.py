@@ -1,11 +1,8 @@
 """Each optimizer of a configuration beside its SDE, at several learning rates."""
 
-import json
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -14,10 +11,8 @@ from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError, locating
 from sam_sde.config.schema import Config
 from sam_sde.escape import NormalStart, PointStart, resolve_device
-from sam_sde.figures.folder import save_figure
-from sam_sde.figures.weak import ABLATION, draw_weak
-from sam_sde.files import write_csv, write_text
-from sam_sde.jobs.escape import PACKAGES
+from sam_sde.jobs.record import make_record, write_result
+from sam_sde.jobs.tables import ABLATION, TABLES
 from sam_sde.random import Stream
 from sam_sde.statistics.weak_order import absolute_interval, fitted_order
 from sam_sde.weak.errors import WeakComparison, with_sgd_noise
@@ -82,7 +77,7 @@ class WeakExperiment:
                 for name, differences in found.items():
                     for each, difference in zip(self.observables, differences, strict=True):
                         rows.append((name, lr, each.name, *absolute_interval(*difference)))
-        self.errors = pd.DataFrame(rows, columns=["arm", "lr", "test_function", "error", "error_low", "error_high"])
+        self.errors = pd.DataFrame(rows, columns=TABLES["weak"].columns)
         self.errors = self.errors.sort_values("arm", key=_rank(list(self.errors["arm"])), kind="stable")
         self.errors = self.errors.reset_index(drop=True)
         self.wall_time = time.perf_counter() - begin
@@ -94,20 +89,12 @@ class WeakExperiment:
         for (arm, name), errors in self.errors.groupby(["arm", "test_function"], sort=False):
             columns = (errors[column].to_numpy() for column in ("lr", "error", "error_low", "error_high"))
             rows.append((arm, name, *fitted_order(*columns)))
-        return pd.DataFrame(rows, columns=["arm", "test_function", "order", "order_low", "order_high"])
+        return pd.DataFrame(rows, columns=TABLES["weak_order"].columns)
 
     def write(self, out: Path) -> None:
-        """weak.csv, weak_order.csv, the figure, and weak.json with what they were made from."""
-        write_csv(self.errors, out / "weak.csv")
-        write_csv(self.orders, out / "weak_order.csv")
-        record = {
-            "config": self.config.model_dump(),
-            "config_folder": str(self.folder.resolve()),
-            "wall_time": round(self.wall_time, 3),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        }
-        write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", out / "weak.json")
-        save_figure(draw_weak(self.errors), out / "weak")
+        """weak.csv, weak_order.csv, and weak.json with what they were made from."""
+        record = make_record("weak", self.config.model_dump(), self.folder, wall_time=self.wall_time)
+        write_result([("weak", self.errors), ("weak_order", self.orders)], record, out)
 
 
 def _arms_with_sde(config: Config) -> list[str]:

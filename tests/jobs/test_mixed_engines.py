@@ -8,7 +8,7 @@ import pytest
 from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError
 from sam_sde.config.loading import check_config
-from sam_sde.figures.folder import draw_all
+from sam_sde.figures.folder import draw_result
 from sam_sde.jobs.escape import Experiment
 
 CONFIG = {
@@ -45,7 +45,7 @@ def test_both_stand_in_one_table_and_the_record_names_their_engines(tmp_path):
     assert record["engine"] == ["discrete", "torchsde"]
     assert record["engines"] == {"SGD": "torchsde", "SGD (discrete)": "discrete"}
     assert check_config(record["config"]) == experiment.config
-    assert (tmp_path / "survival.png") in draw_all(tmp_path, experiment.surface, experiment.region)
+    assert (tmp_path / "survival.png") in draw_result(tmp_path, "escape")
 
 
 def test_a_whole_run_may_be_discrete():
