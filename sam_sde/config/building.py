@@ -10,6 +10,7 @@ from sam_sde.config.errors import ConfigError, locating
 from sam_sde.config.points import build_point, build_surface
 from sam_sde.config.schema import Config
 from sam_sde.config.sections import Section
+from sam_sde.engines import asked_engine
 from sam_sde.errors import ArgumentError
 from sam_sde.escape import EscapeRun, NormalStart, check_ends, prepare
 from sam_sde.noise import Noise
@@ -143,12 +144,13 @@ def _places(config: Config, arm: str) -> dict[str, str]:
 def run_options(config: Config, arm: str) -> dict:
     """What the section `run` says for an arm; its own engine stands before that of the run.
 
-    The crossing is that of the SDEs; where an arm alone is discrete, so are dt and method.
+    The crossing is that of the SDEs; where an arm alone is run as the algorithm, so are dt and method.
     """
     options = config.run.model_dump(exclude={"common_noise", "ends"})
     options["engine"] = config.arms[arm].engine or config.run.engine
-    if options["engine"] == "discrete":
-        options["crossing"] = "none"
-        if config.run.engine != "discrete":
+    engine = asked_engine(options["engine"])
+    if not engine.of_sde:
+        options["crossing"] = engine.default_crossing
+        if asked_engine(config.run.engine).of_sde:
             options |= {"dt": None, "method": "euler"}
     return options
