@@ -16,6 +16,7 @@ from sam_sde.config.schema import Config
 from sam_sde.config.sections import Section
 from sam_sde.config.signatures import parameters_of
 from sam_sde.dynamics import OPTIMIZERS, Dynamics
+from sam_sde.engines import asked_engine
 from sam_sde.escape import EscapeRun, NormalStart, check_ends, prepare
 from sam_sde.noise import NOISES, Noise
 from sam_sde.regions import REGIONS, Region
@@ -149,12 +150,13 @@ def _places(config: Config, arm: str) -> dict[str, str]:
 def run_options(config: Config, arm: str) -> dict:
     """What the section `run` says for an arm; its own engine stands before that of the run.
 
-    The crossing is that of the SDEs; where an arm alone is discrete, so are dt and method.
+    The crossing is that of the SDEs; where an arm alone is run as the algorithm, so are dt and method.
     """
     options = config.run.model_dump(exclude={"common_noise", "ends"})
     options["engine"] = config.arms[arm].engine or config.run.engine
-    if options["engine"] == "discrete":
-        options["crossing"] = "none"
-        if config.run.engine != "discrete":
+    engine = asked_engine(options["engine"])
+    if not engine.of_sde:
+        options["crossing"] = engine.default_crossing
+        if asked_engine(config.run.engine).of_sde:
             options |= {"dt": None, "method": "euler"}
     return options

@@ -1,7 +1,9 @@
 """Optimizers as stochastic differential equations: drift and diffusion in torchsde's protocol."""
 
 from sam_sde.dynamics.ablation import WithSGDNoise
-from sam_sde.dynamics.base import Dynamics, GradientDynamics
+from sam_sde.dynamics.base import Dynamics, Time
+from sam_sde.dynamics.gradient import GradientDynamics
+from sam_sde.dynamics.minibatch import Gradient, Minibatch
 from sam_sde.dynamics.sam import DNSAM, SAM, USAM, PerturbedSGD
 from sam_sde.dynamics.schedules import (
     SCHEDULES,
@@ -27,11 +29,14 @@ __all__ = [
     "ConstantSchedule",
     "CosineSchedule",
     "Dynamics",
+    "Gradient",
     "GradientDynamics",
+    "Minibatch",
     "PerturbedSGD",
     "Schedule",
     "StepSchedule",
     "Switch",
+    "Time",
     "WarmUpSchedule",
     "WithSGDNoise",
 ]

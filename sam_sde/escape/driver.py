@@ -9,7 +9,7 @@ import torch
 
 from sam_sde import checks
 from sam_sde.dynamics import Dynamics
-from sam_sde.engines import ENGINES, EscapeProblem, choose_engine
+from sam_sde.engines import ENGINES, EscapeProblem, asked_engine, choose_engine
 from sam_sde.errors import ArgumentError
 from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
@@ -72,7 +72,7 @@ def prepare(
     if not isinstance(start, NormalStart):
         start = PointStart(checks.vector("start", start, dynamics.dim))
     if crossing == "auto":
-        crossing = "none" if engine == "discrete" else "bridge"
+        crossing = asked_engine(engine).default_crossing
     t_max, dt = checks.positive("t_max", t_max), checks.positive("dt", dynamics.lr if dt is None else dt)
     problem = EscapeProblem(
         dynamics=dynamics,

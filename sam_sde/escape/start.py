@@ -60,9 +60,7 @@ def as_start(start: Start | Point, dim: int) -> Start:
     if not isinstance(start, Start):
         start = PointStart(start)
     if len(start.mean) != dim:
-        raise ArgumentError(
-            "start", f"expected {dim} numbers, one for each coordinate, got {len(start.mean)}"
-        )
+        raise ArgumentError("start", f"expected {dim} numbers, one for each coordinate, got {len(start.mean)}")
     return start
 
 

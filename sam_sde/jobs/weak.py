@@ -10,6 +10,7 @@ import pandas as pd
 from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError, locating
 from sam_sde.config.schema import Config
+from sam_sde.engines import asked_engine
 from sam_sde.escape import NormalStart, PointStart, resolve_device
 from sam_sde.jobs.record import make_record, write_result
 from sam_sde.jobs.tables import ABLATION, TABLES
@@ -26,8 +27,8 @@ PLACES = {"t": "weak", "lrs": "weak", "test_functions": "weak", "start": "escape
 class WeakExperiment:
     """The comparisons of a configuration, checked, and their errors once executed.
 
-    An arm is compared as the algorithm it is, whatever drift models it; one that is run by the discrete engine has no
-    SDE of its own and is left out. A variant of SAM has an ablation beside it, SGD's covariance in its SDE.
+    An arm is compared as the algorithm it is, whatever drift models it; one that is run as the algorithm has no SDE of
+    its own and is left out. A variant of SAM has an ablation beside it, SGD's covariance in its SDE.
     `errors` and `orders` are what weak.csv and weak_order.csv hold.
     """
 
@@ -98,9 +99,9 @@ class WeakExperiment:
 
 
 def _arms_with_sde(config: Config) -> list[str]:
-    arms = [arm for arm, section in config.arms.items() if (section.engine or config.run.engine) != "discrete"]
+    arms = [arm for arm, section in config.arms.items() if asked_engine(section.engine or config.run.engine).of_sde]
     if not arms:
-        raise ConfigError("weak: every arm has the engine 'discrete', so that there is no SDE to compare; leave it out")
+        raise ConfigError("weak: every arm has the engine of an algorithm, so there is no SDE to compare; leave it out")
     return arms
 
 

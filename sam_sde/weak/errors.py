@@ -18,21 +18,18 @@ import torch
 from torch import Tensor
 
 from sam_sde.dynamics import Dynamics, PerturbedSGD, WithSGDNoise
-from sam_sde.dynamics.discrete import active_part, require_sde
 from sam_sde.dynamics.schedules import factor_at
-from sam_sde.engines import ENGINES, EscapeProblem
+from sam_sde.engines import ENGINES, Integration, integrate
 from sam_sde.engines.brownian import KeyedBrownian
-from sam_sde.engines.discrete.engine import check_problem
 from sam_sde.engines.discrete.minibatches import Minibatches
 from sam_sde.errors import ArgumentError
 from sam_sde.escape.start import NormalStart, start_states
 from sam_sde.noise import EmpiricalNoise
 from sam_sde.random import Purpose, Stream
-from sam_sde.regions import LevelSet
 from sam_sde.statistics.weak_order import controlled_mean
 from sam_sde.weak.test_functions import Observable
 
-CHUNK = 32
+ALGORITHM = ENGINES["discrete"]
 # What changes at the end of a step, a step schedule say, is not seen before.
 INSIDE = 1.0 - 1e-3
 # Of the samples of the descent, and of an independent ascent.
@@ -66,8 +63,9 @@ class WeakComparison:
                 f"expected a whole number of steps of lr = {lr:g}, got {self.t / lr:.6g} of them; "
                 "try learning rates that divide t",
             )
-        require_sde(self._own_model)
-        check_problem(self._problem)
+        self._own_model.check_sde()
+        ALGORITHM.check(self._steps)
+        self.algorithm.check_schedules(self.t)
         start = self.start.points(torch.zeros(1, dtype=torch.int64, device=self.device), self.stream)
         self.algorithm.check_start(start)
         self._own_model.check_start(start)
@@ -81,10 +79,8 @@ class WeakComparison:
         return next(iter(self.models.values()))
 
     @property
-    def _problem(self) -> EscapeProblem:
-        everywhere = LevelSet(lambda w: w.sum() * 0.0 - 1.0)
-        lr = self.algorithm.lr
-        return EscapeProblem(self.algorithm, everywhere, self.stream, self.n_steps * lr, lr, crossing="none")
+    def _steps(self) -> Integration:
+        return Integration(dynamics=self.algorithm, stream=self.stream, dt=self.algorithm.lr)
 
     @torch.no_grad()
     def differences(self, observables: Sequence[Observable], n_paths: int) -> dict[str, list[tuple[float, float]]]:
@@ -105,7 +101,7 @@ class WeakComparison:
 
     def _paths(self, n_paths: int) -> Iterator[Tensor]:
         numbers = max(self.algorithm.state_dim, self._own_model.channels)
-        size = ENGINES["discrete"].block_size(numbers, n_paths, self.device.type == "cuda")
+        size = ALGORITHM.block_size(numbers, n_paths, self.device.type == "cuda")
         return iter(torch.arange(n_paths, device=self.device).split(size))
 
     def _block(self, paths: Tensor, observables: Sequence[Observable], responses: list[Tensor]):
@@ -134,10 +130,7 @@ class WeakComparison:
         return torch.stack([observable.value(w) for observable in observables], dim=-1)
 
     def _algorithm_ends(self, state: Tensor, paths: Tensor) -> Tensor:
-        advance = ENGINES["discrete"].prepare(self._problem, state)
-        for step in range(0, self.n_steps, CHUNK):
-            state = advance(self._problem, state, paths, step, min(CHUNK, self.n_steps - step)).states[-1]
-        return state
+        return integrate(ALGORITHM.prepare(self._steps, state), self._steps, state, paths, 0, self.n_steps)
 
     def _halves(self, paths: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Normals (paths, channels) of the halves of each step; (z₁ + z₂)/√2 are those of the algorithm's own step."""
@@ -170,7 +163,7 @@ class WeakComparison:
         slope = torch.cat([observable.gradient(model.weights(path[-1])) for observable in observables])
         responses = []
         for step in reversed(range(self.n_steps)):
-            part, w = active_part(model, step * lr), model.weights(path[step]).expand(len(slope), -1)
+            part, w = model.active(step * lr), model.weights(path[step]).expand(len(slope), -1)
             factor = factor_at(part.lr_schedule, step * lr, w)
             responses.append(factor * part.transposed_noise(step * lr, w, slope))
             turn = part.surface.hessian_product(w, slope) + part.weight_decay * slope
@@ -189,7 +182,7 @@ class WeakComparison:
         control = torch.zeros(len(paths), responses[0].shape[0], dtype=torch.float64, device=paths.device)
         drawn: dict[Dynamics, Minibatches] = {}
         for step, response in enumerate(responses):
-            part = active_part(self.algorithm, step * self.algorithm.lr)
+            part = self.algorithm.active(step * self.algorithm.lr)
             noise = part.noise
             if not isinstance(noise, EmpiricalNoise):
                 continue

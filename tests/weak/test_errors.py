@@ -136,9 +136,7 @@ def sde_moments(model, start):
         return torch.tensor(w)[None]
 
     def covariance(w):
-        eye = torch.eye(model.channels, dtype=torch.float64)
-        factor = model.g_prod(0.0, at(w).expand(len(eye), -1), eye).numpy()
-        return factor.T @ factor
+        return model.covariance(0.0, at(w))[0].numpy()
 
     expected = moments_operator(lambda w: model.f(0.0, at(w))[0].numpy(), covariance, dim, start)
 

@@ -11,22 +11,24 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 
 from sam_sde.engines.compiled.layout import Layout
-from sam_sde.engines.compiled.recording import recorded
-from sam_sde.engines.integration import Advance, Chunk
-from sam_sde.engines.problem import EscapeProblem
-from sam_sde.engines.reach import reach_of
+from sam_sde.engines.engine import Engine
+from sam_sde.engines.integration import Advance, Chunk, Integration
 from sam_sde.random import MASK, STEPS_PER_COUNTER, Purpose, normals_of_quad
 from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
+from sam_sde.surfaces import FiniteSum
 
 # torch compiles for one path, and for none, by themselves; a few more cost nothing.
 FEWEST_PATHS = 8
+
+# Coordinates of all paths in all steps from which compiling, twenty seconds the first time, is sooner done.
+WORTH_COMPILING = 5e8
 
 
 class CannotCompileError(Exception):
     """The problem cannot be compiled; the message is the reason, in one line."""
 
 
-def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
+def compile_problem(problem: Integration, start: torch.Tensor) -> Advance:
     """A function that advances paths of this problem, compiled for the dtype and device of `start` (paths, dim).
 
     Raises
@@ -55,10 +57,14 @@ def compile_problem(problem: EscapeProblem, start: torch.Tensor) -> Advance:
         nearest = torch.full_like(w[:, 0], -1.0)
         for k in range(0, n_steps, STEPS_PER_COUNTER):
             (step,) = _scalars([first_step + k], w.device)
-            z = layout.normals(normals(*key, cells, step))
+            z = normals(*key, cells, step)
+            if shared := (first_step + k) % STEPS_PER_COUNTER:  # two counters hold the normals of these steps
+                z = torch.cat([z[shared:], normals(*key, cells, step + STEPS_PER_COUNTER)[:shared]])
+            z = layout.normals(z)
             places = _places(layout, states[k + 1 : k + 1 + STEPS_PER_COUNTER])
             nearest = quad(states[k], z, step, nearest, *places)
-        return Chunk(states[: n_steps + 1], ~(nearest < 0))  # one that is not a number deserves a look
+        # One that is not a number deserves a look.
+        return Chunk(states[: n_steps + 1], None if problem.state_region is None else ~(nearest < 0))
 
     return advance
 
@@ -67,8 +73,10 @@ def _places(layout: Layout, states: Sequence[torch.Tensor]) -> list[torch.Tensor
     return [part for state in states for part in layout.parts(state)]
 
 
-def _compiled_quad(problem: EscapeProblem, start: torch.Tensor, layout: Layout) -> Callable:
+def _compiled_quad(problem: Integration, start: torch.Tensor, layout: Layout) -> Callable:
     """Four steps of all paths: (w (paths, dim), normals, step, `nearest`, places for four states) to `nearest`."""
+    from sam_sde.engines.compiled.recording import recorded  # it reaches into torch
+
     quad = _quad(problem)
 
     def examples(n_paths: int) -> tuple[torch.Tensor, ...]:
@@ -94,7 +102,7 @@ def _compiled_quad(problem: EscapeProblem, start: torch.Tensor, layout: Layout) 
         return _compiled(quad_in_place, (*examples(FEWEST_PATHS), *places), axes)
 
 
-def _quad(problem: EscapeProblem) -> Callable:
+def _quad(problem: Integration) -> Callable:
     dynamics, dt, nearness = problem.dynamics, problem.dt, _nearness(problem)
     step_of = {"euler": _euler, "heun": _heun}[problem.method]
 
@@ -145,9 +153,12 @@ def _heun(dynamics, t, w, z, dt):
     return w + 0.5 * dt * (drift + dynamics.f(t + dt, w + drift * dt + noise)) + noise
 
 
-def _nearness(problem: EscapeProblem) -> Callable:
+def _nearness(problem: Integration) -> Callable:
     """Of a step from `before` to `after` (paths, dim), a number (paths,): 0 or more for every one that crosses."""
-    dynamics, region, reach = problem.dynamics, problem.state_region, reach_of(problem)
+    dynamics, region = problem.dynamics, problem.state_region
+    if region is None:
+        return lambda t, before, after: torch.full_like(before[:, 0], -1.0)
+    reach = problem.reach
     if math.isfinite(reach):
         return lambda t, before, after: torch.maximum(region.levels(before), region.levels(after)).amax(-1) + reach
 
@@ -170,12 +181,12 @@ def _nearness(problem: EscapeProblem) -> Callable:
     return nearness
 
 
-def _with_companions(advance: Advance, problem: EscapeProblem, w, paths, first_step: int, n_steps: int) -> Chunk:
+def _with_companions(advance: Advance, problem: Integration, w, paths, first_step: int, n_steps: int) -> Chunk:
     """The first path is taken along as often as needed, and left out of the result."""
     n, missing = len(w), FEWEST_PATHS - len(w)
     w, paths = torch.cat([w, w[:1].expand(missing, -1)]), torch.cat([paths, paths[:1].expand(missing)])
     states, suspects = advance(problem, w, paths, first_step, n_steps)
-    return Chunk(states[:, :n], suspects[:n])
+    return Chunk(states[:, :n], None if suspects is None else suspects[:n])
 
 
 def _scalars(numbers: Iterable[int], device: torch.device) -> tuple[torch.Tensor, ...]:
@@ -185,3 +196,17 @@ def _scalars(numbers: Iterable[int], device: torch.device) -> tuple[torch.Tensor
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _without_data(integration: Integration) -> bool:
+    """A sum over samples takes its time either way, and is slow to compile."""
+    return not any(isinstance(getattr(part, "surface", None), FiniteSum) for part in integration.dynamics.parts)
+
+
+ENGINE = Engine(
+    prepare=compile_problem,
+    methods={"additive": ("euler", "heun"), "diagonal": ("euler",), "general": ("euler",)},
+    suits=_without_data,
+    worth_from=WORTH_COMPILING,
+    chunk_unit=STEPS_PER_COUNTER,
+)
