@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from pydantic import ValidationError
 
 from sam_sde.checks import nearest, one_of
@@ -92,7 +93,8 @@ class Setting:
             )
         if config.run.ends is not None:
             with locating("run"):
-                check_ends(run)
+                first = torch.zeros(1, dtype=torch.int64, device=run.device)
+                check_ends(optimizer, run.start.points(first, run.problem.stream))
         return run
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from sam_sde.config.building import Setting
 from sam_sde.config.schema import Config
-from sam_sde.escape import EscapeInterrupted, EscapeResult, EscapeRun, Progress, Recorder, Workers, compare
+from sam_sde.escape import EscapeInterrupted, EscapeResult, EscapeRun, Progress, Recorder, compare, execute, processes
 from sam_sde.escape.result import MAX_COORDINATES
 from sam_sde.jobs.cautions import find_cautions
 from sam_sde.jobs.landscape import landscape_tables
@@ -63,8 +63,8 @@ class Experiment:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             if self.workers > 1:
-                with Workers(self.workers) as workers:
-                    self._execute(report, workers)
+                with processes(self.workers) as executor:
+                    self._execute(report, executor)
             else:
                 self._execute(report, None)
         self.notes = list(dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning))
@@ -73,12 +73,12 @@ class Experiment:
             with suppress(KeyboardInterrupt):  # what was integrated is kept; `complete` tells
                 self.ends = by_arm({arm: result.ends(self.config.run.ends) for arm, result in self.results.items()})
 
-    def _execute(self, report: Callable[[str, Progress], None], workers: Workers | None) -> None:
+    def _execute(self, report: Callable[[str, Progress], None], executor: Executor | None) -> None:
         try:
             for arm, run in self.runs.items():
                 self.recorders[arm] = _recorder(run)
-                self.results[arm] = run.execute(
-                    lambda progress, arm=arm: report(arm, progress), self.recorders[arm], workers
+                self.results[arm] = execute(
+                    run, lambda progress, arm=arm: report(arm, progress), self.recorders[arm], executor
                 )
         except KeyboardInterrupt as interrupt:
             self.interrupted = arm

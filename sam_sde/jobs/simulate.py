@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sam_sde.escape import Trajectory
+from sam_sde.escape import Trajectory, trajectories
 from sam_sde.jobs.escape import Experiment
 from sam_sde.jobs.landscape import landscape_tables
 from sam_sde.jobs.record import make_record, write_result
@@ -24,7 +24,7 @@ def simulate_paths(
     kept: dict[str, list[Trajectory]] = {}
     for arm, run in experiment.runs.items():
         numbers = list(range(min(paths, run.n_paths))) if replay is None else [replay]
-        kept[arm] = run.trajectories(numbers, every)
+        kept[arm] = trajectories(run, numbers, every)
     record = make_record(
         "simulate", experiment.config.model_dump(), experiment.folder, wall_time=time.perf_counter() - begin
     )
@@ -33,10 +33,10 @@ def simulate_paths(
 
 
 def _tables(experiment: Experiment, kept: dict[str, list[Trajectory]]) -> Iterator[tuple[str, pd.DataFrame]]:
-    trajectories = trajectory_table(kept)
-    yield "trajectories", trajectories
+    table = trajectory_table(kept)
+    yield "trajectories", table
     if experiment.surface.dim == 2:
-        yield from landscape_tables(trajectories, experiment.surface, experiment.region, "trajectories_")
+        yield from landscape_tables(table, experiment.surface, experiment.region, "trajectories_")
 
 
 def _end(arm: str, kept: Trajectory) -> str:

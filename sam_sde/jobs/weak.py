@@ -11,7 +11,7 @@ from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError, locating
 from sam_sde.config.schema import Config
 from sam_sde.engines import asked_engine
-from sam_sde.escape import NormalStart, PointStart, resolve_device
+from sam_sde.escape import as_start, resolve_device
 from sam_sde.jobs.record import make_record, write_result
 from sam_sde.jobs.tables import ABLATION, TABLES
 from sam_sde.random import Stream
@@ -59,7 +59,7 @@ class WeakExperiment:
             return WeakComparison(
                 algorithm,
                 {arm: model} | ({} if ablation is None else {arm + ABLATION: ablation}),
-                setting.start if isinstance(setting.start, NormalStart) else PointStart(setting.start),
+                as_start(setting.start, setting.surface.dim),
                 self.config.weak.t,
                 Stream(self.config.run.seed, f"{arm}/{lr!r}"),
                 resolve_device(self.config.run.device),

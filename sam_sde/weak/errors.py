@@ -23,7 +23,7 @@ from sam_sde.engines import ENGINES, Integration, integrate
 from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.engines.discrete.minibatches import Minibatches
 from sam_sde.errors import ArgumentError
-from sam_sde.escape.start import NormalStart, start_states
+from sam_sde.escape.start import Start, start_states
 from sam_sde.noise import EmpiricalNoise
 from sam_sde.random import Purpose, Stream
 from sam_sde.statistics.weak_order import controlled_mean
@@ -50,7 +50,7 @@ class WeakComparison:
 
     algorithm: Dynamics
     models: dict[str, Dynamics]
-    start: NormalStart
+    start: Start
     t: float
     stream: Stream
     device: torch.device
