@@ -47,10 +47,6 @@ class Noise(abc.ABC):
         factor = self.factor(w)
         return factor @ factor.mT
 
-    def variance_along(self, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
-        """dᵀ Σ(w) d (paths,), without forming Σ."""
-        return self.transposed_product(w, direction).square().sum(-1)
-
     def trace(self, w: torch.Tensor) -> torch.Tensor:
         """tr Σ(w) (paths,)."""
         return self.factor(w).square().sum((-2, -1))
