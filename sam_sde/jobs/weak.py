@@ -15,8 +15,8 @@ from sam_sde.escape import as_start, resolve_device
 from sam_sde.jobs.record import make_record, write_result
 from sam_sde.jobs.tables import ABLATION, TABLES
 from sam_sde.random import Stream
-from sam_sde.statistics.weak_order import absolute_interval, fitted_order
-from sam_sde.weak.errors import WeakComparison, with_sgd_noise
+from sam_sde.statistics.weak_order import absolute_interval
+from sam_sde.weak.errors import WeakComparison, weak_orders, with_sgd_noise
 from sam_sde.weak.test_functions import Observable, observable
 
 # Where the arguments stand that are no keys of an arm.
@@ -86,11 +86,8 @@ class WeakExperiment:
     @property
     def orders(self) -> pd.DataFrame:
         """The fitted order of each arm and test function, empty where the errors do not show one."""
-        rows = []
-        for (arm, name), errors in self.errors.groupby(["arm", "test_function"], sort=False):
-            columns = (errors[column].to_numpy() for column in ("lr", "error", "error_low", "error_high"))
-            rows.append((arm, name, *fitted_order(*columns)))
-        return pd.DataFrame(rows, columns=TABLES["weak_order"].columns)
+        by_arm = {arm: weak_orders(errors) for arm, errors in self.errors.groupby("arm", sort=False)}
+        return pd.concat(by_arm, names=["arm", None]).reset_index("arm").reset_index(drop=True)
 
     def write(self, out: Path) -> None:
         """weak.csv, weak_order.csv, and weak.json with what they were made from."""

@@ -10,24 +10,28 @@ so that the differences are those of pairs. And each path has a control: what it
 function to first order about the path without noise. Its mean is exactly zero, and most of the spread is its.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
+from sam_sde.checks import shown
 from sam_sde.dynamics import Dynamics, PerturbedSGD, WithSGDNoise
 from sam_sde.dynamics.schedules import factor_at
 from sam_sde.engines import ENGINES, Integration, integrate
 from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.engines.discrete.minibatches import Minibatches
 from sam_sde.errors import ArgumentError
-from sam_sde.escape.start import Start, start_states
+from sam_sde.escape.driver import resolve_device
+from sam_sde.escape.start import Start, as_start, start_states
 from sam_sde.noise import EmpiricalNoise
+from sam_sde.parameters import Point
 from sam_sde.random import Purpose, Stream
-from sam_sde.statistics.weak_order import controlled_mean
-from sam_sde.weak.test_functions import Observable
+from sam_sde.statistics.weak_order import absolute_interval, controlled_mean, fitted_order
+from sam_sde.weak.test_functions import OBSERVABLES, Observable, observable
 
 ALGORITHM = ENGINES["discrete"]
 # What changes at the end of a step, a step schedule say, is not seen before.
@@ -207,3 +211,55 @@ def with_sgd_noise(model: Dynamics) -> WithSGDNoise | None:
     if not isinstance(model, PerturbedSGD) or (model.ascent == "full" and model.noise.additive):
         return None
     return WithSGDNoise(model)
+
+
+def weak_errors(
+    optimizer: Callable[[float], Dynamics],
+    *,
+    start: Point | Start,
+    t: float,
+    lrs: Sequence[float],
+    test_functions: Sequence[str] = OBSERVABLES,
+    n_paths: int = 20_000,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+) -> pd.DataFrame:
+    """How far the SDE's mean of a function of the weights is from the algorithm's at time t = lr · steps.
+
+    optimizer: from a learning rate to the optimizer. lrs: learning rates that divide t. test_functions: "loss",
+        "squared_norm", "gradient_norm", "x0", "x1", …
+
+    Returns a row for each learning rate and function: lr, test_function, error |E g(w) - E g(W)|, error_low,
+    error_high (95 %). `weak_orders` gives the power of lr with which they vanish.
+
+    Raises
+        ArgumentError: t is no whole number of steps, an option has no SDE or is no algorithm, a path became infinite.
+    """
+    rows = []
+    for lr in lrs:
+        dynamics = optimizer(lr)
+        if not isinstance(dynamics, Dynamics) or dynamics.lr != lr:
+            raise ArgumentError(
+                "optimizer", f"expected an optimizer of the learning rate {lr:g}, got {shown(dynamics)}"
+            )
+        compared = WeakComparison(
+            dynamics,
+            {"SDE": dynamics},
+            as_start(start, dynamics.dim),
+            t,
+            Stream(seed, repr(lr)),
+            resolve_device(device),
+        )
+        functions = [observable(name, dynamics.surface) for name in test_functions]
+        differences = compared.differences(functions, n_paths)["SDE"]
+        rows += [(lr, g.name, *absolute_interval(*found)) for g, found in zip(functions, differences, strict=True)]
+    return pd.DataFrame(rows, columns=["lr", "test_function", "error", "error_low", "error_high"])
+
+
+def weak_orders(errors: pd.DataFrame) -> pd.DataFrame:
+    """The fitted order of each test function in `weak_errors`, with its 95 % interval; empty where none shows."""
+    rows = []
+    for name, of_one in errors.groupby("test_function", sort=False):
+        columns = (of_one[column].to_numpy() for column in ("lr", "error", "error_low", "error_high"))
+        rows.append((name, *fitted_order(*columns)))
+    return pd.DataFrame(rows, columns=["test_function", "order", "order_low", "order_high"])
