@@ -224,6 +224,9 @@ def validate(config: ConfigFile, changes: Changes = None) -> None:
 @reports_errors
 def list_names() -> None:
     """List the surfaces, noises, optimizers and regions, with their parameters."""
+    from sam_sde.deferred import defer
+
+    defer("torch")  # signatures are enough for a list
     from sam_sde.config.catalogue import catalogue
 
     for title, entries in catalogue().items():

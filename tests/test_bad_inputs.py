@@ -503,7 +503,6 @@ def escape_on(loss):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: escape(npaths=3), "argument: unknown value 'npaths'; did you mean 'n_paths'?"),
         (lambda: escape(SADDLE), "dynamics: expected an optimizer such as SGD"),
         (lambda: escape(start=[0]), "start: expected 2 numbers, one for each coordinate, got 1"),
         (lambda: escape(start="saddle"), "start: expected a list of numbers, got 'saddle'"),

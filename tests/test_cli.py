@@ -328,7 +328,7 @@ def test_an_interrupt_before_anything_ran_leaves_earlier_results_alone(tmp_path,
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sam_sde.escape.run.run_block", interrupted)
+    monkeypatch.setattr("sam_sde.escape.blocks.run_block", interrupted)
     result = run(tmp_path, SADDLE, code=130)
     assert result.stderr == "interrupted; nothing was written\n"
     assert csv_bytes(tmp_path / "out") == before
@@ -390,8 +390,8 @@ def test_list_names_everything_that_a_configuration_can_name():
         "  quadratic eigenvalues [rotation]",
         "  isotropic sigma",
         "  hessian [at]",
-        "  sgd [lr] [batch_size] [momentum] [momentum_model] [initial_velocity] [nesterov] [weight_decay] "
-        "[lr_schedule] [drift_order] [engine]",
+        "  sgd [lr] [batch_size=1] [momentum=0.0] [momentum_model=underdamped] [initial_velocity=zero] "
+        "[nesterov=False] [weight_decay=0.0] [lr_schedule] [drift_order=1] [engine]",
         "  switch first second at [engine]",
         "  cosine t_end [low=0.0]",
         "  ball centre radius",

@@ -78,24 +78,13 @@ def _boundary_points(points: np.ndarray, region: Region) -> np.ndarray:
     scale = np.linalg.norm(points - start, axis=1).max() or 1.0
     angles = np.linspace(0, 2 * np.pi, RAYS, endpoint=False)
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    reach = _extent(region, start, directions, 1e3 * scale)
+    reach = region.extent(start, torch.from_numpy(directions), 1e3 * scale).numpy()
     width = reach + np.roll(reach, RAYS // 2)  # from boundary to boundary, through the start
     shown = np.isfinite(width) & ((width.max() <= 10 * width.min()) | (width <= 1.5 * width.min()))
     one_sided = np.isfinite(reach) & ~np.isfinite(width)
     if one_sided.any():
         shown &= width <= 2 * reach[one_sided].min()
     return start + reach[shown, None] * directions[shown]
-
-
-def _extent(region: Region, inside: np.ndarray, directions: np.ndarray, farthest: float) -> np.ndarray:
-    """How far each ray from `inside` (2,) along `directions` (rays, 2) stays in the region, to a few percent.
-
-    Infinite for a ray that stays inside up to the distance `farthest`.
-    """
-    distances = farthest * np.geomspace(1e-6, 1, 600)
-    levels = _on(inside + distances[:, None, None] * directions, lambda w: region.levels(w).amax(-1))
-    stays = levels < 0
-    return np.where(stays.all(axis=0), np.inf, distances[stays.argmin(axis=0)])
 
 
 def _on(points: np.ndarray, function: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 # Distances at which a ray is looked at, from so small a part of the farthest one on: each is 2.4 % beyond the last.
 DISTANCES = 600
@@ -16,7 +15,9 @@ HALVINGS = 30  # of the gap in which a ray leaves, to 2e-11 of the distance
 STATES_AT_ONCE = 1024
 
 
-def ray_lengths(is_inside: Callable[[Tensor], Tensor], inside: Tensor, directions: Tensor, farthest: float) -> Tensor:
+def ray_lengths(
+    is_inside: Callable[[torch.Tensor], torch.Tensor], inside: torch.Tensor, directions: torch.Tensor, farthest: float
+) -> torch.Tensor:
     """The distance (directions,) at which each ray from `inside` (dim,) first leaves; infinite beyond `farthest`.
 
     is_inside: states (paths, dim) to (paths,). directions (directions, dim): unit vectors.
@@ -25,7 +26,7 @@ def ray_lengths(is_inside: Callable[[Tensor], Tensor], inside: Tensor, direction
     a ray leaves before 1e-6 of that. What is outside for less than 2.4 % of its distance may be passed over.
     """
 
-    def within(distance: Tensor) -> Tensor:
+    def within(distance: torch.Tensor) -> torch.Tensor:
         states = (inside + distance[..., None] * directions).reshape(-1, directions.shape[1])
         return torch.cat([is_inside(some) for some in states.split(STATES_AT_ONCE)]).view(-1, len(directions))
 

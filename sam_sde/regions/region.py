@@ -40,7 +40,6 @@ class Region(abc.ABC):
     def normal(self, w: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
         """∇φ(w) of one face, chosen for each path."""
 
-    @torch.no_grad()
     def extent(self, inside: Point, directions: torch.Tensor, farthest: float) -> torch.Tensor:
         """How far the region extends from a point inside, along each of the `directions`.
 
@@ -54,7 +53,8 @@ class Region(abc.ABC):
         checks.positive("farthest", farthest)
         if not (self.levels(inside[None]) < 0).all():
             raise ArgumentError("inside", f"expected a point inside the region {self}, got {shown(inside.tolist())}")
-        distance = self._distances(inside, directions.to(inside), farthest)
+        with torch.no_grad():
+            distance = self._distances(inside, directions.to(inside), farthest)
         return torch.where(distance <= farthest, distance, torch.inf)
 
     def _distances(self, inside: torch.Tensor, directions: torch.Tensor, farthest: float) -> torch.Tensor:
