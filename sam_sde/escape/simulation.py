@@ -81,7 +81,7 @@ def _recorded(
     found = []
     for path, last, end in zip(paths.tolist(), finite.tolist(), ends, strict=True):
         failed = last < n_steps
-        time = (last + 0.5) * integration.dt if failed else n_steps * integration.dt
+        time = (last + 0.5) * integration.dt if failed else t_max
         outcome = Outcome.FAILED if failed else Outcome.CENSORED
         found.append(recorder.trajectory(path, integration.dt, outcome, time, end))
     return found
