@@ -73,8 +73,10 @@ def view_of(paths: pd.DataFrame, region: Region) -> View:
 
 
 def _boundary_points(points: np.ndarray, region: Region) -> np.ndarray:
-    """Where rays from the first point leave the region, as far as the region is to be shown."""
+    """Where rays from the first point leave the region, as far as it is to be shown; none where that is outside."""
     start = points[0]
+    if not (_on(start[None], lambda w: region.levels(w).amax(-1)) < 0).all():  # paths of another region
+        return np.empty((0, 2))
     scale = np.linalg.norm(points - start, axis=1).max() or 1.0
     angles = np.linspace(0, 2 * np.pi, RAYS, endpoint=False)
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
