@@ -17,7 +17,8 @@ class BlockResult:
 
     A failed path has the time at which its state was no longer finite, and the last state that was. After Ctrl-C the
     paths still inside are censored at the time they had reached, `interrupted_at`. path_steps: steps summed over paths,
-    as integrated. engine: the one that did the work; note: why it is not the one that was asked for.
+    as integrated. engine: the one that did the work, and the `way` it took, if it has several; note: why it is not the
+    one that was asked for.
     """
 
     outcome: torch.Tensor
@@ -27,6 +28,7 @@ class BlockResult:
     path_steps: int = 0
     engine: str = ""
     note: str | None = None
+    way: str = ""
 
     @property
     def escaped(self) -> int:

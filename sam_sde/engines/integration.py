@@ -57,7 +57,8 @@ class Chunk(NamedTuple):
     suspects: torch.Tensor | None = None
 
 
-# (integration, w (paths, state_dim), numbers of the paths, first step, steps) to the chunk of these steps.
+# (integration, w (paths, state_dim), numbers of the paths, first step, steps) to the chunk of these steps. Where an
+# engine has several ways to take them it says in an attribute `way` which it took, and after a colon why no faster one.
 Advance = Callable[[Integration, torch.Tensor, torch.Tensor, int, int], Chunk]
 
 

@@ -51,7 +51,7 @@ def _integrate(run: EscapeRun, paths: torch.Tensor, report, recorder: Recorder |
         report=report,
         record=None if recorder is None else recorder.record,
     )
-    return replace(block.cpu(), engine=engine, note=note)
+    return replace(block.cpu(), engine=engine, note=note, way=getattr(advance, "way", ""))
 
 
 # What was prepared for a run belongs to this process, and is not sent along with the run.

@@ -82,6 +82,8 @@ def _result(run: EscapeRun, blocks: list[BlockResult]) -> EscapeResult:
             f"engine: {run.engine!r} cannot run this problem, {blocks[0].engine!r} did ({blocks[0].note})",
             stacklevel=4,
         )
+    if ": " in blocks[0].way:  # with a reason, so it is not what was meant
+        warnings.warn(f"engine: {blocks[0].engine!r} runs slower than it might, {blocks[0].way}", stacklevel=4)
     reached = max(block.interrupted_at or run.problem.t_max for block in blocks)
     return EscapeResult(
         times=torch.cat([block.time for block in blocks]).numpy(),
@@ -92,6 +94,7 @@ def _result(run: EscapeRun, blocks: list[BlockResult]) -> EscapeResult:
         dt=run.problem.dt,
         stream=run.problem.stream,
         engine=blocks[0].engine,
+        way=blocks[0].way,
         device=str(run.device),
         block_size=run.block_size,
         path_steps=sum(block.path_steps for block in blocks),

@@ -30,13 +30,15 @@ class EscapeResult(Sample):
         t_max, lr, dt: the time to which paths were followed, the learning rate, the step of the integration.
         stream: the key of its random numbers (seed, arm).
         run: what was asked for.
-        engine, device, block_size: what computed it. path_steps: steps summed over paths, as integrated.
+        engine, device, block_size: what computed it. way: how the compiled engine did, and why
+            not otherwise. path_steps: steps summed over paths, as integrated.
     """
 
     exit_points: np.ndarray
     dt: float
     stream: Stream
     engine: str
+    way: str
     device: str
     block_size: int
     path_steps: int

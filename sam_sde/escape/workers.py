@@ -128,7 +128,7 @@ def _integrate_block(task: bytes, first: int, recorder: Recorder | None, channel
         _last_task = (task, pickle.loads(task))
     block = integrate_block(_last_task[1], first, _reporter(channel), recorder)
     arrays = (block.outcome.numpy(), block.time.numpy(), block.point.numpy())
-    return arrays, (block.interrupted_at, block.path_steps, block.engine, block.note), recorder
+    return arrays, (block.interrupted_at, block.path_steps, block.engine, block.note, block.way), recorder
 
 
 def _reporter(channel: Channel) -> Callable[[BlockReport], None]:

@@ -171,6 +171,7 @@ class Experiment:
             "seed": self.config.run.seed,
             "engine": _only({result.engine for result in results}),
             "engines": {arm: result.engine for arm, result in self.results.items()},
+            "ways": {arm: result.way for arm, result in self.results.items() if result.way},
             "device": _only({result.device for result in results}),
             "workers": self.workers,
             "block_size": _only({result.block_size for result in results}),
