@@ -1,80 +1,10 @@
-"""Escape times of SGD and sharpness-aware minimization from saddle points, as stochastic differential equations."""
+"""Escape times of SGD and sharpness-aware minimization from saddle points, as stochastic differential equations.
 
-from sam_sde.dynamics import (
-    DNSAM,
-    SAM,
-    SGD,
-    USAM,
-    ConstantSchedule,
-    CosineSchedule,
-    Dynamics,
-    PerturbedSGD,
-    StepSchedule,
-    Switch,
-    WarmUpSchedule,
-)
-from sam_sde.escape import (
-    EscapeInterrupted,
-    EscapeResult,
-    NormalStart,
-    Progress,
-    Trajectory,
-    compare,
-    escape_times,
-)
-from sam_sde.noise import (
-    ConstantNoise,
-    EmpiricalNoise,
-    FrozenHessianNoise,
-    HessianNoise,
-    IsotropicNoise,
-    Noise,
-    NoNoise,
-)
-from sam_sde.regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
-from sam_sde.statistics import Outcome
-from sam_sde.surfaces import FiniteSum, LossSurface, NetworkSurface, load_csv, load_dataset, network_surface
+The names are those of the file beside this one that ends in .pyi; each is imported when it is first used, so that what
+needs no torch does not wait for it.
+"""
 
-__all__ = [
-    "DNSAM",
-    "SAM",
-    "SGD",
-    "USAM",
-    "Ball",
-    "Box",
-    "ConstantNoise",
-    "ConstantSchedule",
-    "CosineSchedule",
-    "Dynamics",
-    "EmpiricalNoise",
-    "EscapeInterrupted",
-    "EscapeResult",
-    "FiniteSum",
-    "FrozenHessianNoise",
-    "HessianNoise",
-    "IsotropicNoise",
-    "LevelSet",
-    "LossAbove",
-    "LossBelow",
-    "LossSurface",
-    "NetworkSurface",
-    "NoNoise",
-    "Noise",
-    "NormalStart",
-    "Outcome",
-    "PerturbedSGD",
-    "Progress",
-    "Region",
-    "Slab",
-    "StepSchedule",
-    "Switch",
-    "Trajectory",
-    "UnstableDistance",
-    "WarmUpSchedule",
-    "compare",
-    "escape_times",
-    "load_csv",
-    "load_dataset",
-    "network_surface",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __version__ = "0.1.0"

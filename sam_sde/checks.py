@@ -1,5 +1,7 @@
 """Checks of arguments: each returns the value it was given, or raises one ValueError that says what to do."""
 
+from __future__ import annotations
+
 import difflib
 import math
 import reprlib

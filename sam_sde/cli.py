@@ -1,25 +1,25 @@
-"""The command line: arguments in, one call, an exit code out (0 done, 2 bad input, 130 interrupted)."""
+"""The command line: arguments in, one call, an exit code out (0 done, 2 bad input, 130 interrupted).
+
+What a command needs is imported inside of it: help, and figures drawn from tables, do without torch.
+"""
 
 import functools
 import inspect
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from sam_sde import checks
-from sam_sde.config.catalogue import catalogue
-from sam_sde.config.loading import load_config
 from sam_sde.errors import InputError
-from sam_sde.figures.folder import draw_all
-from sam_sde.figures.redrawing import redraw
-from sam_sde.jobs.escape import Experiment, make_folder
-from sam_sde.jobs.simulate import simulate_paths
-from sam_sde.jobs.weak import WeakExperiment
-from sam_sde.terminal import print_ends, print_tables, print_weak, progress_report
+from sam_sde.terminal import print_caution, print_table, progress_report, say
+from sam_sde.wording import comparison_text, ends_lines, summary_text, weak_text
+
+if TYPE_CHECKING:
+    from sam_sde.jobs.escape import Experiment
 
 app = typer.Typer(
     name="sam-sde",
@@ -27,6 +27,12 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+)
+
+# What torch's allocator for the CPU says, on Linux and on Windows: it has no error of its own.
+ALLOCATOR_WORDS = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory: you tried to allocate",
 )
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file that describes the experiment.")]
@@ -49,7 +55,7 @@ def reports_errors(command: Callable) -> Callable:
             errors.print(f"error: {error}", style="bold red", markup=False, highlight=False)
             raise typer.Exit(2) from None
         except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and "memory" not in str(error):
+            if not out_of_memory(error):
                 raise
             errors.print("error: out of memory; try a smaller run.block_size or run.n_paths", style="bold red")
             raise typer.Exit(2) from None
@@ -59,6 +65,37 @@ def reports_errors(command: Callable) -> Callable:
 
     run.__signature__ = inspect.signature(command)
     return run
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that an allocation failed: a RuntimeError may be about memory in other ways."""
+    torch = sys.modules.get("torch")
+    kinds = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or any(words in str(error) for words in ALLOCATOR_WORDS)
+
+
+def results_folder(out: Path | None, config: Path) -> Path:
+    """The folder for the results, made where it is missing."""
+    from sam_sde.files import make_folder
+
+    out = out or Path("results") / config.stem
+    make_folder(out)
+    return out
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        say(version("sam_sde"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """What may stand before a command."""
 
 
 @app.command()
@@ -75,23 +112,33 @@ def escape(
     ] = None,
 ) -> None:
     """Run all arms: escape times, their comparison, CSV files and figures."""
+    from sam_sde.config.loading import load_config
+    from sam_sde.figures.folder import draw_result
+    from sam_sde.jobs.escape import Experiment
+
     experiment = Experiment(load_config(config, changes or ()), config.parent, workers)
-    out = out or Path("results") / config.stem
-    make_folder(out)
+    out = results_folder(out, config)
     with progress_report(Console(stderr=True)) as report:
         experiment.execute(report)
     if not experiment.results:
         raise KeyboardInterrupt
     experiment.write(out, all_paths)
-    comparison = experiment.comparison()
-    console = Console()
-    warnings, paired = experiment.warnings(comparison), experiment.config.run.common_noise
-    print_tables(console, experiment.summary(), comparison, warnings, paired=paired)
-    print_ends(console, experiment.ends)
-    draw_all(out, experiment.surface, experiment.region)
-    console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
+    print_escape(experiment)
+    draw_result(out, "escape")
+    say(f"written to {out}")
     if not experiment.complete:
         raise typer.Exit(130)
+
+
+def print_escape(experiment: "Experiment") -> None:
+    comparison = experiment.comparison()
+    print_table(summary_text(experiment.summary()))
+    if comparison is not None:
+        print_table(comparison_text(comparison, paired=experiment.config.run.common_noise))
+    for sentence in experiment.cautions(comparison):
+        print_caution(sentence)
+    for line in [] if experiment.ends is None else ends_lines(experiment.ends):
+        say(line)
 
 
 @app.command()
@@ -105,70 +152,87 @@ def simulate(
     changes: Changes = None,
 ) -> None:
     """Write whole trajectories (trajectories.csv) and, in two dimensions, their picture on the surface."""
+    from sam_sde import checks
+    from sam_sde.config.loading import load_config
+    from sam_sde.figures.folder import draw_result
+    from sam_sde.jobs.escape import Experiment
+    from sam_sde.jobs.simulate import simulate_paths
+
     experiment = Experiment(load_config(config, changes or ()), config.parent)
     for run in experiment.runs.values():
         checks.whole("--replay", replay or 0, low=0, high=run.n_paths - 1)
-    out = out or Path("results") / config.stem
-    make_folder(out)
+    out = results_folder(out, config)
     written, ends = simulate_paths(experiment, out, paths=paths, replay=replay, every=every)
-    console = Console(soft_wrap=True)
+    written += draw_result(out, "simulate")
     for end in ends:
-        console.print(end, markup=False, highlight=False)
-    console.print(f"written: {', '.join(map(str, written))}", markup=False, highlight=False)
+        say(end)
+    say(f"written: {', '.join(map(str, written))}")
 
 
 @app.command()
 @reports_errors
 def weak(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
     """Compare each optimizer with its SDE: weak errors at several learning rates, and the order they vanish in."""
+    from sam_sde.config.loading import load_config
+    from sam_sde.figures.folder import draw_result
+    from sam_sde.jobs.weak import WeakExperiment
+
     experiment = WeakExperiment(load_config(config, changes or ()), config.parent)
-    out = out or Path("results") / config.stem
-    make_folder(out)
-    errors = Console(stderr=True, soft_wrap=True)
-    experiment.execute(lambda arm, lr: errors.print(f"{arm}: lr {lr:g}", markup=False, highlight=False))
+    out = results_folder(out, config)
+    experiment.execute(lambda arm, lr: say(f"{arm}: lr {lr:g}", error=True))
     experiment.write(out)
-    console = Console()
-    print_weak(console, experiment.errors, experiment.orders)
-    console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
+    draw_result(out, "weak")
+    print_table(weak_text(experiment.errors, experiment.orders))
+    say(f"written to {out}")
 
 
 @app.command()
 @reports_errors
 def plot(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that escape or weak has written.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that escape, simulate or weak has written.")],
 ) -> None:
     """Draw the figures of a folder again, from its CSV files."""
-    for path in redraw(folder):
-        Console(soft_wrap=True).print(str(path), markup=False, highlight=False)
+    from sam_sde.figures.folder import redraw
+
+    written, notes = redraw(folder)
+    for path in written:
+        say(str(path))
+    for note in notes:
+        say(note, error=True)
 
 
 @app.command()
 @reports_errors
 def validate(config: ConfigFile, changes: Changes = None) -> None:
     """Check a configuration without running it."""
+    from sam_sde.config.loading import load_config
+    from sam_sde.jobs.escape import Experiment
+    from sam_sde.jobs.weak import WeakExperiment
+
     experiment = Experiment(load_config(config, changes or ()), config.parent)
-    console = Console(soft_wrap=True)
     for arm, run in experiment.runs.items():
-        console.print(
+        say(
             f"{arm}: {run.n_paths} paths of at most {run.problem.n_steps} steps, dt {run.problem.dt:g}, "
-            f"{run.problem.dynamics.noise_type} noise, {run.engine} on {run.device}",
-            markup=False,
-            highlight=False,
+            f"{run.problem.dynamics.noise_type} noise, {run.engine} on {run.device}"
         )
     if experiment.config.weak is not None:
         WeakExperiment(experiment.config, config.parent)
-    console.print(f"{config} is valid", markup=False, highlight=False)
+    say(f"{config} is valid")
 
 
 @app.command("list")
 @reports_errors
 def list_names() -> None:
     """List the surfaces, noises, optimizers and regions, with their parameters."""
-    console = Console(soft_wrap=True)
+    from sam_sde.deferred import defer
+
+    defer("torch")  # signatures are enough for a list
+    from sam_sde.config.catalogue import catalogue
+
     for title, entries in catalogue().items():
-        console.print(f"{title}:", style="bold")
+        Console().print(f"{title}:", style="bold")
         for entry in entries:
-            console.print(f"  {entry}", markup=False, highlight=False)
+            say(f"  {entry}")
 
 
 def main() -> None:

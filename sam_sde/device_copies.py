@@ -1,5 +1,7 @@
 """Constants of the model (centres, matrices) that follow the state to its device and dtype."""
 
+from __future__ import annotations
+
 import torch
 
 

@@ -1,13 +1,30 @@
-"""Files that are written whole or not at all."""
+"""Folders that can be written to, and files that are written whole or not at all."""
 
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+from sam_sde.errors import ArgumentError, InputError
 
-from sam_sde.errors import InputError
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def make_folder(out: Path) -> None:
+    """Makes the folder for results, and sees that files can be written there, before any work.
+
+    Raises
+        ArgumentError: it cannot be made, or not be written to.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".sam_sde"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ArgumentError("--out", f"cannot write to {out}: {error.strerror}; choose another folder") from None
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
@@ -31,7 +48,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         raise
 
 
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
+def write_csv(frame: "pd.DataFrame", path: Path) -> None:
     write_whole(path, lambda temporary: frame.to_csv(temporary, index=False))
 
 

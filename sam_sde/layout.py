@@ -5,6 +5,8 @@ the paths; with more of them each state is a row, and the loops run along its co
 whatever the other paths.
 """
 
+from __future__ import annotations
+
 import torch
 
 # Torch itself runs every operation along the last axis in memory. Along a handful of coordinates its loops hardly begin:

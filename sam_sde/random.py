@@ -6,6 +6,8 @@ Philox (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2
 depends on nothing but what it is for, so a path is the same path whatever the block, the chunk or the other paths.
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 from dataclasses import dataclass, field
@@ -36,7 +38,7 @@ class Purpose(IntEnum):
     VELOCITY = 8
 
 
-Counter = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+Counter = tuple["torch.Tensor", "torch.Tensor", "torch.Tensor", "torch.Tensor"]
 
 
 def philox(counter: Counter, key: tuple) -> Counter:

@@ -12,6 +12,7 @@ import torch
 import torchsde
 
 import sam_sde as ss
+from sam_sde.escape import execute, prepare
 
 LR, SIGMA = 0.01, 1.0
 LONGEST = 1024  # steps of torchsde with its own Brownian motion: of 65,536 it exceeds Python's recursion limit
@@ -92,7 +93,7 @@ def engine(name: str) -> Callable[[Task, int, int], Callable[[], float]]:
         surface, noise = ss.LossSurface(LOSSES[task.name], task.dim), ss.IsotropicNoise(SIGMA)
         options = {"lr": LR, "batch_size": task.batch_size}
         optimizer = ss.SAM(surface, noise, rho=task.rho, **options) if task.rho else ss.SGD(surface, noise, **options)
-        run = ss.escape.prepare(
+        run = prepare(
             optimizer,
             start=[0.0] * task.dim,
             region=ss.Ball([0.0] * task.dim, min(task.radius, 1e6)),
@@ -104,7 +105,7 @@ def engine(name: str) -> Callable[[Task, int, int], Callable[[], float]]:
             engine=name,
             device="cpu",
         )
-        return lambda: run.execute().times.mean()
+        return lambda: execute(run).times.mean()
 
     return side
 

@@ -8,29 +8,28 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
 from sam_sde import cli
 from sam_sde.cli import app
+from sam_sde.jobs.tables import tables_of
 
-COLUMNS = {
-    "paths.csv": "arm path outcome time steps x0 x1",
-    "summary.csv": "arm n_paths n_escaped n_censored n_failed t_max fraction_escaped fraction_low fraction_high "
-    "mean_time mean_low mean_high rmst rmst_low rmst_high median median_low median_high rate rate_low rate_high "
-    "mean_steps",
-    "survival.csv": "arm time survival low high at_risk",
-    "comparison.csv": "arm reference rmst_difference difference_low difference_high rmst_ratio ratio_low ratio_high "
-    "rate_ratio rate_ratio_low rate_ratio_high logrank_statistic p_value p_adjusted curves_cross",
-    "sample_paths.csv": "arm path time x0 x1",
+OPTIONAL = {"ends.csv"}
+TABLES = {table.file: table for table in tables_of("escape").values() if table.file not in OPTIONAL}
+PICTURE = {
+    f"trajectories{name}" for name in (".csv", "_landscape.csv", "_critical_points.csv", ".json", ".png", ".pdf")
 }
 FIGURES = {f"{name}.{kind}" for name in ("survival", "escape_times", "sample_paths") for kind in ("png", "pdf")}
-RUN_KEYS = "config seed interrupted engine engines device block_size dt wall_time path_steps "
+RUN_KEYS = (
+    "command config config_hash tables seed interrupted engine engines device block_size dt wall_time path_steps "
+)
 RUN_KEYS += "path_steps_per_second versions warnings"
 
 N_PATHS = 40
@@ -54,7 +53,7 @@ def few_pixels():
     """Most of the time of a small run goes into pixels that no test looks at."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sam_sde.figures.folder.DPI", 30)
-        patch.setattr("sam_sde.figures.paths.GRID", 21)
+        patch.setattr("sam_sde.jobs.landscape.GRID", 21)
         yield
 
 
@@ -66,7 +65,7 @@ def figures():
 @pytest.fixture(autouse=True)
 def no_figures(request, monkeypatch):
     if "figures" not in request.fixturenames:
-        monkeypatch.setattr(cli, "draw_all", lambda *arguments: None)
+        monkeypatch.setattr("sam_sde.figures.folder.draw_result", lambda *arguments: [])
 
 
 def invoke(*arguments, code=0):
@@ -111,12 +110,13 @@ def out(folder):
 
 
 def test_escape_writes_the_tables_the_record_and_the_figures_and_nothing_else(out):
-    assert names(out) == set(COLUMNS) | {"run.json"} | FIGURES
+    assert names(out) == set(TABLES) | {"run.json"} | FIGURES
 
 
-@pytest.mark.parametrize("name", COLUMNS)
+@pytest.mark.parametrize("name", TABLES)
 def test_each_table_has_the_columns_that_are_promised(name, out):
-    assert list(read(out, name).columns) == COLUMNS[name].split()
+    coordinates = ["x0", "x1"] if TABLES[name].coordinates else []
+    assert list(TABLES[name].read(out).columns) == [*TABLES[name].columns, *coordinates]
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES))
@@ -161,6 +161,8 @@ def test_the_tables_agree_with_the_paths(out):
 def test_the_record_says_what_was_run(out):
     run = record(out)
     assert set(RUN_KEYS.split()) <= set(run)
+    assert run["command"] == "escape"
+    assert set(run["tables"]) == set(TABLES)
     assert run["interrupted"] is False
     assert run["seed"] == 0
     assert run["engine"] == "torchsde"
@@ -218,7 +220,7 @@ THREE_COORDINATES = ONE_ARM | {
 def test_one_arm_alone_is_compared_with_nothing(tmp_path, figures):
     result = run(tmp_path, yaml.safe_dump(ONE_ARM))
     assert "Compared" not in result.stdout
-    assert names(tmp_path / "out") == (set(COLUMNS) | {"run.json"} | FIGURES) - {"comparison.csv"}
+    assert names(tmp_path / "out") == (set(TABLES) | {"run.json"} | FIGURES) - {"comparison.csv"}
     assert [*read(tmp_path / "out", "summary.csv")["arm"]] == ["NA"]
 
 
@@ -228,7 +230,7 @@ def test_what_an_earlier_run_left_is_removed_and_what_others_left_is_not(tmp_pat
     run(tmp_path, yaml.safe_dump(THREE_COORDINATES))
     left = names(tmp_path / "out")
     assert left >= {"notes.txt", "summary.csv", "survival.png"}
-    assert not left & {"comparison.csv", "sample_paths.csv", "sample_paths.png", "sample_paths.pdf"}
+    assert not left & {"comparison.csv", "sample_paths.csv", "landscape.csv", "sample_paths.png", "sample_paths.pdf"}
 
 
 def test_paths_have_sixteen_coordinates_unless_all_are_asked_for(tmp_path):
@@ -316,6 +318,7 @@ def test_an_interrupted_run_has_its_figures(tmp_path, monkeypatch, figures):
     monkeypatch.setattr(cli, "progress_report", interrupting("SAM", 1))
     run(tmp_path, SADDLE, "--set", "arms.SAM.rho=0.5", code=130)
     assert names(tmp_path / "out") >= FIGURES
+    assert "run.json is of an interrupted run" in invoke("plot", tmp_path / "out").stderr
 
 
 def test_an_interrupt_before_anything_ran_leaves_earlier_results_alone(tmp_path, monkeypatch):
@@ -325,19 +328,48 @@ def test_an_interrupt_before_anything_ran_leaves_earlier_results_alone(tmp_path,
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sam_sde.escape.run.run_block", interrupted)
+    monkeypatch.setattr("sam_sde.escape.blocks.run_block", interrupted)
     result = run(tmp_path, SADDLE, code=130)
     assert result.stderr == "interrupted; nothing was written\n"
     assert csv_bytes(tmp_path / "out") == before
 
 
-def test_a_lack_of_memory_is_told_in_one_line(tmp_path, monkeypatch):
-    def out_of_memory(*arguments):
-        raise RuntimeError("CUDA out of memory. Tried to allocate 80 GiB")
+LINUX = (
+    "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate"
+)
+WINDOWS = (
+    "[enforce fail at alloc_cpu.cpp:72] data. DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."
+)
 
-    monkeypatch.setattr("sam_sde.jobs.escape.Experiment.execute", out_of_memory)
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError(LINUX), RuntimeError(WINDOWS)],
+    ids=["Python", "CUDA", "Linux", "Windows"],
+)
+def test_a_lack_of_memory_is_told_in_one_line(error, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr("sam_sde.jobs.escape.Experiment.execute", fail)
     result = run(tmp_path, code=2)
     assert result.stderr == "error: out of memory; try a smaller run.block_size or run.n_paths\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("more than one element of the written-to tensor refers to a single memory location"),
+        ValueError("of a library"),
+        KeyError("memory"),
+    ],
+)
+def test_other_errors_keep_their_traceback(error, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr("sam_sde.jobs.escape.Experiment.execute", fail)
+    assert run(tmp_path, code=1).exception is error
 
 
 def test_validate_says_what_would_run_and_writes_nothing(folder):
@@ -358,8 +390,8 @@ def test_list_names_everything_that_a_configuration_can_name():
         "  quadratic eigenvalues [rotation]",
         "  isotropic sigma",
         "  hessian [at]",
-        "  sgd [lr] [batch_size] [momentum] [momentum_model] [initial_velocity] [nesterov] [weight_decay] "
-        "[lr_schedule] [drift_order] [engine]",
+        "  sgd [lr] [batch_size=1] [momentum=0.0] [momentum_model=underdamped] [initial_velocity=zero] "
+        "[nesterov=False] [weight_decay=0.0] [lr_schedule] [drift_order=1] [engine]",
         "  switch first second at [engine]",
         "  cosine t_end [low=0.0]",
         "  ball centre radius",
@@ -377,17 +409,16 @@ def test_plot_draws_deleted_figures_again_as_they_were(folder, out):
     assert {name: (out / name).read_bytes() for name in FIGURES} == before
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [(None, "No such file"), ("{", "JSONDecodeError"), ("{}", "KeyError"), ("[]", "TypeError"), ('{"config": {}}', "")],
-    ids=["empty folder", "half a file", "no configuration", "list", "empty configuration"],
-)
-def test_a_folder_without_results_cannot_be_plotted(content, reason, tmp_path):
-    if content is not None:
-        (tmp_path / "run.json").write_text(content)
+def test_a_folder_without_results_cannot_be_plotted(tmp_path):
     error = invoke("plot", tmp_path, code=2).stderr
-    assert error.startswith(f"error: plot: {tmp_path} holds no results that can be read (run.json: {reason}")
-    assert error.endswith(f"run `sam-sde escape CONFIG --out {tmp_path}` first\n")
+    assert error == f"error: {tmp_path} holds no results; run `sam-sde escape CONFIG --out {tmp_path}` first\n"
+
+
+def test_a_changed_record_cannot_be_plotted(folder, tmp_path):
+    run(tmp_path, SADDLE, "--set", "run.n_paths=5")
+    path = tmp_path / "out" / "run.json"
+    path.write_text(path.read_text().replace('"n_paths": 5', '"n_paths": 6'))
+    assert "run.json: config_hash is not that of the configuration" in invoke("plot", path.parent, code=2).stderr
 
 
 @pytest.fixture(scope="module")
@@ -399,13 +430,25 @@ def simulated(folder, tmp_path_factory):
 
 def test_simulate_writes_the_first_paths_of_each_arm_from_their_start(simulated):
     out, stdout = simulated
-    assert names(out) == {"trajectories.csv", "trajectories.png", "trajectories.pdf"}
+    assert names(out) == PICTURE
     frame = read(out, "trajectories.csv")
     assert list(frame.columns) == ["arm", "path", "time", "x0", "x1"]
     starts = frame.groupby(["arm", "path"], sort=False).first()
     assert [*starts.index] == [(arm, path) for arm in ("SGD", "SAM") for path in range(3)]
     assert (starts == 0).all(axis=None)
     assert sum(", path " in line for line in stdout.splitlines()) == 6
+
+
+def test_plot_draws_a_simulation_again_beside_an_escape_run(simulated, folder, tmp_path):
+    out, _ = simulated
+    drawn = (out / "trajectories.png").read_bytes()
+    (out / "trajectories.png").unlink()
+    assert invoke("plot", out).stdout.splitlines() == [str(out / f"trajectories.{kind}") for kind in ("png", "pdf")]
+    assert (out / "trajectories.png").read_bytes() == drawn
+    run(tmp_path, SADDLE, "--set", "run.n_paths=5")
+    invoke("simulate", folder / "config.yaml", "--paths", "1", "--out", tmp_path / "out")
+    invoke("plot", tmp_path / "out")
+    assert names(tmp_path / "out") == set(TABLES) | {"run.json"} | FIGURES | PICTURE
 
 
 def ends(frame):
@@ -439,7 +482,7 @@ def test_every_keeps_some_states_and_the_ends(folder, simulated, tmp_path):
 def test_simulate_draws_no_picture_of_three_coordinates(tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(THREE_COORDINATES))
     invoke("simulate", tmp_path / "config.yaml", "--out", tmp_path / "out")
-    assert names(tmp_path / "out") == {"trajectories.csv"}
+    assert names(tmp_path / "out") == {"trajectories.csv", "trajectories.json"}
 
 
 @pytest.mark.parametrize("command", ["escape", "simulate", "plot", "validate", "list"])
@@ -447,6 +490,18 @@ def test_every_command_explains_itself(command):
     assert cli.app.info.name == "sam-sde"
     assert command in invoke("--help").stdout
     assert "--help" in invoke(command, "--help").stdout
+
+
+def test_the_version_is_that_of_the_package():
+    assert invoke("--version").stdout == f"{version('sam_sde')}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["escape", "--help"]], ids=" ".join)
+def test_help_and_version_need_no_large_library(arguments):
+    code = "import sys; from sam_sde.cli import app; app(sys.argv[1:], standalone_mode=False); "
+    code += "sys.exit(', '.join({'torch', 'matplotlib', 'pandas', 'sam_sde.jobs.escape'} & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, encoding="utf-8")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_console_script_is_the_command_line():
@@ -488,9 +543,9 @@ def test_ctrl_c_ends_a_process_with_130_and_whole_files(tmp_path):
     summary = read(tmp_path / "out", "summary.csv").set_index("arm")
     assert summary.loc["SGD", "n_escaped"] == N_PATHS
     assert record(tmp_path / "out")["interrupted"] is True
-    assert set(COLUMNS) - {"comparison.csv"} <= names(tmp_path / "out")
-    for name in names(tmp_path / "out") & set(COLUMNS):
-        assert list(read(tmp_path / "out", name).columns) == COLUMNS[name].split()
+    assert set(TABLES) - {"comparison.csv"} <= names(tmp_path / "out")
+    for name in names(tmp_path / "out") & set(TABLES):
+        assert len(TABLES[name].read(tmp_path / "out"))
         assert (tmp_path / "out" / name).read_text().endswith("\n")
     assert not [name for name in names(tmp_path / "out") if name.startswith(".")]
 

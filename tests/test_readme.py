@@ -3,13 +3,12 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from sam_sde.cli import app
-from sam_sde.statistics import Sample, summarize
-from sam_sde.statistics.comparison import COLUMNS
+from sam_sde.jobs.record import RECORDS
+from sam_sde.jobs.tables import TABLES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,9 +45,13 @@ def test_every_configuration_is_named():
         assert f"(configs/{path.name})" in README
 
 
-def test_every_command_and_column_is_explained():
+def test_every_command_is_explained():
     for command in CliRunner().invoke(app, ["--help"]).output.split():
         if command in {"escape", "simulate", "weak", "plot", "validate", "list"}:
             assert f"sam-sde {command}" in README
-    for column in [*summarize(Sample(np.ones(1), np.zeros(1, int), t_max=1.0, lr=1.0)), *COLUMNS]:
-        assert f"`{column}`" in README, column
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_every_table_and_column_is_explained(table):
+    for name in (table.file, RECORDS[table.command], *table.columns):
+        assert f"`{name}`" in README, name

@@ -1,126 +1,91 @@
 """From a checked configuration to surfaces, noises, dynamics and runs that are ready to execute."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from sam_sde import dynamics, noise, regions
-from sam_sde.checks import real
+import torch
+from pydantic import ValidationError
+
+from sam_sde.checks import nearest, one_of
 from sam_sde.config import schema
-from sam_sde.config.arms import Optimizer, SwitchArm
+from sam_sde.config.arguments import Supplies, point_of, values_of
+from sam_sde.config.arms import Optimizer
 from sam_sde.config.errors import ConfigError, locating
-from sam_sde.config.points import build_point, build_surface
+from sam_sde.config.kinds import CSVFile, section_of
+from sam_sde.config.loading import explain
 from sam_sde.config.schema import Config
 from sam_sde.config.sections import Section
-from sam_sde.errors import ArgumentError
+from sam_sde.config.signatures import parameters_of
+from sam_sde.dynamics import OPTIMIZERS, Dynamics
+from sam_sde.engines import asked_engine
 from sam_sde.escape import EscapeRun, NormalStart, check_ends, prepare
-from sam_sde.noise import Noise
-from sam_sde.regions import Region
-from sam_sde.surfaces import LossSurface
+from sam_sde.noise import NOISES, Noise
+from sam_sde.regions import REGIONS, Region
+from sam_sde.surfaces import MODELS, SURFACES, LossSurface, expression_surface, python_surface
 
 # Where the arguments of a run stand that are not the arm's own.
 PLACES = {**dict.fromkeys(schema.Escape.model_fields, "escape"), **dict.fromkeys(schema.Run.model_fields, "run")}
 
-OPTIMIZERS = {"sgd": dynamics.SGD, "sam": dynamics.SAM, "usam": dynamics.USAM, "dnsam": dynamics.DNSAM}
 
+@dataclass
+class Setting:
+    """What a configuration describes, built once: its surface, noise, region and start, and the optimizer of each arm.
 
-def build_noise(section: Section, surface: LossSurface) -> Noise:
-    with locating("noise"):
-        match section:
-            case schema.NoNoise():
-                return noise.NoNoise()
-            case schema.IsotropicNoise():
-                return noise.IsotropicNoise(section.sigma)
-            case schema.ConstantNoise():
-                if len(section.covariance) != surface.dim:
-                    raise ArgumentError(
-                        "covariance",
-                        f"expected {surface.dim} rows, one for each coordinate of the surface, "
-                        f"got {len(section.covariance)}",
-                    )
-                return noise.ConstantNoise(section.covariance)
-            case schema.HessianNoise(at=None):
-                return noise.HessianNoise(surface)
-            case schema.HessianNoise():
-                return noise.FrozenHessianNoise(surface, build_point("at", section.at, surface))
-            case schema.EmpiricalNoise():
-                return noise.EmpiricalNoise(surface, section.sampling)
-
-
-def build_dynamics(config: Config, arm: str, surface: LossSurface, noise: Noise) -> dynamics.Dynamics:
-    """The dynamics of one arm: its own keys over the optimizer's defaults."""
-    section = config.arms[arm]
-    if isinstance(section, SwitchArm):
-        parts = [build_dynamics(config, part, surface, noise) for part in (section.first, section.second)]
-        with locating(f"arms.{arm}"):
-            return dynamics.Switch(*parts, at=section.at)
-    own = section.model_dump(exclude_none=True)
-    options = {**config.optimizer.model_dump(), **own}
-    for key in ("lr_schedule", "rho_schedule"):
-        if options.get(key) is not None:
-            options[key] = build_schedule(options[key])
-    kind = options.pop("kind")
-    options.pop("engine", None)
-    if options["lr"] is None:
-        raise ConfigError(f"optimizer.lr: missing; give it there or as arms.{arm}.lr")
-    with locating(f"arms.{arm}", dict.fromkeys(options.keys() - own.keys(), "optimizer")):
-        return OPTIMIZERS[kind](surface, noise, **options)
-
-
-def build_schedule(section: dict) -> dynamics.Schedule:
-    parameters = dict(section)
-    return dynamics.SCHEDULES[parameters.pop("kind")](**parameters)
-
-
-def build_region(section: Section, surface: LossSurface) -> Region:
-    with locating("escape.region"):
-        match section:
-            case schema.BallRegion():
-                return regions.Ball(build_point("centre", section.centre, surface), section.radius)
-            case schema.SlabRegion():
-                centre = build_point("centre", section.centre, surface)
-                return regions.Slab(centre, section.direction, section.half_width)
-            case schema.BoxRegion():
-                low, high = (build_point(key, getattr(section, key), surface) for key in ("low", "high"))
-                return regions.Box(low, high)
-            case schema.LossRegion(below=None):
-                return regions.LossAbove(surface, real("above", section.above))
-            case schema.LossRegion():
-                return regions.LossBelow(surface, real("below", section.below))
-            case schema.UnstableRegion():
-                return regions.UnstableDistance(surface, build_point("at", section.at, surface), section.distance)
-
-
-def build_start(section: schema.Point | schema.NormalStart, surface: LossSurface) -> list[float] | NormalStart:
-    if not isinstance(section, schema.NormalStart):
-        with locating("escape"):
-            return build_point("start", section, surface)
-    with locating("escape.start.normal"):
-        return NormalStart(build_point("mean", section.normal.mean, surface), section.normal.std)
-
-
-def build_runs(config: Config, folder: Path = Path(), workers: int = 1) -> dict[str, EscapeRun]:
-    """One run for each arm, all of them checked before any is executed; `workers` processes will share its paths.
+    folder: that of the configuration, where its files are looked for.
 
     Raises
         ConfigError: naming the key that does not fit the others.
     """
-    surface = build_surface(config.surface, folder)
-    noise = build_noise(config.noise, surface)
-    region = build_region(config.escape.region, surface)
-    start = build_start(config.escape.start, surface)
-    runs = {}
-    for arm in config.arms:
-        optimizer = build_dynamics(config, arm, surface, noise)
-        options = run_options(config, arm)
+
+    config: Config
+    folder: Path = Path()
+    surface: LossSurface = field(init=False)
+    noise: Noise = field(init=False)
+    region: Region = field(init=False)
+    start: list[float] | NormalStart = field(init=False)
+
+    def __post_init__(self):
+        self.surface = build_surface(self.config.surface, self.folder)
+        self.noise = build_noise(self.config.noise, self.surface)
+        self.region = build_region(self.config.escape.region, self.surface)
+        self.start = build_start(self.config.escape.start, self.surface)
+
+    def dynamics(self, arm: str, config: Config | None = None) -> Dynamics:
+        """The optimizer of one arm: its own keys over the defaults of `optimizer`.
+
+        config: says other things of the arms than the setting's own.
+        """
+        config = config or self.config
+        section = config.arms[arm]
+        factory, own = OPTIMIZERS[section.kind], values_of(section)
+        keys = parameters_of(factory)
+        defaults = {key: value for key, value in values_of(config.optimizer).items() if key in keys and key not in own}
+        if "lr" in keys and "lr" not in own and "lr" not in defaults:
+            raise ConfigError(f"optimizer.lr: missing; give it there or as arms.{arm}.lr")
+        supplies = Supplies(self.surface, self.noise, self.folder, lambda name: self.dynamics(name, config))
+        with locating(f"arms.{arm}", dict.fromkeys(defaults, "optimizer")):
+            return supplies.call(factory, {**defaults, **own})
+
+    def runs(self, workers: int = 1) -> dict[str, EscapeRun]:
+        """One run for each arm, all of them checked before any is executed; `workers` processes will share its paths.
+
+        Raises
+            ConfigError: naming the key that does not fit the others.
+        """
+        return {arm: self._run(arm, self.dynamics(arm), workers) for arm in self.config.arms}
+
+    def _run(self, arm: str, optimizer: Dynamics, workers: int) -> EscapeRun:
+        config, options = self.config, run_options(self.config, arm)
         if options["dt"] is None and optimizer.lr > config.escape.t_max:
             raise ConfigError(
                 f"escape.t_max: expected at least one step of arms.{arm}, lr = {optimizer.lr:g}, "
                 f"got {config.escape.t_max:g}; try a larger t_max, a smaller lr, or give run.dt"
             )
         with locating(f"arms.{arm}", _places(config, arm)):
-            runs[arm] = prepare(
+            run = prepare(
                 optimizer,
-                start=start,
-                region=region,
+                start=self.start,
+                region=self.region,
                 workers=workers,
                 t_max=config.escape.t_max,
                 arm="" if config.run.common_noise else arm,
@@ -128,27 +93,72 @@ def build_runs(config: Config, folder: Path = Path(), workers: int = 1) -> dict[
             )
         if config.run.ends is not None:
             with locating("run"):
-                check_ends(runs[arm])
-    return runs
+                first = torch.zeros(1, dtype=torch.int64, device=run.device)
+                check_ends(optimizer, run.start.points(first, run.problem.stream))
+        return run
+
+
+def build_surface(section: schema.Surface, folder: Path = Path()) -> LossSurface:
+    """The surface; files are looked for in `folder`, that of the configuration."""
+    with locating("surface"):
+        if section.expression is not None:
+            return expression_surface(section.expression, section.dim)
+        if section.python is not None:
+            return python_surface(section.python, section.dim, folder)
+        if section.model is not None:
+            factory = MODELS[one_of("model", section.model, MODELS)]
+    if section.name is not None:
+        if section.name not in SURFACES:
+            raise ConfigError(f"surface.name: unknown surface {section.name!r}; {nearest(section.name, SURFACES)}")
+        factory = SURFACES[section.name]
+    keys = dict(section.model_extra)
+    if section.dim is not None:
+        keys["dim"] = section.dim
+    try:
+        parameters = section_of(factory).model_validate(keys)
+    except ValidationError as error:
+        raise ConfigError(explain(error, keys, "surface")) from None
+    with locating("surface", dict.fromkeys(CSVFile.model_fields, "surface.data")):
+        return Supplies(folder=folder).call(factory, values_of(parameters))
+
+
+def build_noise(section: Section, surface: LossSurface) -> Noise:
+    with locating("noise"):
+        return Supplies(surface).call(NOISES[section.kind], values_of(section))
+
+
+def build_region(section: Section, surface: LossSurface) -> Region:
+    with locating("escape.region", {"region": "escape"}):
+        return Supplies(surface).call(REGIONS[section.kind], values_of(section))
+
+
+def build_start(section: schema.Point | schema.NormalStart, surface: LossSurface) -> list[float] | NormalStart:
+    if not isinstance(section, schema.NormalStart):
+        with locating("escape"):
+            return point_of("start", section, surface)
+    with locating("escape.start.normal"):
+        return NormalStart(point_of("mean", section.normal.mean, surface), section.normal.std)
 
 
 def _places(config: Config, arm: str) -> dict[str, str]:
     """Where the arguments of an arm's run stand that are not keys of its own."""
-    own = config.arms[arm].model_dump(exclude_none=True)
-    defaults = () if isinstance(config.arms[arm], SwitchArm) else Optimizer.model_fields
+    section = config.arms[arm]
+    own = values_of(section)
+    defaults = Optimizer.model_fields.keys() & type(section).model_fields.keys()
     places = PLACES | dict.fromkeys(defaults, "optimizer")
-    return {key: section for key, section in places.items() if key not in own}
+    return {key: place for key, place in places.items() if key not in own}
 
 
 def run_options(config: Config, arm: str) -> dict:
     """What the section `run` says for an arm; its own engine stands before that of the run.
 
-    The crossing is that of the SDEs; where an arm alone is discrete, so are dt and method.
+    The crossing is that of the SDEs; where an arm alone is run as the algorithm, so are dt and method.
     """
     options = config.run.model_dump(exclude={"common_noise", "ends"})
     options["engine"] = config.arms[arm].engine or config.run.engine
-    if options["engine"] == "discrete":
-        options["crossing"] = "none"
-        if config.run.engine != "discrete":
+    engine = asked_engine(options["engine"])
+    if not engine.of_sde:
+        options["crossing"] = engine.default_crossing
+        if asked_engine(config.run.engine).of_sde:
             options |= {"dt": None, "method": "euler"}
     return options

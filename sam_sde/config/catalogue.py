@@ -1,47 +1,42 @@
 """What a configuration can name, with the parameters that each takes."""
 
-from typing import get_args
+from collections.abc import Callable, Collection, Mapping
 
-from pydantic_core import PydanticUndefined
-
-from sam_sde.config import arms, schema
-from sam_sde.config.points import surface_parameters
-from sam_sde.config.sections import Section
+from sam_sde.config.signatures import REQUIRED, is_supplied, parameters_of
+from sam_sde.dynamics import OPTIMIZERS, SCHEDULES, GradientDynamics
+from sam_sde.noise import NOISES
+from sam_sde.regions import REGIONS
 from sam_sde.surfaces import DATASETS, MODELS, SURFACES
 
 
 def catalogue() -> dict[str, list[str]]:
-    """Lines such as "isotropic (sigma)" under the names of the sections; a parameter in […] may be left out."""
+    """Lines such as "isotropic sigma" under the names of the sections; a parameter in […] may be left out."""
     return {
-        "surfaces": [f"{name}{_parameters(surface_parameters(factory))}" for name, factory in SURFACES.items()]
-        + ['expression: "x**2 - y**2" [dim]', 'python: "file.py:function" dim'],
-        "models": [f"{name}{_parameters(surface_parameters(factory))}" for name, factory in MODELS.items()],
+        "surfaces": [*_lines(SURFACES), 'expression: "x**2 - y**2" [dim]', 'python: "file.py:function" dim'],
+        "models": _lines(MODELS),
         "data": [*DATASETS, "csv: file.csv [target]"],
-        "noise": _kinds(schema.Noise),
-        "optimizers": _kinds(arms.Arm),
-        "schedules": _kinds(arms.Schedule),
-        "regions": _kinds(schema.Region),
+        "noise": _lines(NOISES),
+        "optimizers": [
+            f"{_line(kind, factory, parameters_of(GradientDynamics))} [engine]" for kind, factory in OPTIMIZERS.items()
+        ],
+        "schedules": _lines(SCHEDULES),
+        "regions": _lines(REGIONS),
     }
 
 
-def _kinds(union) -> list[str]:
-    """One line for each kind that a union of sections accepts."""
-    return [
-        f"{kind}{_parameters(section)}"
-        for section in get_args(get_args(union)[0])
-        for kind in get_args(section.model_fields["kind"].annotation)
-    ]
+def _lines(table: Mapping[str, Callable], optional: Collection[str] = ()) -> list[str]:
+    """A line for each entry; `optional` are parameters that may be left out although a class needs them."""
+    return [_line(name, factory, optional) for name, factory in table.items()]
 
 
-def _parameters(section: type[Section]) -> str:
-    words = []
-    for name, field in section.model_fields.items():
-        if name == "kind":
+def _line(name: str, factory: Callable, optional: Collection[str]) -> str:
+    words = [name]
+    for key, parameter in parameters_of(factory).items():
+        if is_supplied(parameter.annotation):
             continue
-        if field.is_required():
-            words.append(name)
-        elif field.default in (None, PydanticUndefined):
-            words.append(f"[{name}]")
+        if parameter.default is REQUIRED and key not in optional:
+            words.append(key)
         else:
-            words.append(f"[{name}={field.default}]")
-    return " " + " ".join(words) if words else ""
+            given = parameter.default not in (None, REQUIRED)
+            words.append(f"[{key}={parameter.default}]" if given else f"[{key}]")
+    return " ".join(words)

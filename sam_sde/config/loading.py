@@ -133,8 +133,6 @@ def _written(details: ErrorDetails, document: Any) -> list[str]:
             parts.append(str(part))
     if details["type"] == "missing" or _holds(document, last):
         parts.append(str(last))
-    if details["type"] in ("union_tag_not_found", "union_tag_invalid"):
-        parts.append("kind")
     if "key" in details.get("ctx", {}):
         parts.append(details["ctx"]["key"])
     return [_cut(part, 80) for part in parts]
@@ -154,17 +152,12 @@ def _message(details: ErrorDetails) -> str:
     match details["type"]:
         case "missing":
             return "missing; this key is required"
-        case "union_tag_not_found":
-            return "missing; this key is required, and `sam-sde list` shows what it may be"
-        case "union_tag_invalid":
-            known = re.findall(r"'([^']*)'", context["expected_tags"])
-            return f"unknown kind {shown(context['tag'])}; {nearest(context['tag'], known)}"
         case "literal_error":
             known = re.findall(r"'([^']*)'", context["expected"])
             return f"unknown value {_got(details['input'])}; {nearest(details['input'], known)}"
-        case "unknown_key" | "surface_kind" | "missing_dim" | "loss_level" | "reference":
+        case "unknown_key" | "surface_kind" | "missing_dim" | "missing_kind" | "unknown_kind" | "reference":
             return details["msg"]
-        case "model_type" | "model_attributes_type" | "dict_type":
+        case "model_type" | "no_section" | "dict_type":
             return f"expected a section with keys of its own{got}{_section_hint(details)}"
         case "too_short" if details["loc"] == ("arms",):
             return "expected at least one arm, such as SGD: {kind: sgd}"
@@ -191,7 +184,7 @@ def _message(details: ErrorDetails) -> str:
 def _section_hint(details: ErrorDetails) -> str:
     """How to write a section where its kind stands alone."""
     word = details["input"]
-    key = "kind" if details["type"] == "model_attributes_type" else "name" if details["loc"] == ("surface",) else None
+    key = "kind" if details["type"] == "no_section" else "name" if details["loc"] == ("surface",) else None
     return f"; try {{{key}: {_cut(word, 40)}}}" if key and isinstance(word, str) else ""
 
 

@@ -4,25 +4,22 @@ A value out of its range is refused here where the range does not depend on othe
 objects themselves, when they are built.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from sam_sde.checks import nearest, shown
-from sam_sde.config.arms import Arm, Optimizer, SwitchArm
-from sam_sde.config.sections import (
-    Count,
-    NonNegative,
-    Point,
-    Positive,
-    Section,
-    Vector,
-    Whole,
-)
+from sam_sde.config.arms import Arm, Optimizer
+from sam_sde.config.kinds import of_kind
+from sam_sde.config.sections import Count, Point, Section, Whole
+from sam_sde.config.signatures import parameters_of
+from sam_sde.dynamics import OPTIMIZERS, Dynamics
 from sam_sde.engines import ENGINES, METHODS
 from sam_sde.escape import DTYPES
-from sam_sde.noise import SAMPLINGS
+from sam_sde.noise import NOISES
+from sam_sde.parameters import NonNegative, Positive
+from sam_sde.regions import REGIONS
 from sam_sde.regions.crossing import CROSSINGS
 from sam_sde.statistics.weak_order import FEWEST_POINTS
 from sam_sde.weak.test_functions import OBSERVABLES
@@ -64,43 +61,7 @@ class Surface(Section):
         return self
 
 
-class CSVFile(Section):
-    csv: str
-    target: str | None = None
-
-
-def _data_kind(value: Any) -> str:
-    return "file" if isinstance(value, dict | CSVFile) else "name"
-
-
-Data = Annotated[Annotated[str, Tag("name")] | Annotated[CSVFile, Tag("file")], Discriminator(_data_kind)]
-
-
-class NoNoise(Section):
-    kind: Literal["none"]
-
-
-class IsotropicNoise(Section):
-    kind: Literal["isotropic"]
-    sigma: NonNegative
-
-
-class ConstantNoise(Section):
-    kind: Literal["constant"]
-    covariance: Annotated[list[Vector], Field(min_length=1)]
-
-
-class HessianNoise(Section):
-    kind: Literal["hessian"]
-    at: Point | None = None
-
-
-class EmpiricalNoise(Section):
-    kind: Literal["empirical"]
-    sampling: Literal[SAMPLINGS] = "with_replacement"
-
-
-Noise = Annotated[NoNoise | IsotropicNoise | ConstantNoise | HessianNoise | EmpiricalNoise, Field(discriminator="kind")]
+Noise = of_kind(NOISES)
 
 
 class Normal(Section):
@@ -119,47 +80,7 @@ def _start_kind(value: Any) -> str:
 Start = Annotated[Annotated[Point, Tag("point")] | Annotated[NormalStart, Tag("random")], Discriminator(_start_kind)]
 
 
-class BallRegion(Section):
-    kind: Literal["ball"]
-    centre: Point
-    radius: Positive
-
-
-class SlabRegion(Section):
-    kind: Literal["slab"]
-    centre: Point
-    direction: Vector
-    half_width: Positive
-
-
-class BoxRegion(Section):
-    kind: Literal["box"]
-    low: Point
-    high: Point
-
-
-class LossRegion(Section):
-    """The loss stays below a level, or above one."""
-
-    kind: Literal["loss"]
-    below: float | None = None
-    above: float | None = None
-
-    @model_validator(mode="after")
-    def _one_level(self):
-        if (self.below is None) == (self.above is None):
-            got = "neither" if self.below is None else "both"
-            raise PydanticCustomError("loss_level", "expected one of below and above, got {got}", {"got": got})
-        return self
-
-
-class UnstableRegion(Section):
-    kind: Literal["unstable"]
-    at: Point
-    distance: Positive
-
-
-Region = Annotated[BallRegion | SlabRegion | BoxRegion | LossRegion | UnstableRegion, Field(discriminator="kind")]
+Region = of_kind(REGIONS)
 
 
 class Escape(Section):
@@ -198,8 +119,6 @@ class Run(Section):
 class Config(Section):
     """A whole configuration."""
 
-    SECTIONS: ClassVar[tuple[str, ...]] = ("surface", "noise", "optimizer", "escape", "weak", "run")
-
     surface: Surface
     noise: Noise
     optimizer: Optimizer = Optimizer()
@@ -220,15 +139,20 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _switches_name_arms(self):
-        plain = [arm for arm, section in self.arms.items() if not isinstance(section, SwitchArm)]
+    def _arms_name_plain_arms(self):
+        plain = [arm for arm, section in self.arms.items() if not names_of_arms(section)]
         for arm, section in self.arms.items():
-            for part in ("first", "second") if isinstance(section, SwitchArm) else ():
-                name = getattr(section, part)
+            for key in names_of_arms(section):
+                name = getattr(section, key)
                 if name not in plain:
                     raise PydanticCustomError(
                         "reference",
                         "expected another arm that is no switch itself, got {arm}; {hint}",
-                        {"key": f"arms.{arm}.{part}", "arm": shown(name), "hint": nearest(name, plain)},
+                        {"key": f"arms.{arm}.{key}", "arm": shown(name), "hint": nearest(name, plain)},
                     )
         return self
+
+
+def names_of_arms(section: Section) -> list[str]:
+    """The keys of an arm that name other arms, as those of a switch do."""
+    return [key for key, each in parameters_of(OPTIMIZERS[section.kind]).items() if each.annotation is Dynamics]

@@ -19,10 +19,6 @@ POINT_WORDS = (*KINDS, "initial")
 
 Whole = Annotated[int, BeforeValidator(_whole)]
 Count = Annotated[Whole, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-DriftOrder = Annotated[Whole, Field(ge=1, le=2)]
 Vector = Annotated[list[float], Field(min_length=1)]
 
 

@@ -1,30 +1,40 @@
 """What every optimizer has as a stochastic differential equation, in torchsde's protocol."""
 
+from __future__ import annotations
+
 import abc
+from collections.abc import Iterable
+from typing import Union
 
 import torch
 
-from sam_sde import checks
-from sam_sde.dynamics.motion import MOMENTUM_MODELS, VELOCITIES, FirstOrder, HeavyBall
-from sam_sde.dynamics.schedules import TimeFunction, check_schedule, require_schedule
+from sam_sde.dynamics.minibatch import Minibatch
 from sam_sde.errors import ArgumentError
-from sam_sde.noise import Noise
-from sam_sde.surfaces import LossSurface, require_surface
+
+# What an algorithm has beside its step: the gradients of minibatches are made from it.
+MAKES_MINIBATCHES = ("surface", "noise", "batch_size", "ascent", "micro_batch")
+
+Time = Union[float, "torch.Tensor"]
 
 
 class Dynamics(abc.ABC):
     """dx = f(t, x) dt + g(t, x) dW in Itô's sense, with t = lr · steps; x is the weights w, or weights and velocity.
 
     A subclass gives the drift `f`, and the diffusion either as `g` or as the two products `g_prod` and
-    `g_transpose_prod`; with those two no matrix is ever formed. Shapes: states x (paths, state_dim) with the weights
-    first, z (paths, channels).
+    `g_transpose_prod`; with those two no matrix is ever formed. One that is an algorithm too gives its `step`.
+
+    Shapes: states x (paths, state_dim) with the weights first, z (paths, channels). The time t is a number, or a tensor
+    that broadcasts against (paths, 1): `(1 + t) * x` is right for every t, and torch functions of time are those of
+    `torch.as_tensor(t, dtype=x.dtype, device=x.device)`. A `g` that is a matrix has one axis more than such a tensor,
+    which is then `[..., None]`.
 
     Attributes
         dim: number of weights.
         state_dim: number of coordinates of a state, `dim` where it has no velocity.
         channels: number of independent Brownian motions.
         lr: learning rate η, the time of one step of the optimizer.
-        noise_type: "additive" (g does not depend on x), "diagonal" (g is (paths, dim)) or "general".
+        noise_type: "additive" (g (paths, state_dim, channels) does not depend on x), "diagonal" (g is (paths,
+            state_dim)) or "general".
     """
 
     sde_type = "ito"
@@ -36,6 +46,15 @@ class Dynamics(abc.ABC):
     @property
     def state_dim(self) -> int:
         return self.dim
+
+    @property
+    def parts(self) -> list[Dynamics]:
+        """The optimizers that this one is made of: itself alone, but for a switch."""
+        return [self]
+
+    def active(self, t: float) -> Dynamics:
+        """The one of `parts` that takes the step which begins at time t."""
+        return self
 
     @property
     def draws_velocity(self) -> bool:
@@ -54,18 +73,57 @@ class Dynamics(abc.ABC):
         return state[..., : self.dim]
 
     @abc.abstractmethod
-    def f(self, t: float, x: torch.Tensor) -> torch.Tensor:
+    def f(self, t: Time, x: torch.Tensor) -> torch.Tensor:
         """Drift (paths, state_dim)."""
 
-    def g_prod(self, t: float, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    def g_prod(self, t: Time, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """g(t, x) z (paths, state_dim)."""
         factor = self.g(t, x)
         return factor * z if self.noise_type == "diagonal" else torch.einsum("pij,pj->pi", factor, z)
 
-    def g_transpose_prod(self, t: float, x: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+    def g_transpose_prod(self, t: Time, x: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         """g(t, x)ᵀ d (paths, channels): its square is the variance along d that a crossing needs."""
         factor = self.g(t, x)
         return factor * direction if self.noise_type == "diagonal" else torch.einsum("pij,pi->pj", factor, direction)
+
+    def covariance(self, t: Time, x: torch.Tensor) -> torch.Tensor:
+        """g gᵀ (paths, state_dim, state_dim), the covariance of the noise for a unit of time.
+
+        Where there is no `g` it takes a product with each unit vector of the state.
+        """
+        if not hasattr(self, "g"):
+            units = torch.eye(self.state_dim, dtype=x.dtype, device=x.device)
+            factor = torch.stack([self.g_transpose_prod(t, x, unit.expand_as(x)) for unit in units], dim=1)
+        elif self.noise_type == "diagonal":
+            factor = torch.diag_embed(self.g(t, x))
+        else:
+            factor = self.g(t, x)
+        return factor @ factor.mT
+
+    def step(self, t: Time, state: torch.Tensor, minibatches: Iterable[Minibatch]) -> torch.Tensor:
+        """One step of the algorithm itself from `state` (paths, state_dim) at time t; to the next state.
+
+        minibatches: one, or the micro-batches of the step. Raises ValueError where no algorithm is known.
+        """
+        raise self._no_algorithm(["step"])
+
+    def check_algorithm(self) -> None:
+        """Raises ValueError where this is no algorithm: it has no `step`, or nothing to make minibatches from."""
+        missing = [] if type(self).step is not Dynamics.step else ["step"]
+        missing += [name for name in MAKES_MINIBATCHES if not hasattr(self, name)]
+        if missing:
+            raise self._no_algorithm(missing)
+
+    def _no_algorithm(self, missing: list[str]) -> ArgumentError:
+        return ArgumentError(
+            "engine",
+            f"no algorithm is known of {type(self).__name__}, which has no {', no '.join(missing)}; "
+            "try an engine for SDEs such as 'torchsde', or derive it from SGD",
+        )
+
+    def check_sde(self) -> None:
+        """Raises ValueError where this has what only an algorithm has: an SDE knows nothing of it."""
+        return
 
     def largest_variance(self) -> float | None:
         """A bound on |gᵀd|² over all t, x and unit directions d of the weights, where one is known.
@@ -80,7 +138,7 @@ class Dynamics(abc.ABC):
 
     def check_start(self, w: torch.Tensor) -> None:
         """Raises ValueError where the dynamics cannot start from the weights w (paths, dim)."""
-        z = _uneven(w, self.channels)
+        z = uneven(w, self.channels)
         state = self.initial_state(w, z)
         drift = self.f(0.0, state)
         if drift.shape != state.shape or not torch.isfinite(drift).all():
@@ -89,181 +147,6 @@ class Dynamics(abc.ABC):
             raise ArgumentError("start", "the noise there is not finite")
 
 
-class GradientDynamics(Dynamics):
-    """An optimizer on a surface with gradient noise: what SGD and the variants of SAM share.
-
-    A subclass says in which direction a minibatch of B samples descends, d(t, w) - G(t, w) z/√B with z standard
-    normal, and here the weights follow it, with the learning rate η u(t), t = η · steps, momentum γ and weight
-    decay κ, which adds κw to d as torch.optim.SGD does:
-
-        γ = 0           dw = -u d dt + u √(η/B) G dW
-        "underdamped"   dw = -u v dt, dv = (d - (1-γ) v)/η dt - √(1/(ηB)) G dW, the state being (w, v), and v the
-                        momentum buffer of `v ← γ v + g, w ← w - η u v`
-        "overdamped"    its limit for η‖H‖ ≪ (1-γ)², dw = -u/(1-γ) d dt + u/(1-γ) √(η/B) G dW: SGD of the effective
-                        learning rate η/(1-γ) in its own time
-
-    momentum: γ in [0, 1), default 0. momentum_model: "underdamped" (default) or "overdamped".
-    initial_velocity: v(0) = 0 for "zero" (default); "equilibrium" draws it from the law in which it settles while the
-        weights stay at the start, N(d/(1-γ), G Gᵀ/(2B(1-γ))). Only an underdamped path has a velocity.
-    nesterov: True for Nesterov's momentum, `w ← w - η u (g + γ v)`, which the discrete engine alone knows.
-    weight_decay: κ ≥ 0, default 0.
-    lr_schedule: u, a `Schedule` or any elementwise torch function of time with values of 0 or more; default 1.
-    drift_order: 2 for the drift b - (η/2)(∇b) b in the place of b, default 1; without momentum and schedules. It makes
-        the SDE a weak approximation of order 2 of `w ← w + η (b + ξ)`, Cov ξ = C: the increment of a step has the
-        means η b and η² (C + b bᵀ), those of the SDE in the time η differ by O(η³) each. The covariance stays ηC(w),
-        however it depends on w: its derivatives, and those of b in it, enter the second moments at η³ only (Li, Tai
-        and E, JMLR 20:40, 2019, Theorem 9: for SGD the drift is -∇(ℓ + (η/4)‖∇ℓ‖²)). Exact moments of linear
-        regressions with empirical noise have the order 2 with it, and 1 with another covariance.
-
-    Raises
-        ValueError: a value out of its range, Nesterov's momentum with γ = 0, drift_order 2 with momentum or a schedule,
-            or the noise is made for another number of coordinates.
-    """
-
-    def __init__(
-        self,
-        surface: LossSurface,
-        noise: Noise,
-        *,
-        lr: float,
-        batch_size: int = 1,
-        momentum: float = 0.0,
-        momentum_model: str = "underdamped",
-        initial_velocity: str = "zero",
-        nesterov: bool = False,
-        weight_decay: float = 0.0,
-        lr_schedule: TimeFunction | None = None,
-        drift_order: int = 1,
-    ):
-        if not isinstance(noise, Noise):
-            raise ArgumentError("noise", f"expected a Noise such as IsotropicNoise(sigma), got {checks.shown(noise)}")
-        self.surface = require_surface(surface)
-        self.noise = noise
-        self.lr = checks.positive("lr", lr)
-        self.batch_size = checks.whole("batch_size", batch_size, low=1)
-        if not 0.0 <= checks.real("momentum", momentum) < 1.0:
-            raise ArgumentError(
-                "momentum", f"expected a number from 0 to below 1, got {checks.shown(momentum)}; try 0.9"
-            )
-        self.momentum = float(momentum)
-        self.momentum_model = checks.one_of("momentum_model", momentum_model, MOMENTUM_MODELS)
-        self.initial_velocity = checks.one_of("initial_velocity", initial_velocity, VELOCITIES)
-        self.nesterov = checks.boolean("nesterov", nesterov)
-        if nesterov and not self.momentum:
-            raise ArgumentError("nesterov", "expected a momentum above 0 with it, got 0; try momentum 0.9")
-        self.weight_decay = checks.non_negative("weight_decay", weight_decay)
-        self.lr_schedule = require_schedule("lr_schedule", lr_schedule)
-        self.drift_order = checks.whole("drift_order", drift_order, low=1, high=2)
-        if drift_order == 2 and (self.momentum or lr_schedule is not None):
-            what = "momentum" if self.momentum else "lr_schedule"
-            raise ArgumentError("drift_order", f"2 is known for plain steps only, not with {what}; try drift_order 1")
-        if noise.dim not in (None, surface.dim):
-            raise ArgumentError("noise", f"made for {noise.dim} coordinates, but the surface has {surface.dim}")
-        self.dim = surface.dim
-        self.channels = noise.channels(surface.dim)
-        self.noise_type = "additive" if noise.additive else "general"
-        motion = HeavyBall if self.momentum > 0 and momentum_model == "underdamped" else FirstOrder
-        self._motion = motion(self.dim, self.lr, self.momentum, self.lr_schedule, self.noise_scale)
-
-    @abc.abstractmethod
-    def descent(self, t: float, w: torch.Tensor) -> torch.Tensor:
-        """d(t, w) (paths, dim), without weight decay."""
-
-    @abc.abstractmethod
-    def descent_noise(self, t: float, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        """G(t, w) z (paths, dim) for z (paths, channels)."""
-
-    @abc.abstractmethod
-    def transposed_noise(self, t: float, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
-        """G(t, w)ᵀ a (paths, channels) for a direction a (paths, dim)."""
-
-    def descent_and_noise(self, t: float, w: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """d(t, w) and G(t, w) z, for subclasses where both cost less together."""
-        return self.descent(t, w), self.descent_noise(t, w, z)
-
-    def perturbed(self, t: float | torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        """w^p (paths, dim): where the descent takes its gradient at time t, a number or (paths, 1). Here w itself."""
-        return w
-
-    @property
-    def minibatch_variance(self) -> float:
-        """What makes Σ the covariance of a minibatch's gradient: 1/B where its samples are independent."""
-        return self.noise.minibatch_factor(self.batch_size) / self.batch_size
-
-    @property
-    def noise_scale(self) -> float:
-        """√(η/B) for independent samples: the diffusion is this times the factor of one sample's covariance."""
-        return (self.lr * self.minibatch_variance) ** 0.5
-
-    @property
-    def state_dim(self) -> int:
-        return self._motion.state_dim
-
-    @property
-    def draws_velocity(self) -> bool:
-        return self.state_dim != self.dim and self.initial_velocity == "equilibrium"
-
-    def initial_state(self, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        if self.state_dim == self.dim:
-            return w
-        if self.initial_velocity == "zero":
-            return torch.cat([w, torch.zeros_like(w)], dim=-1)
-        descent, noise = self.descent_and_noise(0.0, w, z)
-        return torch.cat([w, self._motion.equilibrium(self._decayed(descent, w), noise)], dim=-1)
-
-    def f(self, t: float, x: torch.Tensor) -> torch.Tensor:
-        return self._to_order(t, x, self._first_order(t, x))
-
-    def _first_order(self, t: float, x: torch.Tensor) -> torch.Tensor:
-        w = self.weights(x)
-        return self._motion.drift(t, x, self._decayed(self.descent(t, w), w))
-
-    def _to_order(self, t: float, x: torch.Tensor, drift: torch.Tensor) -> torch.Tensor:
-        """The drift of the order asked for, from b = `drift`: itself, or b - (η/2)(∇b) b."""
-        if self.drift_order == 1:
-            return drift
-        # Reverse over reverse: (∇b) v is the transpose of u ↦ (∇b)ᵀ u. Forward mode takes ten times as long.
-        _, transposed = torch.func.vjp(lambda x: self._first_order(t, x), x)
-        _, along = torch.func.vjp(lambda u: transposed(u)[0], torch.zeros_like(x))
-        return drift - 0.5 * self.lr * along(drift)[0]
-
-    def g_prod(self, t: float, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        return self._motion.diffuse(t, self.descent_noise(t, self.weights(x), z))
-
-    def g_transpose_prod(self, t: float, x: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
-        return self.transposed_noise(t, self.weights(x), self._motion.transposed(t, direction))
-
-    def _decayed(self, descent: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        return descent + self.weight_decay * w if self.weight_decay else descent
-
-    def largest_variance(self) -> float | None:
-        return self._motion.largest_variance(self._largest_noise())
-
-    def _largest_noise(self) -> float | None:
-        """A bound on |G(t, w)ᵀ a|² over all t, w and unit a, where one is known."""
-        return self.noise.largest_variance()
-
-    def check_schedules(self, t_max: float) -> None:
-        check_schedule("lr_schedule", self.lr_schedule, t_max)
-
-    def check_start(self, w: torch.Tensor) -> None:
-        self.surface.check_at(w)
-        super().check_start(w)
-        self._check_moving(w)
-
-    def _check_moving(self, w: torch.Tensor) -> None:
-        """Raises ValueError where noise was asked for, yet neither it nor the descent would move any path."""
-        if self.noise.largest_variance() == 0.0 or self.noise_scale == 0.0:
-            return
-        descent, noise = self.descent_and_noise(0.0, w, _uneven(w, self.channels))
-        if not self._decayed(descent, w).any() and not noise.any():
-            raise ArgumentError(
-                "start",
-                "drift and noise both vanish there, so that nothing would ever move; "
-                "try to start beside it, with start: {normal: {mean: ..., std: 0.01}}",
-            )
-
-
-def _uneven(w: torch.Tensor, channels: int) -> torch.Tensor:
+def uneven(w: torch.Tensor, channels: int) -> torch.Tensor:
     """A value of the noise (paths, channels) that probes it: all alike would be none for an empirical covariance."""
     return torch.cos(torch.arange(1, channels + 1, device=w.device)).to(w).expand(len(w), -1)

@@ -4,15 +4,20 @@ A minibatch's descent direction is d(t, w) - G(t, w) z/√B, z standard normal, 
 d and `noise` = G z (paths, dim), states (paths, state_dim).
 """
 
+from __future__ import annotations
+
 import abc
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 
-from sam_sde.dynamics.schedules import TimeFunction, factor_at, largest_factor
+from sam_sde.dynamics.schedules import factor_at, largest_factor
+from sam_sde.parameters import TimeFunction
 
-MOMENTUM_MODELS = ("underdamped", "overdamped")
-VELOCITIES = ("zero", "equilibrium")
+MomentumModel = Literal["underdamped", "overdamped"]
+InitialVelocity = Literal["zero", "equilibrium"]
+MOMENTUM_MODELS, VELOCITIES = get_args(MomentumModel), get_args(InitialVelocity)
 
 
 @dataclass(frozen=True)

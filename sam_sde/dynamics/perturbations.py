@@ -7,6 +7,8 @@ first order is Dp(g) ξ. Normalizing by ‖g + ξ‖ is not smooth at g = 0, whe
 Gradients and vectors are (paths, dim), `spread` is (paths, 1). `gain` is the c of Dp ≈ c·I.
 """
 
+from __future__ import annotations
+
 import abc
 from collections.abc import Callable
 

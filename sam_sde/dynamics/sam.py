@@ -1,12 +1,16 @@
 """Sharpness-aware minimization: SAM, USAM, DNSAM and any perturbation of one's own."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 
 from sam_sde import checks
-from sam_sde.dynamics.base import GradientDynamics
+from sam_sde.dynamics.base import Time
+from sam_sde.dynamics.gradient import GradientDynamics
+from sam_sde.dynamics.minibatch import Minibatch
 from sam_sde.dynamics.perturbations import (
     Custom,
     Normalized,
@@ -14,13 +18,15 @@ from sam_sde.dynamics.perturbations import (
     Perturbation,
     Unnormalized,
 )
-from sam_sde.dynamics.schedules import TimeFunction, check_schedule, factor_at, require_schedule
+from sam_sde.dynamics.schedules import check_schedule, factor_at, require_schedule
 from sam_sde.errors import ArgumentError
 from sam_sde.noise import Noise
+from sam_sde.parameters import Count, NonNegative, TimeFunction
 from sam_sde.surfaces import LossSurface
 
-ASCENTS = ("full", "same", "independent")
-DRIFTS = ("stop_gradient", "total", "expansion")
+Ascent = Literal["full", "same", "independent"]
+Drift = Literal["stop_gradient", "total", "expansion"]
+ASCENTS, DRIFTS = get_args(Ascent), get_args(Drift)
 
 
 class _Ascent(NamedTuple):
@@ -66,15 +72,14 @@ class PerturbedSGD(GradientDynamics):
         surface: LossSurface,
         noise: Noise,
         *,
-        lr: float,
-        perturbation: Callable[[torch.Tensor], torch.Tensor] | Perturbation,
-        ascent: str = "full",
-        drift: str = "stop_gradient",
+        perturbation: Callable | Perturbation,
+        ascent: Ascent = "full",
+        drift: Drift = "stop_gradient",
         rho_schedule: TimeFunction | None = None,
-        micro_batch: int | None = None,
+        micro_batch: Count | None = None,
         **options,
     ):
-        super().__init__(surface, noise, lr=lr, **options)
+        super().__init__(surface, noise, **options)
         self.rho_schedule = require_schedule("rho_schedule", rho_schedule)
         self.ascent = checks.one_of("ascent", ascent, ASCENTS)
         self.drift = checks.one_of("drift", drift, DRIFTS)
@@ -104,14 +109,14 @@ class PerturbedSGD(GradientDynamics):
             )
         return micro_batch
 
-    def _ascend(self, t: float, w: torch.Tensor) -> _Ascent:
+    def _ascend(self, t: Time, w: torch.Tensor) -> _Ascent:
         gradient = self.surface.gradient(w)
         full = self.ascent == "full"
         spread = gradient.new_zeros(()) if full else self.minibatch_variance * self.noise.trace(w)[:, None]
         factor = factor_at(self.rho_schedule, t, w)
         return _Ascent(gradient, spread, factor, w + factor * self.perturbation(gradient, spread))
 
-    def perturbed(self, t: float | torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    def perturbed(self, t: Time, w: torch.Tensor) -> torch.Tensor:
         """w^p = w + p(∇ℓ(w)) (paths, dim) at time t."""
         return self._ascend(t, w).perturbed
 
@@ -153,27 +158,27 @@ class PerturbedSGD(GradientDynamics):
         super().check_schedules(t_max)
         check_schedule("rho_schedule", self.rho_schedule, t_max)
 
-    def descent(self, t: float, w: torch.Tensor) -> torch.Tensor:
+    def descent(self, t: Time, w: torch.Tensor) -> torch.Tensor:
         return self._descend(w, self._ascend(t, w))
 
-    def descent_noise(self, t: float, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    def descent_noise(self, t: Time, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         if self.noise_type == "additive":
             return self.noise.product(w, z)
         return self._diffuse(w, self._ascend(t, w), z)
 
-    def descent_and_noise(self, t: float, w: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def descent_and_noise(self, t: Time, w: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Both at the cost of one ascent."""
         ascent = self._ascend(t, w)
         return self._descend(w, ascent), self._diffuse(w, ascent, z)
 
-    def f_and_g_prod(self, t: float, x: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def f_and_g_prod(self, t: Time, x: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The drift and g z at the cost of one ascent."""
         w = self.weights(x)
         descent, noise = self.descent_and_noise(t, w, z)
         drift = self._motion.drift(t, x, self._decayed(descent, w))
         return self._to_order(t, x, drift), self._motion.diffuse(t, noise)
 
-    def transposed_noise(self, t: float, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+    def transposed_noise(self, t: Time, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         if self.noise_type == "additive":
             return self.noise.transposed_product(w, direction)
         ascent = self._ascend(t, w)
@@ -184,6 +189,22 @@ class PerturbedSGD(GradientDynamics):
         shift = self.perturbation.transposed_derivative(ascent.gradient, ascent.spread, shift)
         ascent_z = self.noise.transposed_product(w, shift)
         return descent_z + ascent_z if self.ascent == "same" else torch.cat([descent_z, ascent_z], dim=-1)
+
+    def minibatch_gradient(self, t: Time, w: torch.Tensor, minibatch: Minibatch) -> torch.Tensor:
+        """The gradient at w + p, with p from the gradient of the ascent's batch."""
+        full = self.surface.gradient
+        ascend = {"full": full, "same": minibatch.descent, "independent": minibatch.ascent}[self.ascent]
+        perturbation = self.perturbation.of_minibatch(ascend(w), lambda: full(w))
+        return minibatch.descent(w + factor_at(self.rho_schedule, t, w) * perturbation)
+
+    def check_algorithm(self) -> None:
+        if self.drift != "stop_gradient":
+            raise ArgumentError(
+                "drift",
+                f"{self.drift!r} is a model of the algorithm; engine 'discrete' runs the algorithm itself, "
+                "try drift 'stop_gradient'",
+            )
+        super().check_algorithm()
 
     def _largest_noise(self) -> float | None:
         return super()._largest_noise() if self.ascent == "full" else None
@@ -196,7 +217,7 @@ class USAM(PerturbedSGD):
     (Kim et al., Theorem 1); the noise's factor is 1 (full), 1+ρλ (same) or √(1+(ρλ)²) (independent), exactly.
     """
 
-    def __init__(self, surface: LossSurface, noise: Noise, *, rho: float, **options):
+    def __init__(self, surface: LossSurface, noise: Noise, *, rho: NonNegative, **options):
         super().__init__(surface, noise, perturbation=Unnormalized(rho), **options)
         self.rho = self.perturbation.rho
 
@@ -215,7 +236,7 @@ class SAM(PerturbedSGD):
     several times √(tr Σ/B) only the order of magnitude is right.
     """
 
-    def __init__(self, surface: LossSurface, noise: Noise, *, rho: float, **options):
+    def __init__(self, surface: LossSurface, noise: Noise, *, rho: NonNegative, **options):
         super().__init__(surface, noise, perturbation=Normalized(rho), **options)
         self.rho = self.perturbation.rho
 
@@ -230,7 +251,7 @@ class DNSAM(PerturbedSGD):
         ValueError: started where the gradient is zero.
     """
 
-    def __init__(self, surface: LossSurface, noise: Noise, *, rho: float, **options):
+    def __init__(self, surface: LossSurface, noise: Noise, *, rho: NonNegative, **options):
         full = options.get("ascent", "full") == "full"
         perturbation = Normalized(rho) if full else NormalizedByFullGradient(rho)
         super().__init__(surface, noise, perturbation=perturbation, **options)

@@ -1,13 +1,15 @@
 """Factors of the learning rate and of SAM's radius that change with time."""
 
+from __future__ import annotations
+
 import abc
 import math
-from collections.abc import Callable
 
 import torch
 
 from sam_sde import checks
 from sam_sde.errors import ArgumentError
+from sam_sde.parameters import Fraction, NonNegative, Positive, TimeFunction
 
 # The clock is in single precision where the states are: a step that begins at a change must count as after it.
 AFTER = 1.0 - 1e-6
@@ -31,7 +33,7 @@ class Schedule(abc.ABC):
 class ConstantSchedule(Schedule):
     """u = factor (default 1, at least 0)."""
 
-    def __init__(self, factor: float = 1.0):
+    def __init__(self, factor: NonNegative = 1.0):
         self.factor = self.largest = checks.non_negative("factor", factor)
 
     def __call__(self, t: torch.Tensor) -> torch.Tensor:
@@ -45,7 +47,7 @@ class CosineSchedule(Schedule):
         ValueError: t_end is not above 0, or low not in [0, 1].
     """
 
-    def __init__(self, t_end: float, low: float = 0.0):
+    def __init__(self, t_end: Positive, low: Fraction = 0.0):
         self.t_end = checks.positive("t_end", t_end)
         self.low = _fraction("low", low)
 
@@ -61,7 +63,7 @@ class StepSchedule(Schedule):
         ValueError: every is not above 0, or factor not in [0, 1].
     """
 
-    def __init__(self, every: float, factor: float = 0.1):
+    def __init__(self, every: Positive, factor: Fraction = 0.1):
         self.every = checks.positive("every", every)
         self.factor = _fraction("factor", factor)
 
@@ -76,7 +78,7 @@ class WarmUpSchedule(Schedule):
         ValueError: t_end is not above 0, or low not in [0, 1].
     """
 
-    def __init__(self, t_end: float, low: float = 0.0):
+    def __init__(self, t_end: Positive, low: Fraction = 0.0):
         self.t_end = checks.positive("t_end", t_end)
         self.low = _fraction("low", low)
 
@@ -88,9 +90,6 @@ def _fraction(name: str, value: float) -> float:
     if checks.non_negative(name, value) > 1:
         raise ArgumentError(name, f"expected a number from 0 to 1, got {checks.shown(value)}")
     return float(value)
-
-
-TimeFunction = Callable[[torch.Tensor], torch.Tensor]
 
 
 def require_schedule(name: str, schedule: TimeFunction | None) -> TimeFunction:

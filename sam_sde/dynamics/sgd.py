@@ -1,8 +1,11 @@
 """Stochastic gradient descent."""
 
+from __future__ import annotations
+
 import torch
 
-from sam_sde.dynamics.base import GradientDynamics
+from sam_sde.dynamics.base import Time
+from sam_sde.dynamics.gradient import GradientDynamics
 
 
 class SGD(GradientDynamics):
@@ -13,11 +16,11 @@ class SGD(GradientDynamics):
     momentum, weight decay and schedules.
     """
 
-    def descent(self, t: float, w: torch.Tensor) -> torch.Tensor:
+    def descent(self, t: Time, w: torch.Tensor) -> torch.Tensor:
         return self.surface.gradient(w)
 
-    def descent_noise(self, t: float, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    def descent_noise(self, t: Time, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         return self.noise.product(w, z)
 
-    def transposed_noise(self, t: float, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+    def transposed_noise(self, t: Time, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         return self.noise.transposed_product(w, direction)

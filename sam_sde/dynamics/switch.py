@@ -1,15 +1,17 @@
 """One optimizer first, another one from a time on."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 
 import torch
-from torch.nn.functional import pad
-from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from sam_sde import checks
-from sam_sde.dynamics.base import Dynamics
+from sam_sde.dynamics.base import Dynamics, Time
+from sam_sde.dynamics.minibatch import Minibatch
 from sam_sde.dynamics.schedules import AFTER
 from sam_sde.errors import ArgumentError
+from sam_sde.parameters import Positive
 
 
 class Switch(Dynamics):
@@ -23,7 +25,7 @@ class Switch(Dynamics):
             or in whether a state holds a velocity.
     """
 
-    def __init__(self, first: Dynamics, second: Dynamics, *, at: float):
+    def __init__(self, first: Dynamics, second: Dynamics, *, at: Positive):
         self.first, self.second = _require_dynamics("first", first), _require_dynamics("second", second)
         self.at = checks.positive("at", at)
         if first.lr != second.lr:
@@ -53,9 +55,12 @@ class Switch(Dynamics):
     def state_dim(self) -> int:
         return self.first.state_dim
 
+    @property
+    def parts(self) -> list[Dynamics]:
+        return [*self.first.parts, *self.second.parts]
+
     def active(self, t: float) -> Dynamics:
-        """The optimizer of a step that begins at time t."""
-        return self.second if t >= AFTER * self.at else self.first
+        return (self.second if t >= AFTER * self.at else self.first).active(t)
 
     @property
     def draws_velocity(self) -> bool:
@@ -64,23 +69,36 @@ class Switch(Dynamics):
     def initial_state(self, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         return self.first.initial_state(w, z[:, : self.first.channels])
 
-    def f(self, t, x):
+    def f(self, t: Time, x: torch.Tensor) -> torch.Tensor:
         return self._choose(t, lambda dynamics: dynamics.f(t, x))
 
-    def g_prod(self, t, x, z):
+    def g_prod(self, t: Time, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         return self._choose(t, lambda dynamics: dynamics.g_prod(t, x, z[:, : dynamics.channels]))
 
-    def g_transpose_prod(self, t, x, direction):
+    def g_transpose_prod(self, t: Time, x: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         def product(dynamics: Dynamics) -> torch.Tensor:
-            return pad(dynamics.g_transpose_prod(t, x, direction), (0, self.channels - dynamics.channels))
+            return torch.nn.functional.pad(
+                dynamics.g_transpose_prod(t, x, direction), (0, self.channels - dynamics.channels)
+            )
 
         return self._choose(t, product)
 
-    def _choose(self, t: float | torch.Tensor, product: Callable[[Dynamics], torch.Tensor]) -> torch.Tensor:
-        """The product of the active optimizer; of both where t differs from path to path, or the steps are recorded."""
-        if isinstance(t, torch.Tensor) and (t.ndim > 0 or _get_current_dispatch_mode() is not None):
+    def _choose(self, t: Time, product: Callable[[Dynamics], torch.Tensor]) -> torch.Tensor:
+        """The product of the active optimizer; that of both where t is a tensor, whose values are not asked for."""
+        if isinstance(t, torch.Tensor):
             return torch.where(t >= AFTER * self.at, product(self.second), product(self.first))
         return product(self.active(t))
+
+    def step(self, t: Time, state: torch.Tensor, minibatches: Iterable[Minibatch]) -> torch.Tensor:
+        return self.active(t).step(t, state, minibatches)
+
+    def check_algorithm(self) -> None:
+        for part in self.parts:
+            part.check_algorithm()
+
+    def check_sde(self) -> None:
+        for part in self.parts:
+            part.check_sde()
 
     def largest_variance(self) -> float | None:
         bounds = [self.first.largest_variance(), self.second.largest_variance()]

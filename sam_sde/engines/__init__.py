@@ -1,9 +1,10 @@
 """Engines advance a block of paths until they leave, t_max, or failure."""
 
 from sam_sde.engines.block import BlockResult, run_block
-from sam_sde.engines.choice import ENGINES, METHODS, Engine, choose_engine
+from sam_sde.engines.choice import ENGINES, METHODS, asked_engine, choose_engine
 from sam_sde.engines.compiled.engine import CannotCompileError
-from sam_sde.engines.integration import Advance, Chunk
+from sam_sde.engines.engine import Engine
+from sam_sde.engines.integration import Advance, Chunk, Integration, integrate
 from sam_sde.engines.problem import EscapeProblem
 
 __all__ = [
@@ -15,6 +16,9 @@ __all__ = [
     "Chunk",
     "Engine",
     "EscapeProblem",
+    "Integration",
+    "asked_engine",
     "choose_engine",
+    "integrate",
     "run_block",
 ]

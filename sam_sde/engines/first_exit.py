@@ -5,7 +5,6 @@ from typing import NamedTuple
 import torch
 
 from sam_sde.engines.problem import EscapeProblem
-from sam_sde.engines.reach import reach_of
 from sam_sde.random import Purpose
 from sam_sde.regions.crossing import (
     bridge_probability,
@@ -79,7 +78,7 @@ def _candidates(problem: EscapeProblem, states: torch.Tensor, n_valid: torch.Ten
     """All steps whose crossing cannot be excluded by the levels and the largest variance of the noise."""
     n_steps, dim = len(states) - 1, states.shape[2]
     level = problem.state_region.levels(states.reshape(-1, dim)).reshape(n_steps + 1, states.shape[1], -1)
-    near = level >= -reach_of(problem)
+    near = level >= -problem.reach
     step, row, face = (near[:-1] | near[1:]).nonzero(as_tuple=True)
     level1 = level[step + 1, row, face]
     # A path is surely out from the first step that ends outside: later ones need no look.
@@ -100,8 +99,13 @@ def _candidates(problem: EscapeProblem, states: torch.Tensor, n_valid: torch.Ten
 def _variance(problem: EscapeProblem, w: torch.Tensor, step: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
     """v·dt = |gᵀ∇φ|²·dt in float64, at states w of the steps `step`."""
     normal = problem.state_region.normal(w, face)
-    along = problem.dynamics.g_transpose_prod((step.double() * problem.dt)[:, None], w, normal)
+    along = problem.dynamics.g_transpose_prod(_times(problem, w, step), w, normal)
     return along.double().square().sum(-1) * problem.dt
+
+
+def _times(problem: EscapeProblem, w: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+    """Times (paths, 1) in the dtype of the states w, for products with them to keep it."""
+    return (step.double() * problem.dt).to(w)[:, None]
 
 
 def _bridge_crossings(problem, candidates: _Candidates, paths: torch.Tensor, first_step: int) -> torch.Tensor:
@@ -143,7 +147,7 @@ def _exit_point(problem, crossed: _Candidates, fraction, path, step) -> torch.Te
     The bridge at fraction u has mean w₀ + u(w₁-w₀) and covariance u(1-u)dt·ggᵀ; conditioning on the level moves it
     along ggᵀ∇φ/v. Newton steps along the normal then put it on a curved boundary.
     """
-    dynamics, region, t = problem.dynamics, problem.state_region, (step.double() * problem.dt)[:, None]
+    dynamics, region, t = problem.dynamics, problem.state_region, _times(problem, crossed.w0, step)
     channel = torch.arange(dynamics.channels, device=path.device)
     z = problem.stream.normals(Purpose.EXIT_POINT, path[:, None], step[:, None], channel).to(crossed.w0)
     u = fraction.to(crossed.w0)[:, None]

@@ -1,15 +1,54 @@
-"""What every engine gives back: the states of a few steps, and which paths to look at."""
+"""What every engine takes and gives back: an integration to do, and the states of its steps."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import torch
 
-from sam_sde.engines.problem import EscapeProblem
+from sam_sde import checks
+from sam_sde.dynamics import Dynamics
+from sam_sde.errors import ArgumentError
+from sam_sde.random import Stream
+from sam_sde.regions import Region
+
+MAX_STEPS = 2**33  # the counter of the random numbers holds a quarter of them
+
+NOISE_TYPES = ("additive", "diagonal", "general")
+
+STEPS_AT_ONCE = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Integration:
+    """What an engine needs to take steps; nothing of how many paths or steps, or where they start.
+
+    dt: step of the integration in time (the dynamics' lr makes it one step of the optimizer).
+    method: of integration; which are known is the engine's matter.
+
+    Raises
+        ValueError: a value out of its range.
+    """
+
+    dynamics: Dynamics
+    stream: Stream
+    dt: float
+    method: str = "euler"
+
+    # There is nothing to leave, no crossing to look for, and no end that is known.
+    crossing: ClassVar[str] = "none"
+    state_region: ClassVar[Region | None] = None
+    n_steps: ClassVar[int] = 0
+
+    def __post_init__(self):
+        checks.positive("dt", self.dt)
+        checks.one_of("noise_type", self.dynamics.noise_type, NOISE_TYPES)
 
 
 class Chunk(NamedTuple):
-    """states (steps + 1, paths, dim); suspects (paths,): False for paths that surely did not cross, None if unknown.
+    """states (steps + 1, paths, state_dim); suspects (paths,): False for paths that surely did not cross.
+
+    suspects is None where that is not known, or where there is no region.
 
     The next chunk may be written over the states.
     """
@@ -18,5 +57,29 @@ class Chunk(NamedTuple):
     suspects: torch.Tensor | None = None
 
 
-# (problem, w (paths, dim), numbers of the paths, first step, steps) to the chunk of these steps.
-Advance = Callable[[EscapeProblem, torch.Tensor, torch.Tensor, int, int], Chunk]
+# (integration, w (paths, state_dim), numbers of the paths, first step, steps) to the chunk of these steps.
+Advance = Callable[[Integration, torch.Tensor, torch.Tensor, int, int], Chunk]
+
+
+def integrate(
+    advance: Advance,
+    integration: Integration,
+    state: torch.Tensor,
+    paths: torch.Tensor,
+    first_step: int,
+    n_steps: int,
+) -> torch.Tensor:
+    """The states (paths, state_dim) after n_steps from `state` at `first_step`, in memory that is that of few steps.
+
+    paths (paths,): the numbers of the paths.
+
+    Raises
+        ValueError: a number of steps below 0, or more than the random numbers can count.
+    """
+    checks.whole("first_step", first_step, low=0)
+    end = first_step + checks.whole("n_steps", n_steps, low=0)
+    if end > MAX_STEPS:
+        raise ArgumentError("n_steps", f"expected at most {MAX_STEPS} steps with those before, got {end}")
+    for step in range(first_step, end, STEPS_AT_ONCE):
+        state = advance(integration, state, paths, step, min(STEPS_AT_ONCE, end - step)).states[-1]
+    return state.clone()

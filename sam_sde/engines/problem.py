@@ -1,4 +1,4 @@
-"""What an engine is asked to integrate, checked before anything runs."""
+"""An escape: what an engine integrates until paths leave a region, checked before anything runs."""
 
 import math
 from dataclasses import dataclass, field
@@ -6,24 +6,17 @@ from dataclasses import dataclass, field
 import torch
 
 from sam_sde import checks
-from sam_sde.dynamics import Dynamics
+from sam_sde.engines.integration import MAX_STEPS, Integration
 from sam_sde.errors import ArgumentError
-from sam_sde.random import Stream
 from sam_sde.regions import OnWeights, Region
-from sam_sde.regions.crossing import CROSSINGS, shift_distance
-
-MAX_STEPS = 2**33  # the counter of the random numbers holds a quarter of them
-
-NOISE_TYPES = ("additive", "diagonal", "general")
+from sam_sde.regions.crossing import CROSSINGS, bridge_reach, shift_distance
 
 
-@dataclass(frozen=True)
-class EscapeProblem:
-    """One arm's escape: dynamics, region, step and random numbers; nothing of how many paths, or where they start.
+@dataclass(frozen=True, kw_only=True)
+class EscapeProblem(Integration):
+    """One arm's escape: the integration, and the region to leave.
 
     t_max: time at which a path still inside is censored; rounded up to whole steps of dt.
-    dt: step of the integration in time (the dynamics' lr makes it one step of the optimizer).
-    method: of integration; which are known is the engine's matter.
     crossing: "bridge", "shift" or "none" (see `sam_sde.regions.crossing`).
     state_region: the region, which is one of weights, as engines see it: on the states of the dynamics.
 
@@ -31,22 +24,17 @@ class EscapeProblem:
         ValueError: a value out of its range.
     """
 
-    dynamics: Dynamics
     region: Region
-    stream: Stream
     t_max: float
-    dt: float
-    method: str = "euler"
     crossing: str = "bridge"
     n_steps: int = field(init=False)
     state_region: Region = field(init=False, repr=False)
 
     def __post_init__(self):
+        super().__post_init__()
         checks.positive("t_max", self.t_max)
-        checks.positive("dt", self.dt)
         if self.dt > self.t_max:
             raise ArgumentError("dt", f"expected at most t_max = {self.t_max:g}, got {self.dt:g}")
-        checks.one_of("noise_type", self.dynamics.noise_type, NOISE_TYPES)
         checks.one_of("crossing", self.crossing, CROSSINGS)
         if self.t_max / self.dt > MAX_STEPS:
             raise ArgumentError(
@@ -61,6 +49,18 @@ class EscapeProblem:
     def _on_states(self) -> Region:
         dim, state_dim = self.dynamics.dim, self.dynamics.state_dim
         return self.region if state_dim == dim else OnWeights(self.region, dim, state_dim)
+
+    @property
+    def reach(self) -> float:
+        """How far inside the boundary a step may begin or end and yet cross it; infinite where no bound is known."""
+        if self.crossing == "none":
+            return 0.0
+        largest, slope = self.dynamics.largest_variance(), self.region.slope
+        if largest is None or slope is None:
+            return math.inf
+        variance = largest * slope**2 * self.dt
+        reach = bridge_reach(variance) if self.crossing == "bridge" else shift_distance(variance)
+        return 1.0001 * reach  # more than rounding in float32 can exclude
 
     def check_start(self, w: torch.Tensor) -> None:
         """Raises ValueError where paths cannot start at the weights w (paths, dim), of the run's dtype and device."""

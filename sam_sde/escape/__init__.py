@@ -1,14 +1,16 @@
 """Escape times: the driver, its result, and trajectories of single paths."""
 
+from sam_sde.escape.blocks import trajectories
 from sam_sde.escape.driver import DTYPES, escape_times, prepare, resolve_device
-from sam_sde.escape.ends import check_ends, count_states
+from sam_sde.escape.ends import check_ends, end_states
+from sam_sde.escape.execution import EscapeInterrupted, execute
 from sam_sde.escape.pairing import compare
 from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
-from sam_sde.escape.run import EscapeInterrupted, EscapeRun
-from sam_sde.escape.start import NormalStart, PointStart
+from sam_sde.escape.run import EscapeRun
+from sam_sde.escape.start import NormalStart, PointStart, Start, as_start
 from sam_sde.escape.trajectory import Recorder, Trajectory
-from sam_sde.escape.workers import Workers
+from sam_sde.escape.workers import processes
 
 __all__ = [
     "DTYPES",
@@ -19,12 +21,16 @@ __all__ = [
     "PointStart",
     "Progress",
     "Recorder",
+    "Start",
     "Trajectory",
-    "Workers",
+    "as_start",
     "check_ends",
     "compare",
-    "count_states",
+    "end_states",
     "escape_times",
+    "execute",
     "prepare",
+    "processes",
     "resolve_device",
+    "trajectories",
 ]

@@ -1,20 +1,22 @@
 """From arguments to escape times: every argument checked, every default filled in."""
 
-import inspect
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import Executor
 
 import torch
 
 from sam_sde import checks
 from sam_sde.dynamics import Dynamics
-from sam_sde.engines import ENGINES, EscapeProblem, choose_engine
+from sam_sde.engines import ENGINES, EscapeProblem, asked_engine, choose_engine
 from sam_sde.errors import ArgumentError
+from sam_sde.escape.execution import execute
 from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.run import EscapeRun
-from sam_sde.escape.start import NormalStart, PointStart
+from sam_sde.escape.start import Start, as_start
+from sam_sde.parameters import Point
 from sam_sde.random import Stream
 from sam_sde.regions import Region
 
@@ -25,7 +27,7 @@ MAX_PATHS = 2**31
 def prepare(
     dynamics: Dynamics,
     *,
-    start: Sequence[float] | NormalStart,
+    start: Point | Start,
     region: Region,
     t_max: float,
     n_paths: int,
@@ -42,25 +44,9 @@ def prepare(
     compact_below: float = 0.8,
     workers: int = 1,
 ) -> EscapeRun:
-    """A run of `n_paths` paths, checked and ready to execute. Times are t = lr·steps.
+    """A run of `n_paths` paths, checked and ready to execute.
 
-    start: one point (dim,) for all paths, or a `NormalStart`.
-    region: the set to leave. t_max: paths still inside then are censored; rounded up to whole steps.
-    seed, arm: the key of the random numbers. Runs with different seeds or arms are independent; path i of equal
-        seed and arm is the same path in every run, whatever n_paths, chunk or companions.
-    dt: step of the integration; default the dynamics' lr, one step of the optimizer.
-    method: "euler"; for constant noise also "milstein" and "srk" (of torchsde), and "heun", of weak order 2 (compiled).
-    engine: "torchsde", the reference; "compiled", the same paths ten times faster after compiling for twenty seconds;
-        "auto" takes the compiled one where the work is worth it. "discrete": the algorithm itself instead of its SDE,
-        with dt = lr and crossing "none"; with data it draws minibatches, else Gaussian noise of the covariance Σ/B.
-    crossing: "bridge" (a path may leave and return within a step), "shift" (the region is shrunk instead), or "none"
-        (only the ends of steps count, as for the discrete algorithm); "auto" is "bridge", and "none" where the engine
-        is "discrete".
-    device: "auto" (CUDA where there is one), "cpu", "cuda", …; dtype: "float32" or "float64".
-    block_size: paths integrated together; the default follows from engine, dim and workers.
-    chunk, compact_below: see `sam_sde.engines.block.run_block`; they change the speed, not the result.
-    workers: processes that share the blocks of paths. A script that asks for more than one keeps its top level under
-        `if __name__ == "__main__":`, since each of them imports it.
+    The arguments are those of `escape_times`.
 
     Raises
         ValueError: an argument out of its range, a start outside the region, a loss that is not finite there.
@@ -69,10 +55,8 @@ def prepare(
         raise ArgumentError("dynamics", f"expected an optimizer such as SGD(...) or SAM(...), got {dynamics!r}")
     if not isinstance(region, Region):
         raise ArgumentError("region", f"expected a Region such as Ball(...) or LevelSet(...), got {region!r}")
-    if not isinstance(start, NormalStart):
-        start = PointStart(checks.vector("start", start, dynamics.dim))
     if crossing == "auto":
-        crossing = "none" if engine == "discrete" else "bridge"
+        crossing = asked_engine(engine).default_crossing
     t_max, dt = checks.positive("t_max", t_max), checks.positive("dt", dynamics.lr if dt is None else dt)
     problem = EscapeProblem(
         dynamics=dynamics,
@@ -94,7 +78,7 @@ def prepare(
     chunk_unit = ENGINES[engine].chunk_unit
     return EscapeRun(
         problem=problem,
-        start=start,
+        start=as_start(start, dynamics.dim),
         n_paths=n_paths,
         engine=engine,
         device=device,
@@ -107,25 +91,76 @@ def prepare(
 
 
 def escape_times(
-    dynamics: Dynamics, *, progress: Callable[[Progress], None] | None = None, **arguments
+    dynamics: Dynamics,
+    *,
+    start: Point | Start,
+    region: Region,
+    t_max: float,
+    n_paths: int,
+    seed: int = 0,
+    arm: str = "",
+    dt: float | None = None,
+    method: str = "euler",
+    engine: str = "auto",
+    crossing: str = "auto",
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "float32",
+    block_size: int | None = None,
+    chunk: int | None = None,
+    compact_below: float = 0.8,
+    workers: int = 1,
+    executor: Executor | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> EscapeResult:
-    """First times at which paths of `dynamics` leave a region; the arguments are those of `prepare`.
+    """First times at which paths of `dynamics` leave a region. Times are t = lr·steps.
 
-    `progress` is called after each chunk of steps. Raises ValueError as `prepare` does, and EscapeInterrupted on
-    Ctrl-C, with the result of the blocks of paths that were finished.
+    start: one point (dim,) for all paths, or a `NormalStart`.
+    region: the set to leave. t_max: paths still inside then are censored; rounded up to whole steps.
+    seed, arm: the key of the random numbers. Runs with different seeds or arms are independent; path i of equal
+        seed and arm is the same path in every run, whatever n_paths, chunk or companions.
+    dt: step of the integration; default the dynamics' lr, one step of the optimizer.
+    method: "euler"; for constant noise also "milstein" and "srk" (of torchsde), and "heun", of weak order 2 (compiled).
+    engine: "torchsde", the reference; "compiled", the same paths ten times faster after compiling for twenty seconds;
+        "auto" takes the compiled one where the work is worth it. "discrete": the algorithm itself instead of its SDE,
+        with dt = lr and crossing "none"; with data it draws minibatches, else Gaussian noise of the covariance Σ/B.
+    crossing: "bridge" (a path may leave and return within a step), "shift" (the region is shrunk instead), or "none"
+        (only the ends of steps count, as for the discrete algorithm); "auto" is "bridge", and "none" where the engine
+        is "discrete".
+    device: "auto" (CUDA where there is one), "cpu", "cuda", …; dtype: "float32" or "float64".
+    block_size: paths integrated together; the default follows from engine, dim and workers.
+    chunk, compact_below: see `sam_sde.engines.block.run_block`; they change the speed, not the result.
+    workers: processes that share the blocks of paths. A script that asks for more than one keeps its top level under
+        `if __name__ == "__main__":`, since each of them imports it.
+    executor: computes the blocks of paths in the place of `workers` processes; anything with the interface of
+        `concurrent.futures.Executor`.
+    progress: called after each chunk of steps with a `Progress`.
+
+    Raises
+        ArgumentError: an argument out of its range, a start outside the region, a loss that is not finite there.
+        EscapeInterrupted: Ctrl-C, with the result of the blocks of paths that were begun.
 
     >>> escape_times(sgd, start=[0, 0], region=Ball([0, 0], 1.0), t_max=50.0, n_paths=100_000, seed=0)
     """
-    for name in arguments:
-        checks.one_of("argument", name, _ARGUMENTS)
-    return prepare(dynamics, **arguments).execute(progress)
-
-
-_PARAMETERS = inspect.signature(prepare).parameters
-_ARGUMENTS = tuple(_PARAMETERS)[1:]
-escape_times.__signature__ = inspect.Signature(
-    [*_PARAMETERS.values(), inspect.signature(escape_times).parameters["progress"]], return_annotation=EscapeResult
-)
+    run = prepare(
+        dynamics,
+        start=start,
+        region=region,
+        t_max=t_max,
+        n_paths=n_paths,
+        seed=seed,
+        arm=arm,
+        dt=dt,
+        method=method,
+        engine=engine,
+        crossing=crossing,
+        device=device,
+        dtype=dtype,
+        block_size=block_size,
+        chunk=chunk,
+        compact_below=compact_below,
+        workers=workers,
+    )
+    return execute(run, progress, executor=executor)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

@@ -1,6 +1,6 @@
 """What the states are in which paths ended: minima, saddles, stalls of SAM, or places on the way."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,37 +14,44 @@ from sam_sde.errors import ArgumentError
 from sam_sde.statistics import outcome_words
 from sam_sde.theory.curvature import Curvature, curvature, paths_at_once
 
-if TYPE_CHECKING:
-    from sam_sde.escape.result import EscapeResult
-    from sam_sde.escape.run import EscapeRun
-
 STATES = ("minimum", "saddle", "stalled", "moving")
 
 NOISE_WIDTH = 3.0  # standard deviations
 ROUNDING = 8.0  # roundings of the state's numbers
 
 
-def end_states(
-    result: "EscapeResult", run: "EscapeRun", *, n_paths: int = 1000, tolerance: float = 1e-3
-) -> pd.DataFrame:
-    """The first `n_paths` paths of a result, each judged where it ended; see `EscapeResult.ends`."""
-    n_paths = min(checks.whole("n_paths", n_paths, low=1), len(result))
+class Ended(NamedTuple):
+    """How paths ended, row by row: weights then and at the start (paths, dim), time (paths,) and outcome (paths,).
+
+    t_max, dt: of their run. rounding: the relative rounding ε of the weights. device: where to compute.
+    """
+
+    points: np.ndarray
+    starts: Tensor
+    times: np.ndarray
+    outcome: np.ndarray
+    t_max: float
+    dt: float
+    rounding: float
+    device: torch.device
+
+
+def end_states(dynamics: Dynamics, ended: Ended, tolerance: float = 1e-3) -> pd.DataFrame:
+    """The paths, each judged where it ended; see `EscapeResult.ends`."""
     tolerance = checks.non_negative("tolerance", tolerance)
     blocks = []
-    for dynamics, paths in _optimizers(run.problem.dynamics, np.arange(n_paths), result.times):
-        at_once = paths_at_once(dynamics.surface, dynamics.noise)
+    for part, paths in _optimizers(dynamics, np.arange(len(ended.times)), ended.times):
+        at_once = paths_at_once(part.surface, part.noise)
         some = np.split(paths, range(at_once, len(paths), at_once))
-        blocks += [_judged(dynamics, result, run, block, tolerance) for block in some if len(block)]
+        blocks += [_judged(part, ended, block, tolerance) for block in some if len(block)]
     return pd.concat(blocks).sort_values("path", ignore_index=True)
 
 
-def check_ends(run: "EscapeRun") -> None:
-    """Raises ValueError where end states could not be judged, found out at the start of the first path."""
-    first = np.zeros(1, dtype=int)
-    for dynamics, _ in _optimizers(run.problem.dynamics, first, np.zeros(1)):
-        w = run.start.points(torch.zeros(1, dtype=torch.int64, device=run.device), run.problem.stream)
+def check_ends(dynamics: Dynamics, start: Tensor) -> None:
+    """Raises ArgumentError where end states could not be judged, found out at a point `start` (1, dim)."""
+    for part, _ in _optimizers(dynamics, np.zeros(1, dtype=int), np.zeros(1)):
         try:
-            _measured(dynamics, w, w.new_zeros(1))
+            _measured(part, start, start.new_zeros(1))
         except Exception as error:
             said = " ".join(str(error).split())[:160]
             raise ArgumentError(
@@ -68,12 +75,6 @@ def _optimizers(dynamics: Dynamics, paths: np.ndarray, times: np.ndarray) -> lis
     return [(dynamics, paths)]
 
 
-def count_states(ends: pd.DataFrame) -> dict[str, int]:
-    """How many rows of `end_states` are in each state."""
-    counts = ends["state"].value_counts()
-    return {state: int(counts.get(state, 0)) for state in STATES}
-
-
 class _Measured(NamedTuple):
     """What is known of end states w (paths, dim), with gradients at w and at w^p, and the curvature at w."""
 
@@ -89,20 +90,18 @@ class _Measured(NamedTuple):
         return self.gradient.norm(dim=-1), self.perturbed_gradient.norm(dim=-1)
 
 
-def _judged(
-    dynamics: GradientDynamics, result: "EscapeResult", run: "EscapeRun", paths: np.ndarray, tolerance: float
-) -> pd.DataFrame:
-    w = torch.as_tensor(result.exit_points[paths], dtype=torch.float64, device=run.device)
-    time = torch.as_tensor(result.times[paths], device=run.device)
+def _judged(dynamics: GradientDynamics, ended: Ended, paths: np.ndarray, tolerance: float) -> pd.DataFrame:
+    w = torch.as_tensor(ended.points[paths], dtype=torch.float64, device=ended.device)
+    time = torch.as_tensor(ended.times[paths], device=ended.device)
     ends = _measured(dynamics, w, time)
     damping = 1.0 - dynamics.momentum  # the weights move by the gradient over it
-    start = run.start.points(torch.as_tensor(paths, device=run.device), run.problem.stream)
+    start = ended.starts[torch.as_tensor(paths, device=ended.device)]
     typical = torch.where(time > 0, damping * (w - start).norm(dim=-1) / time, 0.0)
-    rounding = ROUNDING * float(np.finfo(result.exit_points.dtype).eps) * w.norm(dim=-1) * ends.here.norm
+    rounding = ROUNDING * ended.rounding * w.norm(dim=-1) * ends.here.norm
     slow = torch.fmax(tolerance * typical, rounding)
-    critical = _at_rest(ends.norms[0], torch.hypot(_noise(dynamics, ends.here), _turn(dynamics, ends, run)), slow)
+    critical = _at_rest(ends.norms[0], torch.hypot(_noise(dynamics, ends.here), _turn(dynamics, ends, ended.dt)), slow)
     stalled = _stalled(dynamics, ends, slow) & ~critical
-    unstable = ends.here.smallest < -damping / result.t_max
+    unstable = ends.here.smallest < -damping / ended.t_max
     columns = {
         "loss": dynamics.surface.value(w),
         **dict(zip(("gradient_norm", "perturbed_gradient_norm"), ends.norms, strict=True)),
@@ -112,8 +111,8 @@ def _judged(
     return pd.DataFrame(
         {
             "path": paths,
-            "outcome": outcome_words(result.outcome[paths]),
-            "time": result.times[paths],
+            "outcome": outcome_words(ended.outcome[paths]),
+            "time": ended.times[paths],
             **{name: values.cpu().numpy() for name, values in columns.items()},
             "state": np.select([x.cpu() for x in (critical & ~unstable, critical, stalled)], STATES[:3], STATES[3]),
         }
@@ -136,10 +135,10 @@ def _noise(dynamics: GradientDynamics, at: Curvature) -> Tensor:
     return dynamics.noise_scale * (at.noise_trace / (2.0 * (1.0 - dynamics.momentum))).sqrt()
 
 
-def _turn(dynamics: GradientDynamics, ends: _Measured, run: "EscapeRun") -> Tensor:
+def _turn(dynamics: GradientDynamics, ends: _Measured, dt: float) -> Tensor:
     """dt ‖H (∇ℓ(w^p) - ∇ℓ(w))‖/2 (paths,): half of what SAM's perturbation changes the gradient by in a step."""
     difference = (ends.perturbed_gradient - ends.gradient).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-    return 0.5 * run.problem.dt * dynamics.surface.hessian_product(ends.w, difference).norm(dim=-1)
+    return 0.5 * dt * dynamics.surface.hessian_product(ends.w, difference).norm(dim=-1)
 
 
 def _stalled(dynamics: GradientDynamics, ends: _Measured, slow: Tensor) -> Tensor:

@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import torch
 
-from sam_sde.escape.ends import end_states
+from sam_sde import checks
+from sam_sde.escape.blocks import trajectories
+from sam_sde.escape.ends import Ended, end_states
+from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.trajectory import Trajectory
 from sam_sde.files import write_csv
 from sam_sde.random import Stream
 from sam_sde.statistics import Sample, outcome_words, summarize, survival_curve
-
-if TYPE_CHECKING:
-    from sam_sde.escape.run import EscapeRun
 
 MAX_COORDINATES = 16
 
@@ -29,6 +29,7 @@ class EscapeResult(Sample):
         exit_points (paths, dim): the weights at escape; at t_max if censored, the last finite one if failed.
         t_max, lr, dt: the time to which paths were followed, the learning rate, the step of the integration.
         stream: the key of its random numbers (seed, arm).
+        run: what was asked for.
         engine, device, block_size: what computed it. path_steps: steps summed over paths, as integrated.
     """
 
@@ -39,7 +40,7 @@ class EscapeResult(Sample):
     device: str
     block_size: int
     path_steps: int
-    _run: "EscapeRun" = field(repr=False)
+    run: EscapeRun = field(repr=False)
 
     @property
     def steps(self) -> np.ndarray:
@@ -76,7 +77,7 @@ class EscapeResult(Sample):
 
         It ends where the path ended, up to the rounding of batched linear algebra.
         """
-        return self._run.replay(path)
+        return trajectories(self.run, [path])[0]
 
     def ends(self, n_paths: int = 1000, tolerance: float = 1e-3) -> pd.DataFrame:
         """What the states are in which the first `n_paths` paths ended (all, if there are fewer), computed in float64.
@@ -106,4 +107,16 @@ class EscapeResult(Sample):
         Raises
             ValueError: dynamics without a surface, n_paths below 1, or a negative tolerance.
         """
-        return end_states(self, self._run, n_paths=n_paths, tolerance=tolerance)
+        n_paths = min(checks.whole("n_paths", n_paths, low=1), len(self))
+        paths = torch.arange(n_paths, device=self.run.device)
+        ended = Ended(
+            points=self.exit_points[:n_paths],
+            starts=self.run.start.points(paths, self.stream),
+            times=self.times[:n_paths],
+            outcome=self.outcome[:n_paths],
+            t_max=self.t_max,
+            dt=self.dt,
+            rounding=float(np.finfo(self.exit_points.dtype).eps),
+            device=self.run.device,
+        )
+        return end_states(self.run.problem.dynamics, ended, tolerance)

@@ -1,86 +1,125 @@
-"""Figures drawn from the CSV files of a results folder."""
+"""The figures of a folder of results, drawn from its tables."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sam_sde.errors import ArgumentError
+from sam_sde.errors import InputError
 from sam_sde.figures.paths import draw_sample_paths
 from sam_sde.figures.styles import arm_styles
 from sam_sde.figures.times import draw_escape_times, draw_survival
+from sam_sde.figures.weak import draw_weak
 from sam_sde.files import write_whole
-from sam_sde.regions import Region
-from sam_sde.surfaces import LossSurface
-
-__all__ = ["arm_styles", "draw_all", "draw_escape_times", "draw_sample_paths", "draw_survival"]
+from sam_sde.jobs.record import RECORDS, read_record
+from sam_sde.jobs.tables import FIGURE_KINDS, TABLES, tables_of
 
 DPI = 200
-# Without dates, so that a figure drawn again from the same numbers is the same file.
+# For each of FIGURE_KINDS; without dates, so that a figure drawn again from the same numbers is the same file.
 METADATA = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
-COLUMNS = {
-    "survival.csv": ["arm", "time", "survival", "low", "high", "at_risk"],
-    "summary.csv": ["arm", "n_paths", "n_escaped", "n_censored", "n_failed", "t_max"],
-    "paths.csv": ["arm", "outcome", "time"],
-    "sample_paths.csv": ["arm", "path", "time", "x0", "x1"],
-}
 
 
-def draw_all(folder: Path, surface: LossSurface | None = None, region: Region | None = None) -> list[Path]:
-    """Draws what the CSV files of `folder` hold; returns the paths of the figures, each as PNG and as PDF.
-
-    The escape times are drawn where `paths.csv` exists; the sample paths where `sample_paths.csv` does and
-    `surface` has two coordinates. All is drawn before the first file is written.
+def draw_result(folder: Path, command: str) -> list[Path]:
+    """Draws what a command has just written into `folder`; returns the files, each figure as PNG and as PDF.
 
     Raises
-        ValueError: survival.csv or summary.csv is missing, or a file lacks a column, arm or row.
+        InputError: the record or a table is missing, or not what the command writes.
     """
-    folder = Path(folder)
-    survival, summary = _read(folder, "survival.csv"), _read(folder, "summary.csv")
+    return _save(folder, _figures(folder, command, read_record(folder, command)))
+
+
+def redraw(folder: Path) -> tuple[list[Path], list[str]]:
+    """Draws all figures of `folder` again, whichever commands wrote their tables; all are drawn before any is written.
+
+    Returns the files, and a sentence for each result that an interrupt left incomplete.
+
+    Raises
+        InputError: there are no results, or one is not what its record says.
+    """
+    records = {command: read_record(folder, command) for command in _commands(folder)}
+    figures = {}
+    for command, record in records.items():
+        figures |= _figures(folder, command, record)
+    interrupted = [name for name, record in records.items() if record["interrupted"]]
+    notes = [
+        f"{folder / RECORDS[name]} is of an interrupted run: arms, paths or end states are missing"
+        for name in interrupted
+    ]
+    return _save(folder, figures), notes
+
+
+def _commands(folder: Path) -> list[str]:
+    """The commands that have written into a folder."""
+    found = [
+        command
+        for command, record in RECORDS.items()
+        if any((folder / name).exists() for name in [record, *(table.file for table in tables_of(command).values())])
+    ]
+    if not found:
+        raise InputError(f"{folder} holds no results; run `sam-sde escape CONFIG --out {folder}` first")
+    return found
+
+
+def _figures(folder: Path, command: str, record: dict) -> dict[str, Figure]:
+    """The figures of one command, by name: those whose tables it wrote."""
+    drawn = [table.figure for table in tables_of(command).values() if table.figure and table.file in record["tables"]]
+    return {name: DRAW[name](folder) for name in drawn}
+
+
+def _survival(folder: Path) -> Figure:
+    survival, summary = TABLES["survival"].read(folder), TABLES["summary"].read(folder)
     _require_arms(survival, summary, folder)
-    styles = arm_styles(list(summary["arm"]))
-    figures = {"survival": draw_survival(survival, summary, styles)}
-    if (folder / "paths.csv").exists():
-        figures["escape_times"] = draw_escape_times(_read(folder, "paths.csv"), summary, styles)
-    if surface is not None and surface.dim == 2 and (folder / "sample_paths.csv").exists():
-        sample_paths = _read(folder, "sample_paths.csv")
-        _require_arms(sample_paths, summary, folder)
-        figures["sample_paths"] = draw_sample_paths(sample_paths, surface, region, styles=styles)
-    return [path for name, figure in figures.items() for path in save_figure(figure, folder / name)]
+    return draw_survival(survival, summary, arm_styles(list(summary["arm"])))
 
 
-def _read(folder: Path, name: str) -> pd.DataFrame:
-    """One CSV file, checked for the columns that a figure needs."""
-    try:
-        # An arm may be called "1" or "NA".
-        frame = pd.read_csv(folder / name, dtype={"arm": str}, keep_default_na=False, na_values=[""])
-    except FileNotFoundError:
-        raise ArgumentError(
-            "plot", f"{folder} has no {name}; run `sam-sde escape CONFIG --out {folder}` first"
-        ) from None
-    except (OSError, UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise ArgumentError("plot", f"cannot read {folder / name}: {error}") from None
-    missing = [column for column in COLUMNS[name] if column not in frame.columns]
-    if missing:
-        raise ArgumentError(
-            "plot", f"{folder / name} has no column {', '.join(missing)}; got {', '.join(frame.columns)}"
-        )
-    if frame.empty and name != "paths.csv":
-        raise ArgumentError("plot", f"{folder / name} has no rows")
-    return frame
+def _escape_times(folder: Path) -> Figure:
+    paths, summary = TABLES["paths"].read(folder), TABLES["summary"].read(folder)
+    _require_arms(paths, summary, folder)
+    return draw_escape_times(paths, summary, arm_styles(list(summary["arm"])))
+
+
+def _sample_paths(folder: Path) -> Figure:
+    sample_paths, summary = TABLES["sample_paths"].read(folder), TABLES["summary"].read(folder)
+    _require_arms(sample_paths, summary, folder)
+    beneath = TABLES["landscape"].read(folder), TABLES["critical_points"].read(folder)
+    return draw_sample_paths(sample_paths, *beneath, arm_styles(list(summary["arm"])))
+
+
+def _trajectories(folder: Path) -> Figure:
+    names = "trajectories", "trajectories_landscape", "trajectories_critical_points"
+    return draw_sample_paths(*(TABLES[name].read(folder) for name in names))
+
+
+def _weak(folder: Path) -> Figure:
+    return draw_weak(TABLES["weak"].read(folder))
+
+
+# How each figure that a table names is drawn from the tables of a folder.
+DRAW: dict[str, Callable[[Path], Figure]] = {
+    "survival": _survival,
+    "escape_times": _escape_times,
+    "sample_paths": _sample_paths,
+    "trajectories": _trajectories,
+    "weak": _weak,
+}
 
 
 def _require_arms(frame: pd.DataFrame, summary: pd.DataFrame, folder: Path) -> None:
     unknown = sorted(set(frame["arm"]) - set(summary["arm"]))
     if unknown:
-        raise ArgumentError("plot", f"{folder / 'summary.csv'} has no row for the arm {unknown[0]!r}")
+        raise InputError(f"{folder / 'summary.csv'} has no row for the arm {unknown[0]!r}")
+
+
+def _save(folder: Path, figures: dict[str, Figure]) -> list[Path]:
+    return [path for name, figure in figures.items() for path in save_figure(figure, folder / name)]
 
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
     """Writes STEM.png and STEM.pdf, each whole or not at all."""
     written = []
-    for kind, metadata in METADATA.items():
+    for kind in FIGURE_KINDS:
         path = stem.with_name(f"{stem.name}.{kind}")
-        write_whole(path, lambda part, metadata=metadata: figure.savefig(part, dpi=DPI, metadata=metadata))
+        write_whole(path, lambda part, kind=kind: figure.savefig(part, dpi=DPI, metadata=METADATA[kind]))
         written.append(path)
     return written

@@ -2,22 +2,17 @@
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from sam_sde.errors import ArgumentError
+from sam_sde.errors import InputError
 from sam_sde.figures.styles import FONT, SMALL_FONT, WIDTH, add_legend, arm_styles, new_figure, plain, small_ticks
-from sam_sde.regions import Region
-from sam_sde.surfaces import LossSurface
 
-GRID = 201  # points along each side of the view
 VERTICES = 3000  # of one path; more would not show, and fill a PDF with megabytes
 CONTOURS = 11
-MARGIN = 0.06
 # Greys too light to compete with the paths.
 GREYS = LinearSegmentedColormap.from_list("light greys", ["#FFFFFF", "#A8A8A8"])
 # The start is hollow: it is often the saddle, whose cross has to be seen inside it.
@@ -49,101 +44,62 @@ View = tuple[tuple[float, float], tuple[float, float]]
 
 def draw_sample_paths(
     sample_paths: pd.DataFrame,
-    surface: LossSurface,
-    region: Region | None = None,
-    axes_names: tuple[str, str] = ("w0", "w1"),
-    *,
+    landscape: pd.DataFrame,
+    critical_points: pd.DataFrame,
     styles: dict | None = None,
 ) -> Figure:
     """Whole paths over the contours of the loss, one panel an arm, with the boundary of the region.
 
-    The view holds the paths and the region, and is the same in all panels. The contours are at quantiles of
-    the loss in view, so every grey covers about the same area however large the range of the loss is.
+    The view is that of the landscape, and the same in all panels. The contours are at quantiles of the loss in view,
+    so every grey covers about the same area however large the range of the loss is.
 
     Raises
-        ValueError: the surface has not two coordinates, or no row has finite ones.
+        InputError: no path has a finite state, or the landscape is no grid.
     """
-    if surface.dim != 2:
-        raise ArgumentError("plot", f"sample paths are drawn for two coordinates, the surface has {surface.dim}")
     sample_paths = sample_paths[np.isfinite(sample_paths[["x0", "x1"]]).all(axis=1)]
     if sample_paths.empty:
-        raise ArgumentError("plot", "the sample paths have no finite states")
+        raise InputError("the sample paths have no finite states")
     arms = list(dict.fromkeys(sample_paths["arm"]))
     styles = styles or arm_styles(arms)
-    view = view_of(sample_paths, region)
-    figure, panels = _panels(len(arms), view)
+    grid = _Grid(landscape)
+    figure, panels = _panels(len(arms), grid.view)
     letters = int(38 / panels[0].get_gridspec().ncols)  # what a title has room for
-    grid = _Grid(view, surface, region)
+    points = _in_view(critical_points, grid.view)
     for panel, arm in zip(panels, arms, strict=True):
         shades = grid.draw(panel)
         _draw_paths(panel, sample_paths[sample_paths["arm"] == arm], styles[arm])
-        _draw_critical_points(panel, surface, view)
-        panel.set(xlim=view[0], ylim=view[1], aspect="equal")
+        for point in points.itertuples():
+            panel.plot(point.x0, point.x1, **CRITICAL[point.kind])
+        panel.set(xlim=grid.view[0], ylim=grid.view[1], aspect="equal")
         panel.set_title(plain(arm, letters), fontsize=FONT, color=styles[arm]["color"])
         small_ticks(panel)
-    _label_axes(panels, axes_names)
+    _label_axes(panels)
     if shades is not None:
         _draw_colorbar(figure, panels, shades)
-    _draw_legend(figure, surface, view, region)
+    _draw_legend(figure, set(points["kind"]), grid.boundary_in_view)
     return figure
 
 
-def view_of(sample_paths: pd.DataFrame, region: Region | None) -> View:
-    """What to show: all of the paths and of the region, with a margin, and not narrower than 1 to 2.
-
-    The region is what rays from the start reach of it; one that is more than ten times as long as it is
-    wide, such as a slab, is shown in part; the far branches of one that is open to a side are not.
-    """
-    points = sample_paths[["x0", "x1"]].to_numpy(float)
-    if region is not None:
-        points = np.concatenate([points, _boundary_points(points, region)])
-    low, high = points.min(axis=0), points.max(axis=0)
-    sides = high - low
-    longest = sides.max() or max(1.0, np.abs(points).max()) * 0.1  # one point alone gets some room
-    half = np.maximum(sides, longest / 2) / 2 + MARGIN * longest
-    centre = (low + high) / 2
-    (x_low, y_low), (x_high, y_high) = (centre - half).tolist(), (centre + half).tolist()
-    return (x_low, x_high), (y_low, y_high)
-
-
-def _boundary_points(points: np.ndarray, region: Region) -> np.ndarray:
-    """Where 64 rays from the first point leave the region, as far as the region is to be shown."""
-    start = points[0]
-    scale = np.linalg.norm(points - start, axis=1).max() or 1.0
-    angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    distances = scale * np.geomspace(1e-3, 1e3, 600)
-    inside = _on(start + distances[:, None, None] * directions, lambda w: region.levels(w).amax(-1)) < 0
-    reach = np.where(inside.all(axis=0), np.inf, distances[inside.argmin(axis=0)])
-    width = reach + np.roll(reach, 32)  # from boundary to boundary, through the start
-    shown = np.isfinite(width) & ((width.max() <= 10 * width.min()) | (width <= 1.5 * width.min()))
-    one_sided = np.isfinite(reach) & ~np.isfinite(width)
-    if one_sided.any():
-        shown &= width <= 2 * reach[one_sided].min()
-    return start + reach[shown, None] * directions[shown]
-
-
-def _on(points: np.ndarray, function) -> np.ndarray:
-    """A function of states (paths, 2) at points of any shape (…, 2), in pieces that bound the memory."""
-    states = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float64)).reshape(-1, 2)
-    with torch.no_grad():
-        values = torch.cat([function(piece) for piece in states.split(1024)])
-    return values.double().cpu().numpy().reshape(points.shape[:-1])
-
-
 class _Grid:
-    """The loss and the region's level on a grid over the view, computed once for all panels."""
+    """The loss and the region's level on the grid of a landscape, arranged once for all panels."""
 
-    def __init__(self, view: View, surface: LossSurface, region: Region | None):
-        self.x, self.y = (np.linspace(*side, GRID) for side in view)
-        points = np.stack(np.meshgrid(self.x, self.y), axis=-1)
-        self.loss = np.ma.masked_invalid(_on(points, surface.value))
-        self.level = None if region is None else _on(points, lambda w: region.levels(w).amax(-1))
+    def __init__(self, landscape: pd.DataFrame):
+        self.x, self.y = (np.unique(landscape[name]) for name in ("x0", "x1"))
+        if min(len(self.x), len(self.y)) < 2 or len(self.x) * len(self.y) != len(landscape):
+            raise InputError("the landscape is no grid of points (x0, x1)")
+        self.view: View = tuple((float(side[0]), float(side[-1])) for side in (self.x, self.y))
+        rows = landscape.sort_values(["x1", "x0"])
+        loss, self.level = (rows[name].to_numpy(float).reshape(len(self.y), -1) for name in ("loss", "level"))
+        self.loss = np.ma.masked_invalid(loss)
         self.contours = contour_levels(self.loss.compressed())
+
+    @property
+    def boundary_in_view(self) -> bool:
+        return bool((self.level < 0).any() and (self.level > 0).any())
 
     def draw(self, axes: Axes):
         """Draws on one panel; returns the shades for a colour bar, or None where the loss is constant."""
-        if self.level is not None and np.nanmin(self.level) < 0 < np.nanmax(self.level):
+        if self.boundary_in_view:
             axes.contour(self.x, self.y, self.level, [0.0], colors="black", linewidths=1.2, zorder=2.5)
         if len(self.contours) < 2:
             return None
@@ -175,17 +131,8 @@ def _draw_paths(axes: Axes, sample_paths: pd.DataFrame, style: dict) -> None:
         axes.plot(*states[-1], **END, markerfacecolor=style["color"])
 
 
-def _in_view(surface: LossSurface, view: View) -> list:
-    return [
-        point
-        for point in surface.critical_points
-        if all(low <= x <= high for x, (low, high) in zip(point.location, view, strict=True))
-    ]
-
-
-def _draw_critical_points(axes: Axes, surface: LossSurface, view: View) -> None:
-    for point in _in_view(surface, view):
-        axes.plot(*point.location, **CRITICAL[point.kind])
+def _in_view(points: pd.DataFrame, view: View) -> pd.DataFrame:
+    return points[points["x0"].between(*view[0]) & points["x1"].between(*view[1])]
 
 
 def _panels(count: int, view: View) -> tuple[Figure, list[Axes]]:
@@ -205,15 +152,15 @@ def _panels(count: int, view: View) -> tuple[Figure, list[Axes]]:
     return figure, list(panels[:count])
 
 
-def _label_axes(panels: list[Axes], names: tuple[str, str]) -> None:
+def _label_axes(panels: list[Axes]) -> None:
     """Names at the left and at the lowest panel of each column, which need not be in the last row."""
     columns = panels[0].get_gridspec().ncols
     for i, panel in enumerate(panels):
         panel.tick_params(labelbottom=i + columns >= len(panels))
         if i + columns >= len(panels):
-            panel.set_xlabel(names[0], fontsize=FONT)
+            panel.set_xlabel("w0", fontsize=FONT)
         if i % columns == 0:
-            panel.set_ylabel(names[1], fontsize=FONT)
+            panel.set_ylabel("w1", fontsize=FONT)
 
 
 def _draw_colorbar(figure: Figure, panels: list[Axes], shades) -> None:
@@ -224,12 +171,11 @@ def _draw_colorbar(figure: Figure, panels: list[Axes], shades) -> None:
     bar.set_label("loss ℓ(w)", fontsize=FONT)
 
 
-def _draw_legend(figure: Figure, surface: LossSurface, view: View, region: Region | None) -> None:
+def _draw_legend(figure: Figure, kinds: set[str], boundary: bool) -> None:
     """Under the panels: what the marks mean, only those that are in the picture."""
     marks = {"start": START, "end": END | {"markerfacecolor": "white"}}
-    if region is not None:
+    if boundary:
         marks["region's boundary"] = {"color": "black", "linewidth": 1.2}
-    kinds = [point.kind for point in _in_view(surface, view)]
     marks |= {kind: mark for kind, mark in CRITICAL.items() if kind in kinds}
     handles = [Line2D([], [], **mark) for mark in marks.values()]
     add_legend(figure, handles, list(marks), loc="outside lower center")

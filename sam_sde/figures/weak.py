@@ -7,9 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from sam_sde.figures.styles import FONT, SMALL_FONT, WIDTH, add_legend, arm_styles, new_figure, plain, tidy
-
-# What is added to the name of an arm whose SDE has SGD's covariance.
-ABLATION = " (SGD's noise)"
+from sam_sde.jobs.tables import ABLATION
 
 COLUMNS = 2
 SLOPES = {1: (0, (1, 1)), 2: (0, (4, 2))}

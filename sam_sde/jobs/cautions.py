@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from sam_sde.engines import ENGINES
 from sam_sde.escape import EscapeResult, EscapeRun
 from sam_sde.statistics import Outcome
 from sam_sde.theory import lost_damping, perturbation_over_noise, trap_exponent
@@ -13,11 +14,11 @@ MANY_FAILURES = 0.01
 MUCH_DAMPING = 0.1
 
 
-def find_warnings(
+def find_cautions(
     runs: Mapping[str, EscapeRun], results: Mapping[str, EscapeResult], comparison: pd.DataFrame | None
 ) -> list[str]:
     """One sentence for each thing that limits what the results say."""
-    of_sdes = [arm for arm in results if runs[arm].engine != "discrete"]
+    of_sdes = [arm for arm in results if ENGINES[runs[arm].engine].of_sde]
     found = [_unresolved_step(arm, runs[arm]) for arm in of_sdes]
     found += [_lost_damping(arm, runs[arm]) for arm in of_sdes]
     found += [_few_escapes(arm, runs[arm], result) for arm, result in results.items()]

@@ -1,25 +1,26 @@
 """Runs all arms of a configuration and writes what they found."""
 
-import json
 import os
-import platform
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from sam_sde.config.building import build_runs
-from sam_sde.config.errors import ConfigError
+from sam_sde.config.building import Setting
 from sam_sde.config.schema import Config
-from sam_sde.escape import EscapeInterrupted, EscapeResult, EscapeRun, Progress, Recorder, Workers, compare
+from sam_sde.escape import EscapeInterrupted, EscapeResult, EscapeRun, Progress, Recorder, compare, execute, processes
 from sam_sde.escape.result import MAX_COORDINATES
-from sam_sde.files import write_csv, write_text
-from sam_sde.jobs.cautions import find_warnings
+from sam_sde.jobs.cautions import find_cautions
+from sam_sde.jobs.landscape import landscape_tables
+from sam_sde.jobs.record import make_record, write_result
+from sam_sde.jobs.tables import by_arm
+from sam_sde.jobs.trajectories import trajectory_table
 from sam_sde.statistics import summary_table, survival_curve, thin
 
 MAX_PATH_ROWS = 10**6
@@ -29,14 +30,6 @@ SAMPLE_STATES = 2000
 
 # Coordinates of all paths in all steps, times the samples of a loss over data, from which on all cores are used.
 WORTH_WORKERS = 2e9
-
-PACKAGES = ("sam_sde", "torch", "torchsde", "numpy", "scipy", "pandas")
-
-# Everything that a run may leave in its folder: what the last one left and this one does not write is removed.
-FILES = (
-    *("summary.csv", "survival.csv", "comparison.csv", "paths.csv", "sample_paths.csv", "ends.csv", "run.json"),
-    *(f"{figure}.{kind}" for figure in ("survival", "escape_times", "sample_paths") for kind in ("png", "pdf")),
-)
 
 
 @dataclass
@@ -58,11 +51,12 @@ class Experiment:
     wall_time: float = 0.0
 
     def __post_init__(self):
-        self.runs = build_runs(self.config, self.folder, self.workers or 1)
+        setting = Setting(self.config, self.folder)
+        self.runs = setting.runs(self.workers or 1)
         if self.workers is None:
             self.workers = _worthwhile_workers(self.runs)
             if self.workers > 1:
-                self.runs = build_runs(self.config, self.folder, self.workers)
+                self.runs = setting.runs(self.workers)
 
     def execute(self, report: Callable[[str, Progress], None]) -> None:
         """Runs arm after arm; an interrupt ends it with what was finished."""
@@ -70,8 +64,8 @@ class Experiment:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             if self.workers > 1:
-                with Workers(self.workers) as workers:
-                    self._execute(report, workers)
+                with processes(self.workers) as executor:
+                    self._execute(report, executor)
             else:
                 self._execute(report, None)
         self.notes = list(dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning))
@@ -80,12 +74,12 @@ class Experiment:
             with suppress(KeyboardInterrupt):  # what was integrated is kept; `complete` tells
                 self.ends = by_arm({arm: result.ends(self.config.run.ends) for arm, result in self.results.items()})
 
-    def _execute(self, report: Callable[[str, Progress], None], workers: Workers | None) -> None:
+    def _execute(self, report: Callable[[str, Progress], None], executor: Executor | None) -> None:
         try:
             for arm, run in self.runs.items():
                 self.recorders[arm] = _recorder(run)
-                self.results[arm] = run.execute(
-                    lambda progress, arm=arm: report(arm, progress), self.recorders[arm], workers
+                self.results[arm] = execute(
+                    run, lambda progress, arm=arm: report(arm, progress), self.recorders[arm], executor
                 )
         except KeyboardInterrupt as interrupt:
             self.interrupted = arm
@@ -116,8 +110,9 @@ class Experiment:
             results.pop(self.interrupted, None)  # its paths have no partners
         return compare(results, reference) if len(results) > 1 and reference in results else None
 
-    def warnings(self, comparison: pd.DataFrame | None) -> list[str]:
-        found = self.notes + find_warnings(self.runs, self.results, comparison)
+    def cautions(self, comparison: pd.DataFrame | None) -> list[str]:
+        """One sentence for each thing that limits what the results say."""
+        found = self.notes + find_cautions(self.runs, self.results, comparison)
         if self.interrupted:
             found.insert(
                 0,
@@ -129,75 +124,61 @@ class Experiment:
         return found
 
     def write(self, out: Path, all_paths: bool = False) -> None:
-        """Writes the CSV files and run.json into the folder `out`."""
-        for name in FILES:
-            (out / name).unlink(missing_ok=True)
-        write_csv(self.summary(), out / "summary.csv")
-        write_csv(
-            by_arm({arm: thin(survival_curve(r), MAX_SURVIVAL_ROWS) for arm, r in self.results.items()}),
-            out / "survival.csv",
-        )
+        """Writes the tables and run.json into the folder `out`."""
+        comparison = self.comparison()
+        write_result(self._tables(comparison, all_paths), self.record(comparison), out)
+
+    def _tables(self, comparison: pd.DataFrame | None, all_paths: bool) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Each table with its name, made when it is asked for."""
+        yield "summary", self.summary()
+        curves = {arm: thin(survival_curve(result), MAX_SURVIVAL_ROWS) for arm, result in self.results.items()}
+        yield "survival", by_arm(curves)
+        if comparison is not None:
+            yield "comparison", comparison
         if all_paths or sum(map(len, self.results.values())) <= MAX_PATH_ROWS:
             columns = self.surface.dim if all_paths else MAX_COORDINATES
-            write_csv(by_arm({arm: r.to_frame(columns) for arm, r in self.results.items()}), out / "paths.csv")
-        if self.surface.dim == 2:
-            write_csv(self.sample_paths(), out / "sample_paths.csv")
+            yield "paths", by_arm({arm: result.to_frame(columns) for arm, result in self.results.items()})
         if self.ends is not None:
-            write_csv(self.ends, out / "ends.csv")
-        comparison = self.comparison()
-        if comparison is not None:
-            write_csv(comparison, out / "comparison.csv")
-        write_text(json.dumps(self.record(comparison), indent=2, ensure_ascii=False) + "\n", out / "run.json")
+            yield "ends", self.ends
+        if self.surface.dim == 2:
+            sample_paths = self.sample_paths()
+            yield "sample_paths", sample_paths
+            yield from landscape_tables(sample_paths, self.surface, self.region)
 
     def sample_paths(self) -> pd.DataFrame:
         """A few whole paths of each arm: arm, path, time, x0, x1."""
-        frames = {}
+        kept = {}
         for arm, result in self.results.items():
             ends = zip(result.outcome, result.times, result.exit_points, strict=True)
             recorder = self.recorders[arm]
-            frames[arm] = pd.concat(
-                trajectory_frame(recorder.trajectory(path, result.dt, *end))
-                for path, end in zip(recorder.paths, ends, strict=False)
-            )
-        return by_arm(frames)
+            kept[arm] = [
+                recorder.trajectory(path, result.dt, *end) for path, end in zip(recorder.paths, ends, strict=False)
+            ]
+        return trajectory_table(kept)
 
-    def record(self, comparison: pd.DataFrame | None) -> dict:
-        """What run.json says of the run."""
+    def record(self, comparison: pd.DataFrame | None) -> dict[str, Any]:
+        """What run.json says of the run, but for the tables."""
         results = self.results.values()
         path_steps = sum(result.path_steps for result in results)
-        return {
-            "config": self.config.model_dump(),
-            "config_folder": str(self.folder.resolve()),
+        common = make_record(
+            "escape",
+            self.config.model_dump(),
+            self.folder,
+            wall_time=self.wall_time,
+            interrupted=not self.complete,
+        )
+        return common | {
             "seed": self.config.run.seed,
-            "interrupted": not self.complete,
             "engine": _only({result.engine for result in results}),
             "engines": {arm: result.engine for arm, result in self.results.items()},
             "device": _only({result.device for result in results}),
             "workers": self.workers,
             "block_size": _only({result.block_size for result in results}),
             "dt": {arm: result.dt for arm, result in self.results.items()},
-            "wall_time": round(self.wall_time, 3),
             "path_steps": path_steps,
             "path_steps_per_second": round(path_steps / self.wall_time),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-            "warnings": self.warnings(comparison),
+            "warnings": self.cautions(comparison),
         }
-
-
-def trajectory_frame(trajectory) -> pd.DataFrame:
-    columns = {f"x{i}": trajectory.states[:, i] for i in range(trajectory.states.shape[1])}
-    return pd.DataFrame({"path": trajectory.path, "time": trajectory.times, **columns})
-
-
-def make_folder(out: Path) -> None:
-    """Makes the folder for results, and sees that files can be written there, before any work."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".sam_sde"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(f"--out: cannot write to {out}: {error.strerror}; choose another folder") from None
 
 
 def _worthwhile_workers(runs: dict[str, EscapeRun]) -> int:
@@ -216,11 +197,6 @@ def _numbers_of_a_step(run: EscapeRun) -> int:
 def _recorder(run: EscapeRun) -> Recorder:
     every = max(1, run.problem.n_steps // SAMPLE_STATES)
     return Recorder(list(range(min(SAMPLE_PATHS, run.n_paths))), every)
-
-
-def by_arm(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    frame = pd.concat(frames, names=["arm", None]).reset_index("arm")
-    return frame.reset_index(drop=True)
 
 
 def _only(values: set):

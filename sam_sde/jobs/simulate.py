@@ -1,13 +1,16 @@
-"""Whole trajectories of a few paths, as a table and as a picture."""
+"""Whole trajectories of a few paths, written with what lies beneath them."""
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
-from sam_sde.escape import Trajectory
-from sam_sde.figures.folder import draw_sample_paths, save_figure
-from sam_sde.files import write_csv
-from sam_sde.jobs.escape import Experiment, by_arm, trajectory_frame
+from sam_sde.escape import Trajectory, trajectories
+from sam_sde.jobs.escape import Experiment
+from sam_sde.jobs.landscape import landscape_tables
+from sam_sde.jobs.record import make_record, write_result
+from sam_sde.jobs.trajectories import trajectory_table
 
 
 def simulate_paths(
@@ -15,20 +18,25 @@ def simulate_paths(
 ) -> tuple[list[Path], list[str]]:
     """Integrates the first `paths` paths of each arm, or the one numbered `replay`; returns files and one line a path.
 
-    trajectories.csv has the columns arm, path, time, x0, x1, …; the picture is drawn for two-dimensional surfaces.
+    trajectories.csv has every `every`-th state. For surfaces of two coordinates there are the tables of a picture too.
     """
-    trajectories: dict[str, list[Trajectory]] = {}
+    begin = time.perf_counter()
+    kept: dict[str, list[Trajectory]] = {}
     for arm, run in experiment.runs.items():
         numbers = list(range(min(paths, run.n_paths))) if replay is None else [replay]
-        trajectories[arm] = run.trajectories(numbers, every)
-    frame = by_arm({arm: pd.concat(map(trajectory_frame, kept)) for arm, kept in trajectories.items()})
-    table = out / "trajectories.csv"
-    write_csv(frame, table)
-    written = [table]
+        kept[arm] = trajectories(run, numbers, every)
+    record = make_record(
+        "simulate", experiment.config.model_dump(), experiment.folder, wall_time=time.perf_counter() - begin
+    )
+    written = write_result(_tables(experiment, kept), record, out)
+    return written, [_end(arm, trajectory) for arm, each in kept.items() for trajectory in each]
+
+
+def _tables(experiment: Experiment, kept: dict[str, list[Trajectory]]) -> Iterator[tuple[str, pd.DataFrame]]:
+    table = trajectory_table(kept)
+    yield "trajectories", table
     if experiment.surface.dim == 2:
-        picture = draw_sample_paths(frame, experiment.surface, experiment.region)
-        written += save_figure(picture, out / "trajectories")
-    return written, [_end(arm, kept) for arm, each in trajectories.items() for kept in each]
+        yield from landscape_tables(table, experiment.surface, experiment.region, "trajectories_")
 
 
 def _end(arm: str, kept: Trajectory) -> str:

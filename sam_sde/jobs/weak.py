@@ -1,30 +1,22 @@
 """Each optimizer of a configuration beside its SDE, at several learning rates."""
 
-import json
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
-from sam_sde.config.arms import SAMArm, SwitchArm
-from sam_sde.config.building import build_dynamics, build_noise, build_start
+from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError, locating
-from sam_sde.config.points import build_surface
 from sam_sde.config.schema import Config
-from sam_sde.escape import NormalStart, PointStart, resolve_device
-from sam_sde.figures.folder import save_figure
-from sam_sde.figures.weak import ABLATION, draw_weak
-from sam_sde.files import write_csv, write_text
-from sam_sde.jobs.escape import PACKAGES
-from sam_sde.noise import Noise
+from sam_sde.engines import asked_engine
+from sam_sde.escape import as_start, resolve_device
+from sam_sde.jobs.record import make_record, write_result
+from sam_sde.jobs.tables import ABLATION, TABLES
 from sam_sde.random import Stream
-from sam_sde.statistics.weak_order import absolute_interval, fitted_order
-from sam_sde.surfaces import LossSurface
-from sam_sde.weak.errors import WeakComparison, with_sgd_noise
+from sam_sde.statistics.weak_order import absolute_interval
+from sam_sde.weak.errors import WeakComparison, weak_orders, with_sgd_noise
 from sam_sde.weak.test_functions import Observable, observable
 
 # Where the arguments stand that are no keys of an arm.
@@ -35,8 +27,8 @@ PLACES = {"t": "weak", "lrs": "weak", "test_functions": "weak", "start": "escape
 class WeakExperiment:
     """The comparisons of a configuration, checked, and their errors once executed.
 
-    An arm is compared as the algorithm it is, whatever drift models it; one that is run by the discrete engine has no
-    SDE of its own and is left out. A variant of SAM has an ablation beside it, SGD's covariance in its SDE.
+    An arm is compared as the algorithm it is, whatever drift models it; one that is run as the algorithm has no SDE of
+    its own and is left out. A variant of SAM has an ablation beside it, SGD's covariance in its SDE.
     `errors` and `orders` are what weak.csv and weak_order.csv hold.
     """
 
@@ -53,27 +45,21 @@ class WeakExperiment:
             raise ConfigError("weak: missing; give it, such as weak: {t: 1.0, lrs: [0.1, 0.05, 0.025]}")
         if len(set(section.lrs)) < len(section.lrs):
             raise ConfigError(f"weak.lrs: expected different learning rates, got {section.lrs}")
-        surface = build_surface(self.config.surface, self.folder)
+        setting = Setting(self.config, self.folder)
         with locating("weak"):
-            self.observables = [observable(name, surface) for name in dict.fromkeys(section.test_functions)]
-        noise = build_noise(self.config.noise, surface)
-        self.comparisons = {arm: self._compare(arm, surface, noise) for arm in _arms_with_sde(self.config)}
+            self.observables = [observable(name, setting.surface) for name in dict.fromkeys(section.test_functions)]
+        lrs = sorted(section.lrs, reverse=True)
+        self.comparisons = {arm: [self._compare(setting, arm, lr) for lr in lrs] for arm in _arms_with_sde(self.config)}
 
-    def _compare(self, arm: str, surface: LossSurface, noise: Noise) -> list[WeakComparison]:
-        start = build_start(self.config.escape.start, surface)
-        return [self._compare_at(lr, arm, surface, noise, start) for lr in sorted(self.config.weak.lrs, reverse=True)]
-
-    def _compare_at(
-        self, lr: float, arm: str, surface: LossSurface, noise: Noise, start: list[float] | NormalStart
-    ) -> WeakComparison:
-        model = build_dynamics(_at(self.config, lr), arm, surface, noise)
-        algorithm = build_dynamics(_at(self.config, lr, algorithm=True), arm, surface, noise)
+    def _compare(self, setting: Setting, arm: str, lr: float) -> WeakComparison:
+        model = setting.dynamics(arm, _at(self.config, lr))
+        algorithm = setting.dynamics(arm, _at(self.config, lr, algorithm=True))
         ablation = with_sgd_noise(model)
         with locating(f"arms.{arm}", PLACES):
             return WeakComparison(
                 algorithm,
                 {arm: model} | ({} if ablation is None else {arm + ABLATION: ablation}),
-                start if isinstance(start, NormalStart) else PointStart(start),
+                as_start(setting.start, setting.surface.dim),
                 self.config.weak.t,
                 Stream(self.config.run.seed, f"{arm}/{lr!r}"),
                 resolve_device(self.config.run.device),
@@ -92,7 +78,7 @@ class WeakExperiment:
                 for name, differences in found.items():
                     for each, difference in zip(self.observables, differences, strict=True):
                         rows.append((name, lr, each.name, *absolute_interval(*difference)))
-        self.errors = pd.DataFrame(rows, columns=["arm", "lr", "test_function", "error", "error_low", "error_high"])
+        self.errors = pd.DataFrame(rows, columns=TABLES["weak"].columns)
         self.errors = self.errors.sort_values("arm", key=_rank(list(self.errors["arm"])), kind="stable")
         self.errors = self.errors.reset_index(drop=True)
         self.wall_time = time.perf_counter() - begin
@@ -100,30 +86,19 @@ class WeakExperiment:
     @property
     def orders(self) -> pd.DataFrame:
         """The fitted order of each arm and test function, empty where the errors do not show one."""
-        rows = []
-        for (arm, name), errors in self.errors.groupby(["arm", "test_function"], sort=False):
-            columns = (errors[column].to_numpy() for column in ("lr", "error", "error_low", "error_high"))
-            rows.append((arm, name, *fitted_order(*columns)))
-        return pd.DataFrame(rows, columns=["arm", "test_function", "order", "order_low", "order_high"])
+        by_arm = {arm: weak_orders(errors) for arm, errors in self.errors.groupby("arm", sort=False)}
+        return pd.concat(by_arm, names=["arm", None]).reset_index("arm").reset_index(drop=True)
 
     def write(self, out: Path) -> None:
-        """weak.csv, weak_order.csv, the figure, and weak.json with what they were made from."""
-        write_csv(self.errors, out / "weak.csv")
-        write_csv(self.orders, out / "weak_order.csv")
-        record = {
-            "config": self.config.model_dump(),
-            "config_folder": str(self.folder.resolve()),
-            "wall_time": round(self.wall_time, 3),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        }
-        write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", out / "weak.json")
-        save_figure(draw_weak(self.errors), out / "weak")
+        """weak.csv, weak_order.csv, and weak.json with what they were made from."""
+        record = make_record("weak", self.config.model_dump(), self.folder, wall_time=self.wall_time)
+        write_result([("weak", self.errors), ("weak_order", self.orders)], record, out)
 
 
 def _arms_with_sde(config: Config) -> list[str]:
-    arms = [arm for arm, section in config.arms.items() if (section.engine or config.run.engine) != "discrete"]
+    arms = [arm for arm, section in config.arms.items() if asked_engine(section.engine or config.run.engine).of_sde]
     if not arms:
-        raise ConfigError("weak: every arm has the engine 'discrete', so that there is no SDE to compare; leave it out")
+        raise ConfigError("weak: every arm has the engine of an algorithm, so there is no SDE to compare; leave it out")
     return arms
 
 
@@ -131,16 +106,13 @@ def _at(config: Config, lr: float, *, algorithm: bool = False) -> Config:
     """The configuration at another learning rate; `algorithm`: without what only the SDEs have."""
     arms = {}
     for arm, section in config.arms.items():
-        arms[arm] = section
-        if isinstance(section, SwitchArm):
-            continue
+        keys = type(section).model_fields
         changes = {"lr": lr}
         if algorithm:
-            changes |= {"drift_order": 1, "momentum_model": "underdamped"}
-        if isinstance(section, SAMArm):
-            changes |= {"drift": "stop_gradient"} if algorithm else {}
+            changes |= {"drift_order": 1, "momentum_model": "underdamped", "drift": "stop_gradient"}
+        if "rho" in keys:
             changes["rho"] = section.rho * _rho_factor(config, arm, lr)
-        arms[arm] = section.model_copy(update=changes)
+        arms[arm] = section.model_copy(update={key: value for key, value in changes.items() if key in keys})
     return config.model_copy(update={"arms": arms})
 
 

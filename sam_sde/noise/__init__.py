@@ -2,11 +2,20 @@
 
 from sam_sde.noise.base import Noise
 from sam_sde.noise.constant import ConstantNoise, IsotropicNoise, NoNoise
-from sam_sde.noise.empirical import SAMPLINGS, EmpiricalNoise
-from sam_sde.noise.hessian import FrozenHessianNoise, HessianNoise
+from sam_sde.noise.empirical import EmpiricalNoise
+from sam_sde.noise.hessian import FrozenHessianNoise, HessianNoise, hessian_noise
+
+# What a configuration can name.
+NOISES = {
+    "none": NoNoise,
+    "isotropic": IsotropicNoise,
+    "constant": ConstantNoise,
+    "hessian": hessian_noise,
+    "empirical": EmpiricalNoise,
+}
 
 __all__ = [
-    "SAMPLINGS",
+    "NOISES",
     "ConstantNoise",
     "EmpiricalNoise",
     "FrozenHessianNoise",

@@ -4,6 +4,8 @@ A minibatch of B samples has covariance Σ/B, and the SDE of an optimizer with l
 dynamics apply that scale. A noise is used through products with L and Lᵀ, so that none has to form a matrix.
 """
 
+from __future__ import annotations
+
 import abc
 
 import torch
@@ -44,10 +46,6 @@ class Noise(abc.ABC):
         """Σ(w) (paths, dim, dim)."""
         factor = self.factor(w)
         return factor @ factor.mT
-
-    def variance_along(self, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
-        """dᵀ Σ(w) d (paths,), without forming Σ."""
-        return self.transposed_product(w, direction).square().sum(-1)
 
     def trace(self, w: torch.Tensor) -> torch.Tensor:
         """tr Σ(w) (paths,)."""

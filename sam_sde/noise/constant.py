@@ -1,6 +1,6 @@
 """Noise with the same covariance everywhere."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
 import torch
 
@@ -8,6 +8,7 @@ from sam_sde import checks
 from sam_sde.device_copies import DeviceCopies
 from sam_sde.errors import ArgumentError
 from sam_sde.noise.base import Noise
+from sam_sde.parameters import Matrix, NonNegative
 
 
 class IsotropicNoise(Noise):
@@ -19,7 +20,7 @@ class IsotropicNoise(Noise):
 
     additive = True
 
-    def __init__(self, sigma: float):
+    def __init__(self, sigma: NonNegative):
         self.sigma = checks.non_negative("sigma", sigma)
 
     def factor(self, w: torch.Tensor) -> torch.Tensor:
@@ -55,7 +56,7 @@ class ConstantNoise(Noise):
 
     additive = True
 
-    def __init__(self, covariance: Sequence[Sequence[float]] | torch.Tensor):
+    def __init__(self, covariance: Matrix):
         matrix = checks.array("covariance", covariance, ndim=2)
         if matrix.shape[0] != matrix.shape[1]:
             raise ArgumentError("covariance", f"expected a square matrix, got {tuple(matrix.shape)}")

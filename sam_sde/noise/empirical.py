@@ -1,5 +1,9 @@
 """The covariance of the per-sample gradients of a loss over data, without a matrix."""
 
+from __future__ import annotations
+
+from typing import Literal, get_args
+
 import torch
 
 from sam_sde import checks
@@ -7,7 +11,8 @@ from sam_sde.errors import ArgumentError
 from sam_sde.noise.base import Noise
 from sam_sde.surfaces import FiniteSum, LossSurface
 
-SAMPLINGS = ("with_replacement", "without_replacement", "epochs")
+Sampling = Literal["with_replacement", "without_replacement", "epochs"]
+SAMPLINGS = get_args(Sampling)
 
 
 class EmpiricalNoise(Noise):
@@ -24,7 +29,7 @@ class EmpiricalNoise(Noise):
         ValueError: the surface is not a FiniteSum, or an unknown sampling.
     """
 
-    def __init__(self, surface: LossSurface, sampling: str = "with_replacement"):
+    def __init__(self, surface: LossSurface, sampling: Sampling = "with_replacement"):
         if not isinstance(surface, FiniteSum):
             raise ArgumentError(
                 "noise",

@@ -1,6 +1,6 @@
 """The loss's own Hessian as the covariance."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
 import torch
 
@@ -8,6 +8,7 @@ from sam_sde import checks
 from sam_sde.errors import ArgumentError
 from sam_sde.noise.base import Noise
 from sam_sde.noise.constant import ConstantNoise
+from sam_sde.parameters import Point
 from sam_sde.surfaces import LossSurface, require_surface
 
 
@@ -41,13 +42,18 @@ class FrozenHessianNoise(ConstantNoise):
         ValueError: `at` has the wrong length, or the Hessian there is not finite.
     """
 
-    def __init__(self, surface: LossSurface, at: Sequence[float] | torch.Tensor):
+    def __init__(self, surface: LossSurface, at: Point):
         point = checks.vector("at", at, require_surface(surface).dim)
         surface.check_at(point[None], "at")
         hessian = surface.hessian(point[None])[0]
         if not torch.isfinite(hessian).all():
             raise ArgumentError("at", f"the Hessian at {point.tolist()} is not finite")
         super().__init__(absolute_power(hessian, 1.0))
+
+
+def hessian_noise(surface: LossSurface, at: Point | None = None) -> HessianNoise | FrozenHessianNoise:
+    """The noise of the Hessian where a path is, or at one point where `at` is given."""
+    return HessianNoise(surface) if at is None else FrozenHessianNoise(surface, at)
 
 
 def absolute_power(matrix: torch.Tensor, power: float) -> torch.Tensor:

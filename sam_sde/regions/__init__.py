@@ -10,6 +10,21 @@ from sam_sde.regions.region import (
     Region,
     Slab,
     UnstableDistance,
+    loss_region,
 )
 
-__all__ = ["Ball", "Box", "LevelSet", "LossAbove", "LossBelow", "OnWeights", "Region", "Slab", "UnstableDistance"]
+# What a configuration can name.
+REGIONS = {"ball": Ball, "slab": Slab, "box": Box, "loss": loss_region, "unstable": UnstableDistance}
+
+__all__ = [
+    "REGIONS",
+    "Ball",
+    "Box",
+    "LevelSet",
+    "LossAbove",
+    "LossBelow",
+    "OnWeights",
+    "Region",
+    "Slab",
+    "UnstableDistance",
+]

@@ -4,6 +4,8 @@ Between the ends the level is a Brownian bridge of variance rate v = |gᵀ∇φ|
 All functions are elementwise; `variance` is v·dt.
 """
 
+from __future__ import annotations
+
 import torch
 
 CROSSINGS = ("bridge", "shift", "none")

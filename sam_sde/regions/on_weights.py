@@ -1,7 +1,8 @@
 """A region of weights as one of states that hold more than the weights."""
 
+from __future__ import annotations
+
 import torch
-from torch.nn.functional import pad
 
 from sam_sde.regions.region import Region
 
@@ -18,7 +19,9 @@ class OnWeights(Region):
         return self.region.levels(state[:, : self._weights])
 
     def normal(self, state: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
-        return pad(self.region.normal(state[:, : self._weights], face), (0, self.dim - self._weights))
+        return torch.nn.functional.pad(
+            self.region.normal(state[:, : self._weights], face), (0, self.dim - self._weights)
+        )
 
     def __repr__(self) -> str:
         return repr(self.region)

@@ -1,7 +1,9 @@
 """Regions that a path must leave: level functions that are negative inside."""
 
+from __future__ import annotations
+
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
@@ -10,9 +12,9 @@ from sam_sde.checks import shown
 from sam_sde.device_copies import DeviceCopies
 from sam_sde.errors import ArgumentError
 from sam_sde.layout import row_norm
+from sam_sde.parameters import Point, Positive, Vector
+from sam_sde.regions.extent import ray_lengths
 from sam_sde.surfaces import LossSurface, require_surface
-
-Points = Sequence[float] | torch.Tensor
 
 
 class Region(abc.ABC):
@@ -38,6 +40,27 @@ class Region(abc.ABC):
     def normal(self, w: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
         """∇φ(w) of one face, chosen for each path."""
 
+    def extent(self, inside: Point, directions: torch.Tensor, farthest: float) -> torch.Tensor:
+        """How far the region extends from a point inside, along each of the `directions`.
+
+        inside (dim,), directions (directions, dim): unit vectors. Returns the distances (directions,) to the boundary,
+        float64; infinite where there is none up to `farthest`. They are exact, or as exact as `ray_lengths` finds them.
+
+        Raises
+            ValueError: the point is not inside, or not of the directions' dimension; farthest is not above 0.
+        """
+        inside = checks.vector("inside", inside, directions.shape[-1])
+        checks.positive("farthest", farthest)
+        if not (self.levels(inside[None]) < 0).all():
+            raise ArgumentError("inside", f"expected a point inside the region {self}, got {shown(inside.tolist())}")
+        with torch.no_grad():
+            distance = self._distances(inside, directions.to(inside), farthest)
+        return torch.where(distance <= farthest, distance, torch.inf)
+
+    def _distances(self, inside: torch.Tensor, directions: torch.Tensor, farthest: float) -> torch.Tensor:
+        """What `extent` returns; beyond `farthest` it may be anything that is farther."""
+        return ray_lengths(lambda w: (self.levels(w) < 0).all(-1), inside, directions, farthest)
+
     def check_start(self, w: torch.Tensor) -> None:
         """Raises ValueError where w (paths, dim) has another number of coordinates or is not inside."""
         if self.dim not in (None, w.shape[-1]):
@@ -61,7 +84,7 @@ class Region(abc.ABC):
 class Ball(Region):
     """‖w - centre‖ < radius; φ is the signed distance."""
 
-    def __init__(self, centre: Points, radius: float):
+    def __init__(self, centre: Point, radius: Positive):
         self._centre = DeviceCopies(checks.vector("centre", centre))
         self.radius = checks.positive("radius", radius)
         self.dim = len(self._centre.value)
@@ -72,6 +95,13 @@ class Ball(Region):
     def normal(self, w, face):
         return _unit(w - self._centre.like(w))
 
+    def _distances(self, inside, directions, farthest):
+        """The positive root of ‖p + s d‖ = radius, without cancellation; p is the point as seen from the centre."""
+        from_centre = inside - self._centre.like(inside)
+        along, rest = directions @ from_centre, self.radius**2 - from_centre.square().sum()
+        root = (along.square() + rest).sqrt()
+        return torch.where(along > 0, rest / (root + along), root - along)
+
     def __repr__(self):
         return f"Ball(centre={_short(self._centre)}, radius={self.radius:g})"
 
@@ -81,7 +111,7 @@ class Slab(Region):
 
     faces = 2
 
-    def __init__(self, centre: Points, direction: Points, half_width: float):
+    def __init__(self, centre: Point, direction: Vector, half_width: Positive):
         self._centre = DeviceCopies(checks.vector("centre", centre))
         self.dim = len(self._centre.value)
         direction = checks.vector("direction", direction, self.dim)
@@ -98,6 +128,11 @@ class Slab(Region):
         side = torch.where(face == 0, -1.0, 1.0).to(w)
         return side[:, None] * self._direction.like(w)
 
+    def _distances(self, inside, directions, farthest):
+        n = self._direction.like(inside)
+        position, speed = (inside - self._centre.like(inside)) @ n, directions @ n
+        return (self.half_width - speed.sign() * position) / speed.abs()
+
     def __repr__(self):
         return (
             f"Slab(centre={_short(self._centre)}, direction={_short(self._direction)}, half_width={self.half_width:g})"
@@ -110,7 +145,7 @@ class Box(Region):
     An infinite bound is written as a large number.
     """
 
-    def __init__(self, low: Points, high: Points):
+    def __init__(self, low: Point, high: Point):
         low = checks.vector("low", low)
         high = checks.vector("high", high, len(low))
         if not (low < high).all():
@@ -128,6 +163,10 @@ class Box(Region):
         sign = torch.where(face < self.dim, -1.0, 1.0).to(w)
         return torch.zeros_like(w).scatter_(-1, (face % self.dim)[:, None], sign[:, None])
 
+    def _distances(self, inside, directions, farthest):
+        ahead = torch.where(directions > 0, self._high.like(inside) - inside, inside - self._low.like(inside))
+        return (ahead / directions.abs()).amin(-1)
+
     def __repr__(self):
         return f"Box(low={_short(self._low)}, high={_short(self._high)})"
 
@@ -140,7 +179,7 @@ class UnstableDistance(Region):
             `distance`), or no eigenvalue there is negative.
     """
 
-    def __init__(self, surface: LossSurface, at: Points, distance: float):
+    def __init__(self, surface: LossSurface, at: Point, distance: Positive):
         at = checks.vector("at", at, require_surface(surface).dim)
         self.distance = checks.positive("distance", distance)
         surface.check_at(at[None], "at")
@@ -202,10 +241,11 @@ class LevelSet(Region):
         super().check_start(w)
 
 
-class LossBelow(Region):
-    """ℓ(w) < level: left when the loss rises to `level`."""
+class _LossSide(Region):
+    """One side of a level of the loss: sign · (ℓ(w) - level) < 0."""
 
     slope = None
+    sign: float
 
     def __init__(self, surface: LossSurface, level: float):
         self.surface = require_surface(surface)
@@ -213,26 +253,35 @@ class LossBelow(Region):
         self.dim = surface.dim
 
     def levels(self, w):
-        return self.surface.value(w)[:, None] - self.level
+        return self.sign * (self.surface.value(w)[:, None] - self.level)
 
     def normal(self, w, face):
-        return self.surface.gradient(w)
+        return self.sign * self.surface.gradient(w)
 
     def __repr__(self):
-        return f"LossBelow({self.level:g})"
+        return f"{type(self).__name__}({self.level:g})"
 
 
-class LossAbove(LossBelow):
+class LossBelow(_LossSide):
+    """ℓ(w) < level: left when the loss rises to `level`."""
+
+    sign = 1.0
+
+
+class LossAbove(_LossSide):
     """ℓ(w) > level: left when the loss falls to `level`."""
 
-    def levels(self, w):
-        return -super().levels(w)
+    sign = -1.0
 
-    def normal(self, w, face):
-        return -super().normal(w, face)
 
-    def __repr__(self):
-        return f"LossAbove({self.level:g})"
+def loss_region(surface: LossSurface, below: float | None = None, above: float | None = None) -> LossBelow | LossAbove:
+    """The loss below a level, or above one. Raises ArgumentError unless one of them is given."""
+    if (below is None) == (above is None):
+        got = "neither" if below is None else "both"
+        raise ArgumentError("region", f"expected one of below and above, got {got}")
+    if below is None:
+        return LossAbove(surface, checks.real("above", above))
+    return LossBelow(surface, checks.real("below", below))
 
 
 def _unit(vectors: torch.Tensor) -> torch.Tensor:

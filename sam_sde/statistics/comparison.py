@@ -11,24 +11,6 @@ from sam_sde.statistics.logrank import holm
 from sam_sde.statistics.paired import paired_effects
 from sam_sde.statistics.sample import Sample, restrict
 
-COLUMNS = [
-    "arm",
-    "reference",
-    "rmst_difference",
-    "difference_low",
-    "difference_high",
-    "rmst_ratio",
-    "ratio_low",
-    "ratio_high",
-    "rate_ratio",
-    "rate_ratio_low",
-    "rate_ratio_high",
-    "logrank_statistic",
-    "p_value",
-    "p_adjusted",
-    "curves_cross",
-]
-
 
 def compare_samples(
     samples: Mapping[str, Sample], reference: str | None = None, *, paired: bool = False
@@ -60,8 +42,8 @@ def compare_samples(
         for arm, sample in restricted.items()
         if arm != reference
     )
-    table["p_adjusted"] = holm(table["p_value"])
-    return table[COLUMNS]
+    table.insert(table.columns.get_loc("p_value") + 1, "p_adjusted", holm(table["p_value"]))
+    return table
 
 
 def _reference(arms: Iterable[str], reference: str | None) -> str:

@@ -1,10 +1,11 @@
 """Well-known test surfaces in closed form, with their critical points."""
 
+from __future__ import annotations
+
 import itertools
 from functools import partial
 
 import torch
-from torch import Tensor
 
 from sam_sde.checks import positive, real, whole
 from sam_sde.surfaces.separable import separable_critical_point
@@ -20,7 +21,6 @@ def monkey_saddle() -> LossSurface:
         _monkey_saddle,
         2,
         name="monkey_saddle",
-        bounds=[(-1.5, 1.5)] * 2,
         critical_points=[CriticalPoint((0.0, 0.0), "saddle")],
     )
 
@@ -38,7 +38,6 @@ def beale() -> LossSurface:
         _beale,
         2,
         name="beale",
-        bounds=[(-4.5, 4.5)] * 2,
         critical_points=[
             CriticalPoint((3.0, 0.5), "minimum"),
             CriticalPoint((0.0, 1.0), "saddle"),
@@ -58,7 +57,6 @@ def rosenbrock(a: float = 1.0, b: float = 100.0) -> LossSurface:
         partial(_rosenbrock, a=a, b=b),
         2,
         name="rosenbrock",
-        bounds=[(-abs(a) - 1, abs(a) + 1), (-1.0, a**2 + 2)],
         critical_points=[CriticalPoint((a, a**2), "minimum")],
     )
 
@@ -72,7 +70,6 @@ def himmelblau() -> LossSurface:
         _himmelblau,
         2,
         name="himmelblau",
-        bounds=[(-6.0, 6.0)] * 2,
         critical_points=[
             CriticalPoint((3.0, 2.0), "minimum"),
             CriticalPoint((-2.80511808695274485, 3.13131251825057297), "minimum"),
@@ -108,7 +105,6 @@ def styblinski_tang(dim: int = 2) -> LossSurface:
         _styblinski_tang,
         dim,
         name="styblinski_tang",
-        bounds=[(-5.0, 5.0)] * dim,
         critical_points=[separable_critical_point(point) for point in chosen],
     )
 
@@ -125,7 +121,6 @@ def muller_brown() -> LossSurface:
         _muller_brown,
         2,
         name="muller_brown",
-        bounds=[(-1.5, 1.2), (-0.2, 2.0)],
         critical_points=[
             CriticalPoint((-0.558223634633024277, 1.44172584180466866), "minimum"),
             CriticalPoint((0.62349940493087651, 0.0280377585286856657), "minimum"),
@@ -146,7 +141,6 @@ def scalar_factorization() -> LossSurface:
         _scalar_factorization,
         2,
         name="scalar_factorization",
-        bounds=[(-2.0, 2.0)] * 2,
         critical_points=[
             CriticalPoint((0.0, 0.0), "saddle"),
             CriticalPoint((1.0, 1.0), "minimum"),
@@ -155,29 +149,29 @@ def scalar_factorization() -> LossSurface:
     )
 
 
-def _monkey_saddle(w: Tensor) -> Tensor:
+def _monkey_saddle(w: torch.Tensor) -> torch.Tensor:
     x, y = w.unbind()
     return x * (x * x - 3 * y * y)
 
 
-def _beale(w: Tensor) -> Tensor:
+def _beale(w: torch.Tensor) -> torch.Tensor:
     x, y = w.unbind()
     square = y * y
     first, second, third = 1.5 + x * (y - 1), 2.25 + x * (square - 1), 2.625 + x * (square * y - 1)
     return first * first + second * second + third * third
 
 
-def _rosenbrock(w: Tensor, *, a: float, b: float) -> Tensor:
+def _rosenbrock(w: torch.Tensor, *, a: float, b: float) -> torch.Tensor:
     x, y = w.unbind()
     return (a - x) ** 2 + b * (y - x * x) ** 2
 
 
-def _himmelblau(w: Tensor) -> Tensor:
+def _himmelblau(w: torch.Tensor) -> torch.Tensor:
     x, y = w.unbind()
     return (x * x + y - 11) ** 2 + (x + y * y - 7) ** 2
 
 
-def _styblinski_tang(w: Tensor) -> Tensor:
+def _styblinski_tang(w: torch.Tensor) -> torch.Tensor:
     square = w * w
     return 0.5 * (square * (square - 16) + 5 * w).sum()
 
@@ -191,7 +185,7 @@ _MULLER_BROWN = (
 )
 
 
-def _muller_brown(w: Tensor) -> Tensor:
+def _muller_brown(w: torch.Tensor) -> torch.Tensor:
     x, y = w.unbind()
     loss = torch.zeros_like(x)
     for A, a, b, c, x_k, y_k in _MULLER_BROWN:
@@ -200,5 +194,5 @@ def _muller_brown(w: Tensor) -> Tensor:
     return loss
 
 
-def _scalar_factorization(w: Tensor) -> Tensor:
+def _scalar_factorization(w: torch.Tensor) -> torch.Tensor:
     return 0.5 * (w[0] * w[1] - 1) ** 2

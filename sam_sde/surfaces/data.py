@@ -4,16 +4,20 @@ Features are centred, and each is divided by its standard deviation. The pixels 
 are divided by 16, their largest value. A feature that never changes becomes 0.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
-from torch import Tensor
 
 from sam_sde.checks import nearest, one_of, shown
 from sam_sde.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The names of the data sets, with scikit-learn's functions that load them.
 DATASETS = {
@@ -23,6 +27,7 @@ DATASETS = {
     "wine": "load_wine",
 }
 LARGEST_PIXEL = 16.0
+NUMERIC = "biuf"  # kinds of numpy's numbers, and of truth values, which count as such
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +39,11 @@ class Dataset:
     """
 
     name: str
-    features: Tensor
+    features: torch.Tensor
     target: np.ndarray | None = None
     nominal: bool = False
 
-    def numbers(self) -> Tensor:
+    def numbers(self) -> torch.Tensor:
         """The target (n,) as numbers, centred and divided by its standard deviation.
 
         Raises ValueError where it consists of words, or of the names of more than two classes.
@@ -58,7 +63,7 @@ class Dataset:
             raise ArgumentError("data", f"expected different numbers to predict, got {target[0]:g} only in {self.name}")
         return standardized(torch.as_tensor(target, dtype=torch.float64)[:, None])[:, 0]
 
-    def classes(self, number: int | None = None) -> tuple[Tensor, int]:
+    def classes(self, number: int | None = None) -> tuple[torch.Tensor, int]:
         """The target (n,) as class numbers 0, 1, …, in the order of the names, and how many classes there are.
 
         Raises ValueError where it holds numbers that are not whole, one class only, or not `number` of them.
@@ -113,6 +118,8 @@ def load_csv(file: str | Path, target: str | None = None, folder: str | Path = "
     Raises ValueError where the file is missing or no table, the column is missing, a feature is not a number, or a
     value is missing or infinite.
     """
+    import pandas as pd  # here alone, and it takes half a second
+
     path = Path(folder, file)
     try:
         table = pd.read_csv(path)
@@ -148,7 +155,7 @@ def _check_table(name: str, features: pd.DataFrame, table: pd.DataFrame) -> None
                 f"{int(missing.sum())} values are missing in column {shown(column)} of {name}, first in row "
                 f"{int(missing.to_numpy().argmax()) + 1}; fill them, or leave these rows out",
             )
-    words = [column for column in features if not pd.api.types.is_numeric_dtype(features[column])]
+    words = [column for column in features if features[column].dtype.kind not in NUMERIC]
     if words:
         raise ArgumentError(
             "csv",
@@ -160,7 +167,7 @@ def _check_table(name: str, features: pd.DataFrame, table: pd.DataFrame) -> None
 
 
 def _target_column(name: str, column: pd.Series) -> np.ndarray:
-    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+    if column.dtype.kind not in NUMERIC or column.dtype.kind == "b":
         return column.astype(str).to_numpy(str)
     values = column.to_numpy(float)
     if not np.isfinite(values).all():
@@ -168,12 +175,12 @@ def _target_column(name: str, column: pd.Series) -> np.ndarray:
     return values
 
 
-def centred(features: Tensor) -> Tensor:
+def centred(features: torch.Tensor) -> torch.Tensor:
     """Each column (n, features) less its mean."""
     return features - features.mean(0)
 
 
-def standardized(features: Tensor) -> Tensor:
+def standardized(features: torch.Tensor) -> torch.Tensor:
     """Each column (n, features) less its mean, over its standard deviation; 0 where it never changes."""
     difference = centred(features)
     deviation = difference.square().mean(0).sqrt()

@@ -1,5 +1,7 @@
 """Losses written as formulas, such as "x**2 - y**2": read piece by piece, never run as code."""
 
+from __future__ import annotations
+
 import ast
 import math
 import operator
@@ -7,7 +9,6 @@ import re
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from sam_sde.checks import nearest, whole
 from sam_sde.errors import ArgumentError
@@ -18,20 +19,9 @@ MAX_DEPTH = 200
 
 LETTERS = ("x", "y", "z")
 CONSTANTS = {"pi": math.pi, "e": math.e}
-FUNCTIONS = {
-    "exp": torch.exp,
-    "log": torch.log,
-    "sqrt": torch.sqrt,
-    "sin": torch.sin,
-    "cos": torch.cos,
-    "tan": torch.tan,
-    "sinh": torch.sinh,
-    "cosh": torch.cosh,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "abs": torch.abs,
-}
-FUNCTIONS_OF_TWO = {"min": torch.minimum, "max": torch.maximum}
+# As torch calls them.
+FUNCTIONS = ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sigmoid", "abs")
+FUNCTIONS_OF_TWO = {"min": "minimum", "max": "maximum"}
 OPERATORS = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -41,7 +31,7 @@ OPERATORS = {
 }
 
 # A part of a formula: a number, or a function of the coordinates {index: tensor}.
-Part = float | Callable[[dict[int, Tensor]], Tensor]
+Part = float | Callable[[dict[int, "torch.Tensor"]], "torch.Tensor"]
 
 
 def expression_surface(text: str, dim: int | None = None) -> LossSurface:
@@ -78,7 +68,7 @@ class Expression:
                 "expression", f"expected a variable (x, y, z or w0, w1, …) in {_short(self.text)}, got none"
             )
 
-    def __call__(self, w: Tensor) -> Tensor:
+    def __call__(self, w: torch.Tensor) -> torch.Tensor:
         return self._compute({index: w[index] for index in self.used})
 
     def __repr__(self) -> str:
@@ -186,12 +176,12 @@ class _Reader:
             raise self.error(node, f"expected {expected} {noun}, got {len(arguments)}")
         parts = [self.read(argument) for argument in arguments]
         if not any(callable(part) for part in parts):
-            function = FUNCTIONS.get(name) or FUNCTIONS_OF_TWO[name]
+            function = getattr(torch, FUNCTIONS_OF_TWO.get(name, name))
             tensors = [torch.tensor(part, dtype=torch.float64) for part in parts]
             return self.number(node, lambda: function(*tensors).item())
         if expected == 1:
-            return self.apply(node, FUNCTIONS[name], parts)
-        return self.apply(node, _of_two(FUNCTIONS_OF_TWO[name]), parts)
+            return self.apply(node, getattr(torch, name), parts)
+        return self.apply(node, _of_two(getattr(torch, FUNCTIONS_OF_TWO[name])), parts)
 
     def apply(self, node: ast.expr, function: Callable, parts: list[Part]) -> Part:
         """`function` of parts: at once where all are numbers, otherwise when the coordinates are known."""
@@ -222,12 +212,12 @@ class _Reader:
         return ArgumentError("expression", f"{_short(piece)}: {reason}")
 
 
-def _of_two(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Part, Part], Tensor]:
+def _of_two(function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Callable[[Part, Part], torch.Tensor]:
     """torch.minimum and torch.maximum take only tensors: a number becomes one like the other argument."""
 
-    def apply(a: Tensor | float, b: Tensor | float) -> Tensor:
-        like = a if isinstance(a, Tensor) else b
-        return function(*(part if isinstance(part, Tensor) else torch.full_like(like, part) for part in (a, b)))
+    def apply(a: torch.Tensor | float, b: torch.Tensor | float) -> torch.Tensor:
+        like = a if isinstance(a, torch.Tensor) else b
+        return function(*(part if isinstance(part, torch.Tensor) else torch.full_like(like, part) for part in (a, b)))
 
     return apply
 

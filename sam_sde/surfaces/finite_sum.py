@@ -1,10 +1,10 @@
 """A loss over data: the mean of one sample's loss over n samples."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor
-from torch.func import grad, vjp, vmap
 
 from sam_sde.errors import ArgumentError
 from sam_sde.surfaces.samples import Sample, Samples, take
@@ -16,7 +16,7 @@ NUMBERS_AT_ONCE = 2**24
 # A network's layers hold more numbers than its input.
 LAYERS_OVER_INPUT = 8
 
-SampleLoss = Callable[[Tensor, Sample], Tensor]
+SampleLoss = Callable[["torch.Tensor", Sample], "torch.Tensor"]
 
 
 class FiniteSum(LossSurface):
@@ -37,35 +37,34 @@ class FiniteSum(LossSurface):
     def __init__(
         self,
         sample_loss: SampleLoss,
-        data: Tensor | Sequence[Tensor],
+        data: torch.Tensor | Sequence[torch.Tensor],
         dim: int,
         *,
         name: str = "finite_sum",
-        bounds: Sequence[tuple[float, float]] | None = None,
         critical_points: Sequence[CriticalPoint] = (),
-        initial_weights: Tensor | None = None,
+        initial_weights: torch.Tensor | None = None,
     ):
         if not callable(sample_loss):
             raise ArgumentError("sample_loss", f"expected a function of w and one sample, got {sample_loss!r}")
         self.sample_loss = sample_loss
         self.samples = Samples(data)
         self.n_samples = len(self.samples)
-        super().__init__(self._mean_loss, dim, name=name, bounds=bounds, critical_points=critical_points)
+        super().__init__(self._mean_loss, dim, name=name, critical_points=critical_points)
         self.initial_weights = initial_weights
 
     def __repr__(self) -> str:
         return f"FiniteSum(name={self.name!r}, dim={self.dim}, n_samples={self.n_samples})"
 
-    def _mean_loss(self, w: Tensor) -> Tensor:
+    def _mean_loss(self, w: torch.Tensor) -> torch.Tensor:
         return self._losses_of_one(w, self.samples.like(w)).mean()
 
-    def _losses_of_one(self, w: Tensor, data: Sample) -> Tensor:
-        return vmap(self.sample_loss, (None, 0))(w, data)
+    def _losses_of_one(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
+        return torch.func.vmap(self.sample_loss, (None, 0))(w, data)
 
-    def _losses(self, w: Tensor, data: Sample) -> Tensor:
-        return vmap(self._losses_of_one, (0, None))(w, data)
+    def _losses(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
+        return torch.func.vmap(self._losses_of_one, (0, None))(w, data)
 
-    def _share(self, w: Tensor, data: Sample) -> Tensor:
+    def _share(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
         """What some samples have of the mean loss of one path."""
         return self._losses_of_one(w, data).sum() / self.n_samples
 
@@ -80,7 +79,7 @@ class FiniteSum(LossSurface):
     def _numbers(self) -> int:
         return max(self.dim, LAYERS_OVER_INPUT * self.samples.numbers)
 
-    def _summed(self, part: Callable[..., Tensor], w: Tensor, *others: Tensor) -> Tensor:
+    def _summed(self, part: Callable[..., torch.Tensor], w: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         """Σ over blocks of samples of part(w, data, *others), for each block of paths."""
         data = self.samples.like(w)
         return torch.cat(
@@ -90,18 +89,18 @@ class FiniteSum(LossSurface):
             ]
         )
 
-    def value(self, w: Tensor) -> Tensor:
-        return self._summed(vmap(self._share, (0, None)), w).to(w.dtype)
+    def value(self, w: torch.Tensor) -> torch.Tensor:
+        return self._summed(torch.func.vmap(self._share, (0, None)), w).to(w.dtype)
 
-    def gradient(self, w: Tensor) -> Tensor:
+    def gradient(self, w: torch.Tensor) -> torch.Tensor:
         self._keep(w)
         return self.weighted_gradient(w, w.new_full((1, 1), 1 / self.n_samples).expand(len(w), self.n_samples))
 
-    def _keep(self, w: Tensor) -> None:
+    def _keep(self, w: torch.Tensor) -> None:
         if not w.requires_grad:
             self.samples.keep(w)
 
-    def weighted_gradient(self, w: Tensor, weights: Tensor) -> Tensor:
+    def weighted_gradient(self, w: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Σ_i c_i ∇ℓ_i(w) (paths, dim) for weights c (paths, n), at the cost of one gradient."""
         data = self.samples.like(w)
         return torch.cat(
@@ -111,20 +110,20 @@ class FiniteSum(LossSurface):
             ]
         )
 
-    def _weighted(self, w: Tensor, data: Sample, weights: Tensor) -> Tensor:
+    def _weighted(self, w: torch.Tensor, data: Sample, weights: torch.Tensor) -> torch.Tensor:
         if w.requires_grad:
             return self._weighted_by_transforms(w, data, weights)
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
             return torch.autograd.grad(self._losses(leaf, data), leaf, weights)[0]
 
-    def _weighted_by_transforms(self, w: Tensor, data: Sample, weights: Tensor) -> Tensor:
+    def _weighted_by_transforms(self, w: torch.Tensor, data: Sample, weights: torch.Tensor) -> torch.Tensor:
         def total(w, weights):
             return (weights * self._losses_of_one(w, data)).sum()
 
-        return vmap(grad(total))(w, weights)
+        return torch.func.vmap(torch.func.grad(total))(w, weights)
 
-    def sample_slopes(self, w: Tensor, direction: Tensor) -> Tensor:
+    def sample_slopes(self, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         """∇ℓ_i(w)·d (paths, n) for one direction d (paths, dim) of each path, without the gradients."""
         data = self.samples.like(w)
         return torch.cat(
@@ -134,24 +133,25 @@ class FiniteSum(LossSurface):
             ]
         )
 
-    def _slopes(self, w: Tensor, data: Sample, direction: Tensor) -> Tensor:
+    def _slopes(self, w: torch.Tensor, data: Sample, direction: torch.Tensor) -> torch.Tensor:
         # The weighted gradient is linear in its weights, and the transpose of that map takes d to the slopes.
         weights = w.new_ones(len(w), len(data[0] if self.samples.is_tuple else data))
-        return vjp(lambda weights: self._weighted_by_transforms(w, data, weights), weights)[1](direction)[0]
+        return torch.func.vjp(lambda weights: self._weighted_by_transforms(w, data, weights), weights)[1](direction)[0]
 
-    def hessian(self, w: Tensor) -> Tensor:
+    def hessian(self, w: torch.Tensor) -> torch.Tensor:
         # A path for each column: many times as fast as the derivatives of a derivative of sums.
         n_paths, dim = w.shape
         columns = torch.eye(dim, dtype=w.dtype, device=w.device).repeat(n_paths, 1)
         return self.hessian_product(w.repeat_interleave(dim, 0), columns).view(n_paths, dim, dim)
 
-    def hessian_product(self, w: Tensor, v: Tensor) -> Tensor:
+    def hessian_product(self, w: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         def part(w, data, v):
-            return vjp(lambda w: vmap(grad(self._share), (0, None))(w, data), w)[1](v)[0]
+            gradient = torch.func.vmap(torch.func.grad(self._share), (0, None))
+            return torch.func.vjp(lambda w: gradient(w, data), w)[1](v)[0]
 
         return self._summed(part, w, v)
 
-    def sample_gradients(self, w: Tensor) -> Tensor:
+    def sample_gradients(self, w: torch.Tensor) -> torch.Tensor:
         """∇ℓ_i(w) (paths, n, dim), all of them at once: for small cases."""
         data = self.samples.like(w)
         return torch.cat(
@@ -161,22 +161,22 @@ class FiniteSum(LossSurface):
             ]
         )
 
-    def _gradients(self, w: Tensor, data: Sample) -> Tensor:
-        return vmap(vmap(grad(self.sample_loss), (None, 0)), (0, None))(w, data)
+    def _gradients(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
+        return torch.func.vmap(torch.func.vmap(torch.func.grad(self.sample_loss), (None, 0)), (0, None))(w, data)
 
-    def mean_squared_gradient(self, w: Tensor) -> Tensor:
+    def mean_squared_gradient(self, w: torch.Tensor) -> torch.Tensor:
         """(1/n) Σ_i ‖∇ℓ_i(w)‖² (paths,)."""
-        return self._summed(vmap(self._squares, (0, None)), w)
+        return self._summed(torch.func.vmap(self._squares, (0, None)), w)
 
-    def mean_squared_gradient_slope(self, w: Tensor) -> Tensor:
+    def mean_squared_gradient_slope(self, w: torch.Tensor) -> torch.Tensor:
         """∇_w of `mean_squared_gradient` (paths, dim)."""
-        return self._summed(vmap(grad(self._squares), (0, None)), w)
+        return self._summed(torch.func.vmap(torch.func.grad(self._squares), (0, None)), w)
 
-    def _squares(self, w: Tensor, data: Sample) -> Tensor:
-        gradients = vmap(grad(self.sample_loss), (None, 0))(w, data)
+    def _squares(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
+        gradients = torch.func.vmap(torch.func.grad(self.sample_loss), (None, 0))(w, data)
         return gradients.square().sum() / self.n_samples
 
-    def minibatch_gradient(self, w: Tensor, index: Tensor) -> Tensor:
+    def minibatch_gradient(self, w: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         """The mean gradient (paths, dim) of the samples with the numbers `index` (paths, batch), each path its own."""
         data = self.samples.like(w)
         paths = max(1, NUMBERS_AT_ONCE // (self._numbers * index.shape[1]))
@@ -187,12 +187,12 @@ class FiniteSum(LossSurface):
             ]
         )
 
-    def _gradient_of_batch(self, w: Tensor, data: Sample) -> Tensor:
+    def _gradient_of_batch(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
-            return torch.autograd.grad(vmap(self._losses_of_one)(leaf, data).mean(1).sum(), leaf)[0]
+            return torch.autograd.grad(torch.func.vmap(self._losses_of_one)(leaf, data).mean(1).sum(), leaf)[0]
 
-    def _check_one(self, w: Tensor) -> None:
+    def _check_one(self, w: torch.Tensor) -> None:
         """One sample's loss, for the mean over samples would hide a result that is no scalar."""
         sample = take(self.samples.keep(w), 0)
         LossSurface(lambda w: self.sample_loss(w, sample), self.dim, name=self.name)._check_one(w)

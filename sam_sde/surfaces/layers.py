@@ -1,37 +1,37 @@
 """The loss of a network of layers on one sample, as a function of one flat vector of weights."""
 
+from __future__ import annotations
+
 import itertools
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 from sam_sde.errors import ArgumentError
 
 ACTIVATIONS = {
     "identity": lambda x: x,
-    "square": torch.square,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "erf": torch.erf,
-    "relu": torch.relu,
-    "gelu": functional.gelu,
-    "silu": functional.silu,
-    "softplus": functional.softplus,
+    "square": lambda x: torch.square(x),
+    "tanh": lambda x: torch.tanh(x),
+    "sigmoid": lambda x: torch.sigmoid(x),
+    "erf": lambda x: torch.erf(x),
+    "relu": lambda x: torch.relu(x),
+    "gelu": lambda x: torch.nn.functional.gelu(x),
+    "silu": lambda x: torch.nn.functional.silu(x),
+    "softplus": lambda x: torch.nn.functional.softplus(x),
 }
 
 
-def _squared_error(output: Tensor, target: Tensor) -> Tensor:
+def _squared_error(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return 0.5 * (output - target).square().sum()
 
 
-def _cross_entropy(output: Tensor, target: Tensor) -> Tensor:
-    return functional.cross_entropy(output, target)
+def _cross_entropy(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(output, target)
 
 
-def _logistic(output: Tensor, target: Tensor) -> Tensor:
-    return (functional.softplus(output) - target * output).sum()
+def _logistic(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return (torch.nn.functional.softplus(output) - target * output).sum()
 
 
 LOSSES = {"squared_error": _squared_error, "cross_entropy": _cross_entropy, "logistic": _logistic}
@@ -65,24 +65,24 @@ class LayeredLoss:
     def dim(self) -> int:
         return sum(torch.Size(shape).numel() for shape in self.shapes)
 
-    def layers(self, w: Tensor) -> list[Tensor]:
+    def layers(self, w: torch.Tensor) -> list[torch.Tensor]:
         """W_1, b_1, W_2, … of one weight vector (dim,). Raises ValueError where it has another length."""
         if w.shape != (self.dim,):
             raise ArgumentError("w", f"expected {self.dim} weights, got the shape {tuple(w.shape)}")
         sizes = [torch.Size(shape).numel() for shape in self.shapes]
         return [part.view(shape) for part, shape in zip(w.split(sizes), self.shapes, strict=True)]
 
-    def __call__(self, w: Tensor, sample: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+    def __call__(self, w: torch.Tensor, sample: torch.Tensor | tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         x, target = sample if isinstance(sample, tuple) else (sample, sample)
         layers = self.layers(w)
         step = 2 if self.bias else 1
         for first in range(0, len(layers), step):
-            x = functional.linear(x, *layers[first : first + step])
+            x = torch.nn.functional.linear(x, *layers[first : first + step])
             if first + step < len(layers):
                 x = ACTIVATIONS[self.activation](x)
         return LOSSES[self.loss](x, target)
 
-    def random_weights(self, seed: int) -> Tensor:
+    def random_weights(self, seed: int) -> torch.Tensor:
         """Initial weights (dim,), float64: each W normal with variance 1/(its number of inputs), each b zero."""
         generator = torch.Generator().manual_seed(seed)
         parts = []

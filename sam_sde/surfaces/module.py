@@ -1,25 +1,17 @@
 """Any torch.nn.Module with a loss function as a loss surface."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
 
 from sam_sde.checks import shown
 from sam_sde.errors import ArgumentError
 from sam_sde.surfaces.finite_sum import FiniteSum
 from sam_sde.surfaces.samples import Sample, take
 from sam_sde.surfaces.surface import CriticalPoint
-
-# Layers that draw random numbers or look at other samples, but only while they are trained.
-CHANGING_LAYERS = (
-    nn.modules.batchnorm._BatchNorm,
-    nn.modules.instancenorm._InstanceNorm,
-    nn.modules.dropout._DropoutNd,
-    nn.RReLU,
-)
 
 
 class NetworkSurface(FiniteSum):
@@ -30,7 +22,7 @@ class NetworkSurface(FiniteSum):
         initial_weights: (dim,), those of the module when the surface was made, float64.
     """
 
-    def __init__(self, sample_loss: "ModuleLoss", data: Sample, name: str, critical_points: Sequence[CriticalPoint]):
+    def __init__(self, sample_loss: ModuleLoss, data: Sample, name: str, critical_points: Sequence[CriticalPoint]):
         weights = sample_loss.initial_weights
         super().__init__(
             sample_loss, data, len(weights), name=name, critical_points=critical_points, initial_weights=weights
@@ -41,7 +33,7 @@ class NetworkSurface(FiniteSum):
     def names(self) -> list[str]:
         return list(self.shapes)
 
-    def unflatten(self, w: Tensor) -> dict[str, Tensor]:
+    def unflatten(self, w: torch.Tensor) -> dict[str, torch.Tensor]:
         """The parameters by name, each (…, *shape), of weights w (…, dim): one vector, or one a path.
 
         Raises ValueError where w does not have dim coordinates.
@@ -50,9 +42,9 @@ class NetworkSurface(FiniteSum):
 
 
 def network_surface(
-    module: nn.Module,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    data: Tensor | tuple[Tensor, Tensor],
+    module: torch.nn.Module,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    data: torch.Tensor | tuple[torch.Tensor, torch.Tensor],
     *,
     name: str | None = None,
     critical_points: Sequence[CriticalPoint] = (),
@@ -71,12 +63,12 @@ def network_surface(
     Raises ValueError for a module that is none, has no weights, draws random numbers, mixes samples or changes its own
     buffers, and for what FiniteSum refuses.
     """
-    if not isinstance(module, nn.Module):
+    if not isinstance(module, torch.nn.Module):
         raise ArgumentError("module", f"expected a torch.nn.Module, got {shown(module)}")
     if not callable(loss):
         raise ArgumentError("loss", f"expected a function of predictions and targets, got {shown(loss)}")
     for layer_name, layer in module.named_modules():
-        if layer.training and isinstance(layer, CHANGING_LAYERS):
+        if layer.training and isinstance(layer, _changing_layers()):
             raise ArgumentError(
                 "module",
                 f"{type(layer).__name__} {layer_name!r} is random or mixes samples in training mode, so that a "
@@ -87,7 +79,18 @@ def network_surface(
     return surface
 
 
-def split_weights(w: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+def _changing_layers() -> tuple[type[torch.nn.Module], ...]:
+    """Layers that draw random numbers or look at other samples, but only while they are trained."""
+    modules = torch.nn.modules
+    return (
+        modules.batchnorm._BatchNorm,
+        modules.instancenorm._InstanceNorm,
+        modules.dropout._DropoutNd,
+        modules.RReLU,
+    )
+
+
+def split_weights(w: torch.Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, torch.Tensor]:
     """The parts (…, *shape) of weights w (…, dim). Raises ValueError where w does not have dim coordinates."""
     sizes = [shape.numel() for shape in shapes.values()]
     if w.ndim == 0 or w.shape[-1] != sum(sizes):
@@ -99,7 +102,7 @@ def split_weights(w: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tens
 class ModuleLoss:
     """One sample's loss of a copy of a module, with weights of one's own and its other parameters and its buffers."""
 
-    def __init__(self, module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]):
+    def __init__(self, module: torch.nn.Module, loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]):
         self.loss = loss
         self.module = copy.deepcopy(module).cpu()
         weights = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
@@ -110,15 +113,15 @@ class ModuleLoss:
         others = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
         self.constants = {name: tensor.detach() for name, tensor in others.items() if name not in weights}
 
-    def __call__(self, w: Tensor, sample: Sample) -> Tensor:
+    def __call__(self, w: torch.Tensor, sample: Sample) -> torch.Tensor:
         return self._call(w, sample, self._constants_like(w))
 
-    def _call(self, w: Tensor, sample: Sample, constants: dict[str, Tensor]) -> Tensor:
+    def _call(self, w: torch.Tensor, sample: Sample, constants: dict[str, torch.Tensor]) -> torch.Tensor:
         x, target = sample if isinstance(sample, tuple) else (sample, sample)
-        prediction = functional_call(self.module, split_weights(w, self.shapes) | constants, (x[None],))
+        prediction = torch.func.functional_call(self.module, split_weights(w, self.shapes) | constants, (x[None],))
         return self.loss(prediction, target[None])
 
-    def _constants_like(self, w: Tensor) -> dict[str, Tensor]:
+    def _constants_like(self, w: torch.Tensor) -> dict[str, torch.Tensor]:
         return {
             name: constant.to(w.device, w.dtype if constant.is_floating_point() else constant.dtype)
             for name, constant in self.constants.items()

@@ -1,9 +1,10 @@
 """Networks that learn a data set: regressions, linear networks, the multilayer perceptron."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from sam_sde.checks import one_of, shown, whole
 from sam_sde.errors import ArgumentError
@@ -140,6 +141,6 @@ def _is_text(data: Dataset) -> bool:
     return data.target is not None and data.target.dtype.kind == "U"
 
 
-def _one_hot(data: Dataset) -> Tensor:
+def _one_hot(data: Dataset) -> torch.Tensor:
     index, number = data.classes()
     return torch.nn.functional.one_hot(index, number).double()

@@ -1,5 +1,7 @@
 """Losses that are functions in the user's own Python file."""
 
+from __future__ import annotations
+
 import importlib.util
 import sys
 import traceback
@@ -7,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from torch import Tensor
+import torch
 
 from sam_sde.checks import nearest
 from sam_sde.errors import ArgumentError
@@ -37,7 +39,7 @@ class FunctionInFile:
         self.path, self.function = path, function
         self._call = _function(_module(path), function)
 
-    def __call__(self, w: Tensor) -> Tensor:
+    def __call__(self, w: torch.Tensor) -> torch.Tensor:
         return self._call(w)
 
     def __repr__(self) -> str:
@@ -46,7 +48,7 @@ class FunctionInFile:
     def __reduce__(self):
         return FunctionInFile, (self.path, self.function)
 
-    def __deepcopy__(self, memo: dict) -> "FunctionInFile":
+    def __deepcopy__(self, memo: dict) -> FunctionInFile:
         return self  # a function, as functions are: copying must not run the file again
 
 
@@ -70,7 +72,7 @@ def _module(path: Path) -> ModuleType:
     return module
 
 
-def _function(module: ModuleType, name: str) -> Callable[[Tensor], Tensor]:
+def _function(module: ModuleType, name: str) -> Callable[[torch.Tensor], torch.Tensor]:
     file = Path(module.__file__).name
     if not hasattr(module, name):
         own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]

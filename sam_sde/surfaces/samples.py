@@ -1,14 +1,16 @@
 """Data of a loss: tensors with one row a sample, that follow the weights to their device and dtype."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import Union
 
 import torch
-from torch import Tensor
 
 from sam_sde.checks import shown
 from sam_sde.errors import ArgumentError
 
-Sample = Tensor | tuple[Tensor, ...]
+Sample = Union["torch.Tensor", tuple["torch.Tensor", ...]]
 
 
 class Samples:
@@ -20,7 +22,7 @@ class Samples:
     NaN or infinite numbers.
     """
 
-    def __init__(self, data: Tensor | Sequence[Tensor]):
+    def __init__(self, data: torch.Tensor | Sequence[torch.Tensor]):
         self.is_tuple = isinstance(data, tuple | list)
         self.tensors = tuple(_checked(tensor) for tensor in (data if self.is_tuple else (data,)))
         lengths = [len(tensor) for tensor in self.tensors]
@@ -38,17 +40,17 @@ class Samples:
         """How many numbers make one sample."""
         return sum(tensor[0].numel() for tensor in self.tensors)
 
-    def like(self, w: Tensor) -> Sample:
+    def like(self, w: torch.Tensor) -> Sample:
         """The data in the dtype and on the device of w."""
         kept = self._kept.get((w.dtype, w.device))
         return self._converted(w) if kept is None else kept
 
-    def keep(self, w: Tensor) -> Sample:
+    def keep(self, w: torch.Tensor) -> Sample:
         """As `like`, and keeps the copy; not inside a transform of torch.func, to which the copy would belong."""
         self._kept[w.dtype, w.device] = data = self.like(w)
         return data
 
-    def _converted(self, w: Tensor) -> Sample:
+    def _converted(self, w: torch.Tensor) -> Sample:
         converted = [t.to(w.device, w.dtype if t.is_floating_point() else t.dtype) for t in self.tensors]
         return tuple(converted) if self.is_tuple else converted[0]
 
@@ -56,12 +58,12 @@ class Samples:
         return {**self.__dict__, "_kept": {}}
 
 
-def take(data: Sample, index: Tensor | slice | int) -> Sample:
+def take(data: Sample, index: torch.Tensor | slice | int) -> Sample:
     """The samples with these numbers."""
     return tuple(tensor[index] for tensor in data) if isinstance(data, tuple) else data[index]
 
 
-def _checked(values: Tensor) -> Tensor:
+def _checked(values: torch.Tensor) -> torch.Tensor:
     try:
         tensor = torch.as_tensor(values).detach().cpu()
     except (TypeError, ValueError, RuntimeError):

@@ -1,5 +1,7 @@
 """Surfaces that are sums over coordinates (after a rotation): quadratic, embedded saddle, double well."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Sequence
@@ -8,7 +10,6 @@ from functools import reduce
 from operator import add
 
 import torch
-from torch import Tensor
 
 from sam_sde.checks import positive, real, vector, whole
 from sam_sde.errors import ArgumentError
@@ -41,7 +42,6 @@ def quadratic(eigenvalues: list[float], rotation: float | None = None) -> LossSu
         _Quadratic(WeightedSum(tuple(diagonal)), coupling),
         dim,
         name="quadratic",
-        bounds=[(-2.0, 2.0)] * dim,
         critical_points=[CriticalPoint((0.0,) * dim, kind)],
     )
 
@@ -66,12 +66,10 @@ def embedded_saddle(eigenvalues: list[float], quartic: float = 1.0, cubic: float
         lowest = [_lowest(points, h, quartic, cubic) for points, h in zip(coordinates, values, strict=True)]
         chosen = [[points[0] for points in coordinates], lowest]
     points = dict.fromkeys(separable_critical_point(point) for point in chosen)
-    reach = 1.0 + max(abs(x) for points in coordinates for x, _ in points)
     return LossSurface(
         _EmbeddedSaddle(WeightedSum(tuple(values)), quartic, cubic),
         dim,
         name="embedded_saddle",
-        bounds=[(-reach, reach)] * dim,
         critical_points=tuple(points),
     )
 
@@ -90,7 +88,6 @@ def double_well(dim: int = 2, barrier: float = 1.0) -> LossSurface:
         _DoubleWell(barrier),
         dim,
         name="double_well",
-        bounds=[(-2.0, 2.0)] * dim,
         critical_points=[
             CriticalPoint((0.0, *rest), "saddle" if dim > 1 else "maximum"),
             CriticalPoint((1.0, *rest), "minimum"),
@@ -135,7 +132,7 @@ class WeightedSum:
         self.weights = weights
         self.tensor = torch.tensor(weights, dtype=torch.float64)
 
-    def __call__(self, terms: Tensor) -> Tensor:
+    def __call__(self, terms: torch.Tensor) -> torch.Tensor:
         if len(self.weights) > 8:
             return (self.tensor.to(terms.device, terms.dtype, non_blocking=True) * terms).sum()
         # A few weights are quicker as Python numbers: they need no copy to the device at every step. (Keeping
@@ -148,7 +145,7 @@ class _Quadratic:
     diagonal: WeightedSum
     coupling: float
 
-    def __call__(self, w: Tensor) -> Tensor:
+    def __call__(self, w: torch.Tensor) -> torch.Tensor:
         loss = 0.5 * self.diagonal(w * w)
         return loss + self.coupling * w[0] * w[1] if self.coupling else loss
 
@@ -159,7 +156,7 @@ class _EmbeddedSaddle:
     quartic: float
     cubic: float
 
-    def __call__(self, w: Tensor) -> Tensor:
+    def __call__(self, w: torch.Tensor) -> torch.Tensor:
         square = w * w
         return 0.5 * self.eigenvalues(square) + (square * (0.5 * self.quartic * square - self.cubic / 3 * w)).sum()
 
@@ -168,6 +165,6 @@ class _EmbeddedSaddle:
 class _DoubleWell:
     barrier: float
 
-    def __call__(self, w: Tensor) -> Tensor:
+    def __call__(self, w: torch.Tensor) -> torch.Tensor:
         square = w * w
         return self.barrier * (square[0] - 1) ** 2 + 0.5 * square[1:].sum()

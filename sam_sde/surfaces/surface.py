@@ -1,11 +1,11 @@
 """A loss surface: a torch function of one weight vector, and its derivatives batched over paths."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-from torch.func import grad, vjp, vmap
 
 from sam_sde.checks import one_of, real, shown, vector, whole
 from sam_sde.errors import ArgumentError
@@ -35,19 +35,17 @@ class LossSurface:
     along w, and all but `gradient` in any transform of `torch.func`; there use `torch.func.grad(surface.loss)`. A
     surface can be pickled where its `loss` can.
 
-    `bounds` holds (low, high) for each coordinate and frames pictures; `critical_points` are the known ones.
+    `critical_points` are those that are known.
 
-    Raises ValueError for a loss that is not callable, a dim below 1, and bounds or critical points that do
-    not fit dim.
+    Raises ValueError for a loss that is not callable, a dim below 1, and critical points that do not fit dim.
     """
 
     def __init__(
         self,
-        loss: Callable[[Tensor], Tensor],
+        loss: Callable[[torch.Tensor], torch.Tensor],
         dim: int,
         *,
         name: str = "custom",
-        bounds: Sequence[tuple[float, float]] | None = None,
         critical_points: Sequence[CriticalPoint] = (),
     ):
         if not callable(loss):
@@ -55,7 +53,6 @@ class LossSurface:
         self.loss = loss
         self.dim = whole("dim", dim, low=1)
         self.name = name
-        self.bounds = None if bounds is None else _checked_bounds(bounds, self.dim)
         self.critical_points = tuple(critical_points)
         for point in self.critical_points:
             vector(f"critical point of the surface {name!r}", point.location, self.dim)
@@ -66,43 +63,43 @@ class LossSurface:
     # The transforms are made at every call: that takes 10 µs, an evaluation takes 300 µs or more, and a
     # surface that keeps no transformed functions can be pickled and copied as it is.
 
-    def value(self, w: Tensor) -> Tensor:
+    def value(self, w: torch.Tensor) -> torch.Tensor:
         """ℓ(w): (paths, dim) to (paths,)."""
-        return vmap(self.loss)(w).to(w.dtype)
+        return torch.func.vmap(self.loss)(w).to(w.dtype)
 
-    def gradient(self, w: Tensor) -> Tensor:
+    def gradient(self, w: torch.Tensor) -> torch.Tensor:
         """∇ℓ(w): (paths, dim) to (paths, dim)."""
         if w.requires_grad:  # it is differentiated again
-            return vmap(grad(self.loss))(w)
+            return torch.func.vmap(torch.func.grad(self.loss))(w)
         # The paths do not interact, so the gradient of the sum holds theirs: twice as fast as vmap(grad(loss)).
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
-            return in_columns(torch.autograd.grad(vmap(self.loss)(leaf).sum(), leaf)[0])
+            return in_columns(torch.autograd.grad(torch.func.vmap(self.loss)(leaf).sum(), leaf)[0])
 
-    def hessian(self, w: Tensor) -> Tensor:
+    def hessian(self, w: torch.Tensor) -> torch.Tensor:
         """H(w) = ∇²ℓ(w): (paths, dim) to (paths, dim, dim)."""
         directions = torch.eye(w.shape[-1], dtype=w.dtype, device=w.device)
 
-        def rows(point: Tensor) -> Tensor:
+        def rows(point: torch.Tensor) -> torch.Tensor:
             # Reverse mode twice: four times as fast as torch.func.hessian, whose forward mode runs in Python.
-            _, product = vjp(grad(self.loss), point)
-            return vmap(product)(directions)[0]
+            _, product = torch.func.vjp(torch.func.grad(self.loss), point)
+            return torch.func.vmap(product)(directions)[0]
 
-        return vmap(rows)(w)
+        return torch.func.vmap(rows)(w)
 
-    def hessian_product(self, w: Tensor, v: Tensor) -> Tensor:
+    def hessian_product(self, w: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """H(w) v without the matrix: two tensors (paths, dim) to (paths, dim)."""
         # Reverse over reverse gives Hᵀv = Hv, and is as much faster as it is for the Hessian.
-        return vjp(vmap(grad(self.loss)), w)[1](v)[0]
+        return torch.func.vjp(torch.func.vmap(torch.func.grad(self.loss)), w)[1](v)[0]
 
-    def check_at(self, w: Tensor, name: str = "start") -> None:
+    def check_at(self, w: torch.Tensor, name: str = "start") -> None:
         """Checks the loss at `w` (paths, dim), which the argument `name` gave: normally where paths start.
 
         Raises ArgumentError where w does not have dim coordinates, or the loss is not a finite scalar with a
         finite gradient at each of them, computed by torch from w without branches on its values.
         """
-        if not isinstance(w, Tensor) or w.ndim != 2 or not w.is_floating_point():
-            got = f"{w.dtype}, {tuple(w.shape)}" if isinstance(w, Tensor) else repr(w)
+        if not isinstance(w, torch.Tensor) or w.ndim != 2 or not w.is_floating_point():
+            got = f"{w.dtype}, {tuple(w.shape)}" if isinstance(w, torch.Tensor) else repr(w)
             raise ArgumentError(name, f"expected a floating point tensor of shape (paths, dim), got {got}")
         if w.shape[1] != self.dim:
             raise ArgumentError(name, f"expected {_count(self.dim, 'coordinate')}, got {w.shape[1]}")
@@ -113,14 +110,14 @@ class LossSurface:
         self._check_one(w[0])
         self._check_batch(name, w)
 
-    def _check_one(self, w: Tensor) -> None:
+    def _check_one(self, w: torch.Tensor) -> None:
         """The loss at one point, without transforms: here its own errors are the easiest to read."""
         try:
             with torch.inference_mode(False), torch.enable_grad():
                 value = self.loss(w.clone().requires_grad_())
         except Exception as error:
             raise ArgumentError("surface", _explained(error, self.dim)) from error
-        if not isinstance(value, Tensor):
+        if not isinstance(value, torch.Tensor):
             raise ArgumentError(
                 "surface",
                 f"the loss must return a torch scalar, got {type(value).__name__}; "
@@ -141,7 +138,7 @@ class LossSurface:
                 "compute it from w without .item(), .detach(), torch.tensor(...) or torch.no_grad()",
             )
 
-    def _check_batch(self, name: str, w: Tensor) -> None:
+    def _check_batch(self, name: str, w: torch.Tensor) -> None:
         """Value and gradient on all paths, as a simulation will ask for them."""
         try:
             value, gradient = self.value(w), self.gradient(w)
@@ -158,20 +155,7 @@ def require_surface(surface: object) -> LossSurface:
     return surface
 
 
-def _checked_bounds(bounds: Sequence[tuple[float, float]], dim: int) -> tuple[tuple[float, float], ...]:
-    try:
-        pairs = [(real("bounds", low), real("bounds", high)) for low, high in bounds]
-    except (TypeError, ValueError):
-        raise ArgumentError("bounds", f"expected (low, high) for each coordinate, got {bounds!r}") from None
-    if len(pairs) != dim:
-        raise ArgumentError("bounds", f"expected {_count(dim, 'pair')} (low, high), got {len(pairs)}")
-    for low, high in pairs:
-        if low >= high:
-            raise ArgumentError("bounds", f"expected low < high, got ({low:g}, {high:g})")
-    return tuple(pairs)
-
-
-def _require_finite(name: str, what: str, values: Tensor, w: Tensor) -> None:
+def _require_finite(name: str, what: str, values: torch.Tensor, w: torch.Tensor) -> None:
     finite = torch.isfinite(values.reshape(len(values), -1)).all(dim=1)
     if not finite.all():
         path = int(finite.logical_not().nonzero()[0])

@@ -1,9 +1,10 @@
 """Losses over data that are drawn from a seed: a teacher's, a matrix's entries, magnitudes, a toy network's."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from sam_sde.checks import non_negative, whole
 from sam_sde.surfaces.finite_sum import FiniteSum
@@ -52,7 +53,6 @@ def toy_network(n: int = 100, label_noise: float = 0.1, seed: int = 0) -> Finite
         (x, y),
         2,
         name="toy_network",
-        bounds=[(-1.5, 1.5), (-1.0, 2.0)],
         critical_points=[origin(2), CriticalPoint((root, root if scale > 0 else -root), "minimum")],
     )
 
@@ -120,7 +120,7 @@ class _Normal:
     def __init__(self, seed: int):
         self._generator = torch.Generator().manual_seed(whole("seed", seed, low=0))
 
-    def __call__(self, *shape: int) -> Tensor:
+    def __call__(self, *shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=self._generator, dtype=torch.float64)
 
 
@@ -130,7 +130,7 @@ class _MatrixEntry:
     columns: int
     rank: int
 
-    def __call__(self, w: Tensor, sample: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def __call__(self, w: torch.Tensor, sample: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> torch.Tensor:
         row, column, entry = sample
         u = w[: self.rows * self.rank].view(self.rows, self.rank)
         v = w[self.rows * self.rank :].view(self.columns, self.rank)
@@ -139,6 +139,6 @@ class _MatrixEntry:
 
 @dataclass(frozen=True)
 class _Magnitude:
-    def __call__(self, w: Tensor, sample: tuple[Tensor, Tensor]) -> Tensor:
+    def __call__(self, w: torch.Tensor, sample: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         a, square = sample
         return 0.25 * ((a @ w).square() - square).square()

@@ -28,7 +28,7 @@ def trap_exponent(sam: SAM, at: torch.Tensor) -> float | None:
     if not unstable.any() or gradient >= sam.rho * values[unstable].abs().max():
         return None
     directions = vectors[:, unstable].mT
-    variance = sam.noise_scale**2 * sam.noise.variance_along(w.expand(len(directions), -1), directions)
+    variance = _variance_along(sam, w, directions)
     if not (variance > 0).all():
         return None
     exponents = sam.rho**2 * values[unstable].abs() / variance
@@ -47,10 +47,16 @@ def perturbation_over_noise(sam: SAM, at: torch.Tensor, dt: float) -> float | No
         return None
     w, values, vectors = spectrum
     steepest = int(values.abs().argmax())
-    variance = sam.g_transpose_prod(0.0, w, vectors[:, steepest][None]).square().sum()
+    (variance,) = _variance_along(sam, w, vectors[:, steepest][None])
     if not variance > 0:
         return None
     return (sam.rho * values[steepest].abs() * dt / (variance * dt).sqrt()).item()
+
+
+def _variance_along(sam: SAM, w: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
+    """dᵀ g gᵀ d of each direction (directions, dim) at the state w (1, dim)."""
+    (covariance,) = sam.covariance(0.0, w)
+    return (directions @ covariance * directions).sum(-1)
 
 
 def _spectrum(sam: SAM, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:

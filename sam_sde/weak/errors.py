@@ -10,29 +10,30 @@ so that the differences are those of pairs. And each path has a control: what it
 function to first order about the path without noise. Its mean is exactly zero, and most of the spread is its.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
+from sam_sde.checks import shown
 from sam_sde.dynamics import Dynamics, PerturbedSGD, WithSGDNoise
-from sam_sde.dynamics.discrete import active_part, require_sde
 from sam_sde.dynamics.schedules import factor_at
-from sam_sde.engines import ENGINES, EscapeProblem
+from sam_sde.engines import ENGINES, Integration, integrate
 from sam_sde.engines.brownian import KeyedBrownian
-from sam_sde.engines.discrete.engine import check_problem
 from sam_sde.engines.discrete.minibatches import Minibatches
 from sam_sde.errors import ArgumentError
-from sam_sde.escape.start import NormalStart, start_states
+from sam_sde.escape.driver import resolve_device
+from sam_sde.escape.start import Start, as_start, start_states
 from sam_sde.noise import EmpiricalNoise
+from sam_sde.parameters import Point
 from sam_sde.random import Purpose, Stream
-from sam_sde.regions import LevelSet
-from sam_sde.statistics.weak_order import controlled_mean
-from sam_sde.weak.test_functions import Observable
+from sam_sde.statistics.weak_order import absolute_interval, controlled_mean, fitted_order
+from sam_sde.weak.test_functions import OBSERVABLES, Observable, observable
 
-CHUNK = 32
+ALGORITHM = ENGINES["discrete"]
 # What changes at the end of a step, a step schedule say, is not seen before.
 INSIDE = 1.0 - 1e-3
 # Of the samples of the descent, and of an independent ascent.
@@ -53,7 +54,7 @@ class WeakComparison:
 
     algorithm: Dynamics
     models: dict[str, Dynamics]
-    start: NormalStart
+    start: Start
     t: float
     stream: Stream
     device: torch.device
@@ -66,8 +67,9 @@ class WeakComparison:
                 f"expected a whole number of steps of lr = {lr:g}, got {self.t / lr:.6g} of them; "
                 "try learning rates that divide t",
             )
-        require_sde(self._own_model)
-        check_problem(self._problem)
+        self._own_model.check_sde()
+        ALGORITHM.check(self._steps)
+        self.algorithm.check_schedules(self.t)
         start = self.start.points(torch.zeros(1, dtype=torch.int64, device=self.device), self.stream)
         self.algorithm.check_start(start)
         self._own_model.check_start(start)
@@ -81,10 +83,8 @@ class WeakComparison:
         return next(iter(self.models.values()))
 
     @property
-    def _problem(self) -> EscapeProblem:
-        everywhere = LevelSet(lambda w: w.sum() * 0.0 - 1.0)
-        lr = self.algorithm.lr
-        return EscapeProblem(self.algorithm, everywhere, self.stream, self.n_steps * lr, lr, crossing="none")
+    def _steps(self) -> Integration:
+        return Integration(dynamics=self.algorithm, stream=self.stream, dt=self.algorithm.lr)
 
     @torch.no_grad()
     def differences(self, observables: Sequence[Observable], n_paths: int) -> dict[str, list[tuple[float, float]]]:
@@ -105,7 +105,7 @@ class WeakComparison:
 
     def _paths(self, n_paths: int) -> Iterator[Tensor]:
         numbers = max(self.algorithm.state_dim, self._own_model.channels)
-        size = ENGINES["discrete"].block_size(numbers, n_paths, self.device.type == "cuda")
+        size = ALGORITHM.block_size(numbers, n_paths, self.device.type == "cuda")
         return iter(torch.arange(n_paths, device=self.device).split(size))
 
     def _block(self, paths: Tensor, observables: Sequence[Observable], responses: list[Tensor]):
@@ -134,10 +134,7 @@ class WeakComparison:
         return torch.stack([observable.value(w) for observable in observables], dim=-1)
 
     def _algorithm_ends(self, state: Tensor, paths: Tensor) -> Tensor:
-        advance = ENGINES["discrete"].prepare(self._problem, state)
-        for step in range(0, self.n_steps, CHUNK):
-            state = advance(self._problem, state, paths, step, min(CHUNK, self.n_steps - step)).states[-1]
-        return state
+        return integrate(ALGORITHM.prepare(self._steps, state), self._steps, state, paths, 0, self.n_steps)
 
     def _halves(self, paths: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Normals (paths, channels) of the halves of each step; (z₁ + z₂)/√2 are those of the algorithm's own step."""
@@ -170,7 +167,7 @@ class WeakComparison:
         slope = torch.cat([observable.gradient(model.weights(path[-1])) for observable in observables])
         responses = []
         for step in reversed(range(self.n_steps)):
-            part, w = active_part(model, step * lr), model.weights(path[step]).expand(len(slope), -1)
+            part, w = model.active(step * lr), model.weights(path[step]).expand(len(slope), -1)
             factor = factor_at(part.lr_schedule, step * lr, w)
             responses.append(factor * part.transposed_noise(step * lr, w, slope))
             turn = part.surface.hessian_product(w, slope) + part.weight_decay * slope
@@ -189,7 +186,7 @@ class WeakComparison:
         control = torch.zeros(len(paths), responses[0].shape[0], dtype=torch.float64, device=paths.device)
         drawn: dict[Dynamics, Minibatches] = {}
         for step, response in enumerate(responses):
-            part = active_part(self.algorithm, step * self.algorithm.lr)
+            part = self.algorithm.active(step * self.algorithm.lr)
             noise = part.noise
             if not isinstance(noise, EmpiricalNoise):
                 continue
@@ -214,3 +211,55 @@ def with_sgd_noise(model: Dynamics) -> WithSGDNoise | None:
     if not isinstance(model, PerturbedSGD) or (model.ascent == "full" and model.noise.additive):
         return None
     return WithSGDNoise(model)
+
+
+def weak_errors(
+    optimizer: Callable[[float], Dynamics],
+    *,
+    start: Point | Start,
+    t: float,
+    lrs: Sequence[float],
+    test_functions: Sequence[str] = OBSERVABLES,
+    n_paths: int = 20_000,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+) -> pd.DataFrame:
+    """How far the SDE's mean of a function of the weights is from the algorithm's at time t = lr · steps.
+
+    optimizer: from a learning rate to the optimizer. lrs: learning rates that divide t. test_functions: "loss",
+        "squared_norm", "gradient_norm", "x0", "x1", …
+
+    Returns a row for each learning rate and function: lr, test_function, error |E g(w) - E g(W)|, error_low,
+    error_high (95 %). `weak_orders` gives the power of lr with which they vanish.
+
+    Raises
+        ArgumentError: t is no whole number of steps, an option has no SDE or is no algorithm, a path became infinite.
+    """
+    rows = []
+    for lr in lrs:
+        dynamics = optimizer(lr)
+        if not isinstance(dynamics, Dynamics) or dynamics.lr != lr:
+            raise ArgumentError(
+                "optimizer", f"expected an optimizer of the learning rate {lr:g}, got {shown(dynamics)}"
+            )
+        compared = WeakComparison(
+            dynamics,
+            {"SDE": dynamics},
+            as_start(start, dynamics.dim),
+            t,
+            Stream(seed, repr(lr)),
+            resolve_device(device),
+        )
+        functions = [observable(name, dynamics.surface) for name in test_functions]
+        differences = compared.differences(functions, n_paths)["SDE"]
+        rows += [(lr, g.name, *absolute_interval(*found)) for g, found in zip(functions, differences, strict=True)]
+    return pd.DataFrame(rows, columns=["lr", "test_function", "error", "error_low", "error_high"])
+
+
+def weak_orders(errors: pd.DataFrame) -> pd.DataFrame:
+    """The fitted order of each test function in `weak_errors`, with its 95 % interval; empty where none shows."""
+    rows = []
+    for name, of_one in errors.groupby("test_function", sort=False):
+        columns = (of_one[column].to_numpy() for column in ("lr", "error", "error_low", "error_high"))
+        rows.append((name, *fitted_order(*columns)))
+    return pd.DataFrame(rows, columns=["test_function", "order", "order_low", "order_high"])

@@ -4,11 +4,10 @@ import pytest
 import torch
 
 from sam_sde import noise
-from sam_sde.config.building import build_runs
+from sam_sde.config.building import Setting, build_surface
 from sam_sde.config.catalogue import catalogue
 from sam_sde.config.errors import ConfigError
 from sam_sde.config.loading import check_config
-from sam_sde.config.points import build_surface
 from sam_sde.config.schema import Surface
 from sam_sde.surfaces import DATASETS, MODELS
 
@@ -59,7 +58,7 @@ def test_a_point_of_the_wrong_length_is_refused_with_what_else_can_stand_there()
     region = {"kind": "ball", "centre": 0.0, "radius": 2.0}
     message = r"^escape\.start: expected 16 numbers, one for each coordinate, got 2; try one number for all of them"
     with pytest.raises(ConfigError, match=message):
-        build_runs(config(escape={"start": [0.0, 0.0], "region": region, "t_max": 1}))
+        Setting(config(escape={"start": [0.0, 0.0], "region": region, "t_max": 1})).runs()
 
 
 def test_a_csv_file_is_looked_for_beside_the_configuration(tmp_path):
@@ -72,14 +71,14 @@ def test_a_csv_file_is_looked_for_beside_the_configuration(tmp_path):
         build_surface(Surface.model_validate(section), tmp_path)
 
 
-@pytest.mark.parametrize("sampling", noise.SAMPLINGS)
+@pytest.mark.parametrize("sampling", ["with_replacement", "without_replacement", "epochs"])
 def test_empirical_noise_is_built_with_its_sampling(sampling):
-    built = build_runs(config(noise={"kind": "empirical", "sampling": sampling}))["SGD"].problem.dynamics.noise
+    built = Setting(config(noise={"kind": "empirical", "sampling": sampling})).runs()["SGD"].problem.dynamics.noise
     assert (type(built), built.sampling, built.n_samples) == (noise.EmpiricalNoise, sampling, 150)
 
 
 def test_a_number_stands_for_all_coordinates_and_a_word_for_a_known_point():
-    run = build_runs(config())["SGD"]
+    run = Setting(config()).runs()["SGD"]
     dim = run.problem.dynamics.dim
     assert (run.start.mean == 0).all()
     assert len(run.start.mean) == run.problem.region.dim == dim
@@ -90,13 +89,13 @@ def test_a_number_stands_for_all_coordinates_and_a_word_for_a_known_point():
         (0.25, [0.25] * dim),
     ):
         region = {"kind": "ball", "centre": word, "radius": 2.0}
-        run = build_runs(config(escape={"start": word, "region": region, "t_max": 1}))["SGD"]
+        run = Setting(config(escape={"start": word, "region": region, "t_max": 1})).runs()["SGD"]
         assert run.start.mean.tolist() == pytest.approx(list(point))
         assert run.problem.region.levels(torch.tensor([point])).item() == pytest.approx(-2.0)
     region = {"kind": "unstable", "at": "saddle", "distance": 2.0}
     start = {"normal": {"mean": 0, "std": 0.01}}
-    run = build_runs(config(escape={"start": start, "region": region, "t_max": 1}, noise={"kind": "none"}))["SGD"]
+    run = Setting(config(escape={"start": start, "region": region, "t_max": 1}, noise={"kind": "none"})).runs()["SGD"]
     assert run.problem.region.levels(torch.zeros(1, dim)).item() == -2.0
     box = {"kind": "box", "low": -1, "high": 1.0}
-    region = build_runs(config(escape={"start": start, "region": box, "t_max": 1}))["SGD"].problem.region
+    region = Setting(config(escape={"start": start, "region": box, "t_max": 1})).runs()["SGD"].problem.region
     assert region.levels(torch.zeros(1, dim)).tolist() == [[-1.0] * 2 * dim]

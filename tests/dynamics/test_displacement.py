@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import sam_sde as ss
-from sam_sde.engines import EscapeProblem
+from sam_sde.engines import Integration, integrate
 from sam_sde.engines.torchsde_engine import advance
 from sam_sde.random import Stream
 from sam_sde.surfaces import quadratic
@@ -45,13 +45,12 @@ def dynamics_of(mode, noise):
 
 def displacements(dynamics, *, start, n_paths, n_steps=STEPS, seed=0, dtype=torch.float32):
     """States (paths, dim) along the eigenvectors after `n_steps` steps of the optimizer from one point."""
-    region = ss.Ball([0.0, 0.0], 1e6)
-    problem = EscapeProblem(dynamics, region, Stream(seed), t_max=n_steps * LR, dt=LR)
+    integration = Integration(dynamics=dynamics, stream=Stream(seed), dt=LR)
     w = torch.tensor(start, dtype=dtype).expand(n_paths, -1)
-    states = advance(problem, w, torch.arange(n_paths), 0, n_steps).states
+    end = integrate(advance, integration, w, torch.arange(n_paths), 0, n_steps)
     c, s = math.cos(math.radians(ANGLE)), math.sin(math.radians(ANGLE))
     eigenvectors = np.array([[c, -s], [s, c]])
-    return states[-1].double().numpy() @ eigenvectors
+    return end.double().numpy() @ eigenvectors
 
 
 def exact_variance(mode, n_steps=STEPS):

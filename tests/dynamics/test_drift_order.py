@@ -4,8 +4,6 @@ import pytest
 import torch
 
 import sam_sde as ss
-from sam_sde.engines import EscapeProblem, choose_engine
-from sam_sde.random import Stream
 from sam_sde.surfaces import beale
 from sam_sde.surfaces.synthetic import toy_network
 
@@ -65,6 +63,5 @@ def test_what_it_is_not_known_for_is_refused():
         with pytest.raises(ValueError, match="drift_order: expected a whole number from 1 to 2"):
             ss.SGD(beale(), WHITE, lr=LR, drift_order=wrong)
     sgd = ss.SGD(beale(), WHITE, lr=LR, drift_order=2)
-    problem = EscapeProblem(sgd, ss.Ball([0.0, 1.0], 1.0), Stream(0, ""), t_max=1.0, dt=LR, crossing="none")
     with pytest.raises(ValueError, match="drift_order: 2 is a model of the algorithm"):
-        choose_engine("discrete", problem, 10)
+        sgd.check_algorithm()

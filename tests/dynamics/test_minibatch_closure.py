@@ -67,9 +67,8 @@ def model_moments(kind, gradient, covariance, ascent):
         rho=RHO,
         ascent=ascent,
     )
-    w = (gradient / lam).expand(len(lam), -1).contiguous()
-    factor = dynamics.g_transpose_prod(0.0, w, torch.eye(len(lam), dtype=torch.float64))
-    return -dynamics.f(0.0, w[:1])[0], factor @ factor.T / LR
+    w = (gradient / lam)[None]
+    return -dynamics.f(0.0, w)[0], dynamics.covariance(0.0, w)[0] / LR
 
 
 def normalized(v):

@@ -8,7 +8,7 @@ import torch
 from scipy.linalg import expm
 
 import sam_sde as ss
-from sam_sde.engines import EscapeProblem
+from sam_sde.engines import Integration, integrate
 from sam_sde.engines.torchsde_engine import advance
 from sam_sde.random import Purpose, Stream
 from sam_sde.surfaces import beale, quadratic
@@ -45,10 +45,9 @@ def start_of(dynamics, w, n_paths, stream, dtype=torch.float64):
 def moved(dynamics, *, w=(0.0, 0.0), n_paths=1, n_steps=STEPS, dt=None, method="euler", dtype=torch.float64):
     """Weights and velocity along the eigenvectors after `n_steps` steps, (2, paths, dim)."""
     stream, dt = Stream(3), dt or dynamics.lr
-    region = ss.Ball([0.0] * dynamics.dim, 1e6)
-    problem = EscapeProblem(dynamics, region, stream, t_max=n_steps * dt, dt=dt, method=method)
+    integration = Integration(dynamics=dynamics, stream=stream, dt=dt, method=method)
     start = start_of(dynamics, w, n_paths, stream, dtype)
-    end = advance(problem, start, torch.arange(n_paths), 0, n_steps).states[-1].double().numpy()
+    end = integrate(advance, integration, start, torch.arange(n_paths), 0, n_steps).double().numpy()
     c, s = math.cos(math.radians(ANGLE)), math.sin(math.radians(ANGLE))
     return end.reshape(n_paths, -1, 2).transpose(1, 0, 2) @ np.array([[c, -s], [s, c]])
 
@@ -134,8 +133,8 @@ def test_a_velocity_in_equilibrium_stays_as_it_is_where_the_loss_is_flat_but_for
     options = {"lr": LR, "momentum": GAMMA, "batch_size": BATCH, "initial_velocity": "equilibrium"}
     dynamics = ss.SGD(slope, ss.IsotropicNoise(2.0), **options)
     start = start_of(dynamics, [0.0], 20_000, Stream(1))
-    problem = EscapeProblem(dynamics, ss.Ball([0.0], 1e6), Stream(1), t_max=1.0, dt=LR, method="srk")
-    for state in (start, advance(problem, start, torch.arange(20_000), 0, 20).states[-1]):
+    integration = Integration(dynamics=dynamics, stream=Stream(1), dt=LR, method="srk")
+    for state in (start, integrate(advance, integration, start, torch.arange(20_000), 0, 20)):
         v, variance = state[:, 1].numpy(), 4.0 / (2 * BATCH * (1 - GAMMA))
         assert abs(v.mean() - 3.0 / (1 - GAMMA)) < 4 * math.sqrt(variance / 20_000)
         assert abs(v.var() / variance - 1) < 4 * math.sqrt(2 / 20_000) + 0.002  # srk's own bias

@@ -9,7 +9,7 @@ from scipy import integrate
 
 import sam_sde as ss
 from sam_sde.dynamics.schedules import factor_at
-from sam_sde.engines import EscapeProblem
+from sam_sde.engines import Integration
 from sam_sde.engines.torchsde_engine import advance
 from sam_sde.random import Stream
 from sam_sde.surfaces import beale, quadratic
@@ -34,12 +34,11 @@ SCHEDULES = {
 def states(dynamics, w, *, n_paths=1, dt=LR, method="euler", t_end=T_END, first_step=0):
     """The states (steps + 1, paths, state_dim) from one point up to t_end."""
     stream, n_steps = Stream(7), round(t_end / dt) - first_step
-    region = ss.Ball([0.0] * dynamics.dim, 1e6)
-    problem = EscapeProblem(dynamics, region, stream, t_max=t_end, dt=dt, method=method)
+    integration = Integration(dynamics=dynamics, stream=stream, dt=dt, method=method)
     start = torch.as_tensor(w, dtype=torch.float64).expand(n_paths, -1)
     if start.shape[1] == dynamics.dim:
         start = dynamics.initial_state(start, torch.zeros(n_paths, dynamics.channels, dtype=torch.float64))
-    return advance(problem, start, torch.arange(n_paths), first_step, n_steps).states
+    return advance(integration, start, torch.arange(n_paths), first_step, n_steps).states
 
 
 def usam(**options):

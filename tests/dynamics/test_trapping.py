@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import sam_sde as ss
-from sam_sde.engines import EscapeProblem
+from sam_sde.engines import Integration
 from sam_sde.engines.torchsde_engine import advance
 from sam_sde.random import Stream
 from sam_sde.surfaces import beale, quadratic
@@ -20,10 +20,9 @@ BEALE_CURVATURE = 27.75  # the Hessian there has the eigenvalues ±27.75, along 
 
 def run(dynamics, start, n_steps):
     """States (steps + 1, dim) of the optimizer's recursion, in float64."""
-    region = ss.Ball([0.0] * dynamics.dim, 1e9)
-    problem = EscapeProblem(dynamics, region, Stream(0), t_max=n_steps * dynamics.lr, dt=dynamics.lr)
+    integration = Integration(dynamics=dynamics, stream=Stream(0), dt=dynamics.lr)
     w = torch.tensor([start], dtype=torch.float64)
-    return advance(problem, w, torch.zeros(1, dtype=torch.int64), 0, n_steps).states[:, 0].numpy()
+    return advance(integration, w, torch.zeros(1, dtype=torch.int64), 0, n_steps).states[:, 0].numpy()
 
 
 def saddle_arm(rho, lr=0.01, **options):

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 import sam_sde as ss
 from sam_sde.engines import EscapeProblem
@@ -16,14 +15,14 @@ SWITCH = ss.Switch(OPTIMIZERS["SAM"], OPTIMIZERS["USAM, total"], at=0.3)
 
 def steps_on(device: str, dynamics, region, crossing: str) -> list[torch.Tensor]:
     """Four steps of ten paths, with what draws their noise and looks at the boundary."""
-    problem = EscapeProblem(dynamics, region, Stream(), t_max=1.0, dt=0.01, crossing=crossing)
+    problem = EscapeProblem(dynamics=dynamics, region=region, stream=Stream(), t_max=1.0, dt=0.01, crossing=crossing)
     layout = Layout(dynamics.state_dim, dynamics.channels)
     (w,) = layout.empty(1, 10, like=torch.empty(0, device=device))
     step = torch.full((), 8, device=device)
     cells = layout.cells(torch.arange(10, device=device))
     z = normals_of_quad((1, 2), Purpose.DIFFUSION, cells, step, cells, w.dtype)
     nearest = torch.full((10,), -1.0, device=device)
-    with torch.no_grad(), FlopCounterMode(display=False):  # watched, as a recording is: a switch takes both sides
+    with torch.no_grad():
         return compiled_engine._quad(problem)(w, layout.normals(z), step, nearest)
 
 

@@ -27,7 +27,7 @@ def test_the_step_of_escape_is_the_same_on_both(engine):
 
 @pytest.mark.gpu
 def test_a_compiled_chunk_does_not_wait_for_the_gpu():
-    problem = EscapeProblem(SAM, REGION, Stream(), t_max=20.0, dt=0.02)
+    problem = EscapeProblem(dynamics=SAM, region=REGION, stream=Stream(), t_max=20.0, dt=0.02)
     start, paths = torch.zeros(1000, 2, device="cuda"), torch.arange(1000, device="cuda")
     advance = ENGINES["compiled"].prepare(problem, start)
     advance(problem, start, paths, 0, 32)

@@ -1,24 +1,14 @@
-"""Losses over data in the SDE engines: which one takes them, and that they can be compiled."""
+"""Losses over data can be compiled."""
 
 import numpy as np
 import pytest
 import torch
 
 import sam_sde as ss
-from sam_sde.engines import EscapeProblem, choose_engine
-from sam_sde.random import Stream
-from sam_sde.surfaces import toy_network
 
 
 def optimizer(kind, surface, **options):
     return kind(surface, ss.EmpiricalNoise(surface), lr=0.01, batch_size=8, **options)
-
-
-@pytest.mark.parametrize(("engine", "chosen"), [("auto", "torchsde"), ("compiled", "compiled")])
-def test_compiling_a_sum_over_data_is_left_to_the_user(engine, chosen):
-    surface = toy_network()
-    problem = EscapeProblem(optimizer(ss.SGD, surface), ss.Ball([0, 0], 1.0), Stream(), t_max=1e5, dt=0.01)
-    assert choose_engine(engine, problem, n_paths=10**6) == chosen
 
 
 @pytest.mark.slow

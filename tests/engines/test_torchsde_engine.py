@@ -5,12 +5,11 @@ import torch
 import torchsde
 
 import sam_sde as ss
-from sam_sde.engines import EscapeProblem, choose_engine
+from sam_sde.engines import Integration
 from sam_sde.engines.torchsde_engine import advance
 from sam_sde.random import Purpose, Stream
-from sam_sde.surfaces import beale, quadratic
+from sam_sde.surfaces import quadratic
 
-REGION = ss.Ball([0, 0], 1e6)
 PATHS = torch.arange(5)
 
 
@@ -35,8 +34,8 @@ class ClockReader(ss.SGD):
         return super().f(t, w)
 
 
-def problem(dynamics, dt=0.01, t_max=1e4, **options) -> EscapeProblem:
-    return EscapeProblem(dynamics=dynamics, region=REGION, stream=Stream(0, "arm"), t_max=t_max, dt=dt, **options)
+def integration(dynamics, dt=0.01, **options) -> Integration:
+    return Integration(dynamics=dynamics, stream=Stream(0, "arm"), dt=dt, **options)
 
 
 def sgd(kind=ss.SGD, **options):
@@ -57,7 +56,7 @@ def test_each_step_is_taken_once_in_order_with_its_own_increment(dt, first_step,
     dynamics = sgd(ClockReader)
     dynamics.times = []
     start = torch.full((5, 2), 0.1, dtype=torch.float64)
-    states = advance(problem(dynamics, dt), start, PATHS, first_step, n_steps).states
+    states = advance(integration(dynamics, dt), start, PATHS, first_step, n_steps).states
     # torchsde evaluates the drift once more at the start, to check it.
     assert dynamics.times[1:] == [step * dt for step in range(first_step, first_step + n_steps)]
     expected, dw = [start], increments(n_steps, first_step, dt)
@@ -86,7 +85,7 @@ def test_the_collected_states_are_those_that_torchsde_returns(method):
     clock = 0.01 * torch.arange(n_steps + 1, dtype=torch.float64)
     brownian = Replayed(0.0, 1.0, size=(5, 2), dtype=torch.float64, levy_area_approximation="space-time")
     expected = torchsde.sdeint(dynamics, start, clock, bm=brownian, method=method, dt=0.01)
-    states = advance(problem(dynamics, method=method), start, PATHS, 0, n_steps).states
+    states = advance(integration(dynamics, method=method), start, PATHS, 0, n_steps).states
     torch.testing.assert_close(states, expected.detach(), rtol=1e-9, atol=1e-9)
 
 
@@ -96,7 +95,7 @@ def test_methods_converge_strongly_with_their_order_on_diagonal_noise(method, or
     errors, steps = [], [16, 64, 256]
     for n_steps in steps:
         states = advance(
-            problem(dynamics, dt=1 / n_steps, method=method), torch.ones(2000, 2).double(), paths, 0, n_steps
+            integration(dynamics, dt=1 / n_steps, method=method), torch.ones(2000, 2).double(), paths, 0, n_steps
         ).states
         step = torch.arange(n_steps)[:, None, None]
         normals = Stream(0, "arm").normals(Purpose.DIFFUSION, paths[:, None], step, torch.arange(2))
@@ -113,7 +112,7 @@ def test_srk_is_weakly_far_more_accurate_than_euler_for_additive_noise():
     start, exact = torch.ones(1, 1, dtype=torch.float64), torch.exp(torch.tensor(-eigenvalue * dt * n_steps))
     errors = {
         method: abs(
-            advance(problem(dynamics, dt, method=method), start, PATHS[:1], 0, n_steps).states[-1, 0, 0] - exact
+            advance(integration(dynamics, dt, method=method), start, PATHS[:1], 0, n_steps).states[-1, 0, 0] - exact
         )
         for method in ("euler", "srk")
     }
@@ -124,41 +123,5 @@ def test_integration_leaves_the_users_random_numbers_alone():
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    advance(problem(sgd()), torch.zeros(5, 2), PATHS, 0, 8)
+    advance(integration(sgd()), torch.zeros(5, 2), PATHS, 0, 8)
     assert torch.equal(torch.rand(3), expected)
-
-
-STATE_DEPENDENT = ss.SGD(beale(), ss.HessianNoise(beale()), lr=0.01)
-SAME_BATCH = ss.USAM(quadratic([1.0, -1.0]), ss.IsotropicNoise(1.0), lr=0.01, rho=0.1, ascent="same")
-
-
-@pytest.mark.parametrize("dynamics", [STATE_DEPENDENT, SAME_BATCH], ids=["Hessian noise", "same batch"])
-@pytest.mark.parametrize("method", ["milstein", "srk", "heun"])
-def test_a_method_that_does_not_integrate_the_noise_is_refused(dynamics, method):
-    with pytest.raises(
-        ValueError, match=f"method: '{method}' does not integrate noise that depends on the state; try 'euler'"
-    ):
-        choose_engine("auto", problem(dynamics, method=method), 1)
-
-
-@pytest.mark.parametrize(
-    ("t_max", "dt", "n_steps"), [(1.0, 0.1, 10), (0.3, 0.1, 3), (1.0, 0.3, 4), (50.0, 0.001, 50_000)]
-)
-def test_t_max_is_rounded_up_to_whole_steps(t_max, dt, n_steps):
-    assert problem(sgd(), dt=dt, t_max=t_max).n_steps == n_steps
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"dt": 0.0}, "dt: expected a number above 0"),
-        ({"dt": float("nan")}, "dt"),
-        ({"dt": 2.0, "t_max": 1.0}, "dt: expected at most t_max"),
-        ({"t_max": float("inf")}, "t_max"),
-        ({"t_max": 1e30}, "t_max: expected at most"),
-        ({"crossing": "bridges"}, "crossing.*did you mean 'bridge'"),
-    ],
-)
-def test_bad_problems_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        problem(sgd(), **options)

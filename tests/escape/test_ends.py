@@ -269,11 +269,6 @@ def test_the_first_paths_are_a_sample_and_no_more_than_there_are():
     pd.testing.assert_frame_equal(result.ends(7), result.ends().head(7))
 
 
-def test_counts_name_every_state():
-    frame = run(well(), [0.0], 0.1, n_paths=20).ends()
-    assert ends.count_states(frame) == {"minimum": 20, "saddle": 0, "stalled": 0, "moving": 0}
-
-
 class Brownian(ss.Dynamics):
     """dw = dW, with no loss."""
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import sam_sde as ss
-from sam_sde.escape import Workers, prepare
+from sam_sde.escape import execute, prepare, processes
 from sam_sde.surfaces import quadratic
 
 OPTIONS = {"start": [0, 0], "region": ss.Ball([0, 0], 1.0), "t_max": 2.0, "n_paths": 300, "block_size": 64}
@@ -26,8 +26,8 @@ def raises_away_from_the_start(w):
 
 @pytest.fixture(scope="module")
 def pool():
-    with Workers(2) as workers:
-        yield workers
+    with processes(2) as executor:
+        yield executor
 
 
 @pytest.mark.slow
@@ -35,8 +35,8 @@ def test_results_progress_and_kept_paths_are_those_of_one_process(pool):
     scale = 1.0  # a closure, which the standard pickle cannot send
     dynamics = sgd(lambda w: scale * (w[0] ** 2 - w[1] ** 2) / 2)
     seen = []
-    alone = prepare(dynamics, **OPTIONS).execute()
-    shared = prepare(dynamics, workers=2, **OPTIONS).execute(seen.append, workers=pool)
+    alone = execute(prepare(dynamics, **OPTIONS))
+    shared = execute(prepare(dynamics, workers=2, **OPTIONS), seen.append, executor=pool)
     for name in ("times", "outcome", "exit_points"):
         np.testing.assert_array_equal(getattr(alone, name), getattr(shared, name))
     assert shared.path_steps == alone.path_steps
@@ -48,7 +48,7 @@ def test_a_worker_s_exception_is_the_users_error(pool):
     run = prepare(sgd(), **OPTIONS)
     object.__setattr__(run.problem.dynamics.surface, "loss", raises_away_from_the_start)
     with pytest.raises(RuntimeError, match="a step that it does not like"):
-        run.execute(workers=pool)
+        execute(run, executor=pool)
 
 
 @pytest.mark.slow
@@ -59,11 +59,11 @@ def test_an_interrupt_keeps_the_blocks_that_were_begun(pool):
 
     options = {**OPTIONS, "region": ss.Ball([0, 0], 1e9), "t_max": 100.0}
     with pytest.raises(ss.EscapeInterrupted) as caught:
-        prepare(sgd(bowl_that_overflows), **options).execute(interrupt, workers=pool)
+        execute(prepare(sgd(bowl_that_overflows), **options), interrupt, executor=pool)
     result = caught.value.result
     assert 0 < len(result) < 300 or result.t_max < 100.0
     assert (result.outcome == ss.Outcome.CENSORED).all()
-    again = prepare(sgd(), **OPTIONS).execute(workers=pool)
+    again = execute(prepare(sgd(), **OPTIONS), executor=pool)
     assert len(again) == 300
 
 
@@ -77,5 +77,5 @@ def test_a_loss_that_cannot_be_sent_runs_here_with_one_warning(pool):
             raise TypeError("this loss holds an open file")
 
     with pytest.warns(UserWarning, match="cannot be sent to another process.*open file"):
-        result = prepare(sgd(Unsendable()), **OPTIONS).execute(workers=pool)
-    np.testing.assert_array_equal(result.times, prepare(sgd(), **OPTIONS).execute().times)
+        result = execute(prepare(sgd(Unsendable()), **OPTIONS), executor=pool)
+    np.testing.assert_array_equal(result.times, execute(prepare(sgd(), **OPTIONS)).times)

@@ -10,7 +10,7 @@ WIDE = {"start": [0, 0], "region": {"kind": "ball", "centre": [0, 0], "radius": 
 SGD = {"kind": "sgd"}
 
 
-def warnings(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, noise=None):
+def cautions(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, noise=None):
     experiment = Experiment(
         check_config(
             {
@@ -25,16 +25,16 @@ def warnings(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, no
         ".",
     )
     experiment.execute(lambda arm, progress: None)
-    return experiment.warnings(experiment.comparison())
+    return experiment.cautions(experiment.comparison())
 
 
 def test_a_run_without_trouble_has_no_warnings():
     narrow = WIDE | {"region": {"kind": "ball", "centre": [0, 0], "radius": 0.05}}
-    assert warnings({"SGD": SGD, "SAM": {"kind": "sam", "rho": 0.01}}, narrow) == []
+    assert cautions({"SGD": SGD, "SAM": {"kind": "sam", "rho": 0.01}}, narrow) == []
 
 
 def test_few_escapes_restrict_what_times_say():
-    (warning,) = warnings({"SGD": SGD}, WIDE)
+    (warning,) = cautions({"SGD": SGD}, WIDE)
     assert warning.startswith(
         "SGD: only 0 % of the paths escaped before t_max = 0.5; its times are restricted to t_max"
     )
@@ -44,7 +44,7 @@ def test_few_escapes_restrict_what_times_say():
 
 def test_few_escapes_of_sam_come_with_the_exponent_of_its_trap():
     """ρ²|λ|B/(ησ²) with ρ = 0.1, λ = -2, B = 3, η = 0.01 and σ = 0.5 is 24."""
-    (warning,) = warnings({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, batch_size=3)
+    (warning,) = cautions({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, batch_size=3)
     assert "SAM is trapped" in warning
     assert "ρ²|λ|B/(ησ²) = 24;" in warning
 
@@ -52,7 +52,7 @@ def test_few_escapes_of_sam_come_with_the_exponent_of_its_trap():
 def test_the_exponent_takes_the_variance_along_the_unstable_direction():
     """σ² = 0.2 along y gives ρ²|λ|B/(ησ²) = 10."""
     noise = {"kind": "constant", "covariance": [[5.0, 0.0], [0.0, 0.2]]}
-    (warning,) = warnings({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, noise=noise)
+    (warning,) = cautions({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, noise=noise)
     assert "= 10;" in warning
 
 
@@ -62,7 +62,7 @@ def test_the_exponent_takes_the_variance_along_the_unstable_direction():
     ids=["USAM", "ascent on the same batch"],
 )
 def test_the_exponent_is_not_given_where_it_does_not_apply(arm):
-    found = warnings({"arm": arm}, WIDE)
+    found = cautions({"arm": arm}, WIDE)
     assert found[-1].startswith("arm: only 0 %")
     assert not any("trapped" in warning for warning in found)
 
@@ -70,7 +70,7 @@ def test_the_exponent_is_not_given_where_it_does_not_apply(arm):
 def test_five_percent_of_escapes_are_enough():
     def warned(radius):
         region = {"kind": "ball", "centre": [0, 0], "radius": radius}
-        return bool(warnings({"SGD": SGD}, WIDE | {"region": region}, n_paths=200))
+        return bool(cautions({"SGD": SGD}, WIDE | {"region": region}, n_paths=200))
 
     assert not warned(0.1)
     assert warned(0.5)
@@ -84,7 +84,7 @@ EXPLODING = {
 
 
 def test_failed_paths_are_told_and_what_to_try():
-    found = warnings({"SGD": SGD}, **EXPLODING)
+    found = cautions({"SGD": SGD}, **EXPLODING)
     (warning,) = [warning for warning in found if "failed" in warning]
     assert warning.startswith("SGD: 20 of 20 paths failed (their state became NaN or infinite)")
     assert "smaller dt or lr" in warning
@@ -92,25 +92,25 @@ def test_failed_paths_are_told_and_what_to_try():
 
 def test_a_step_that_does_not_resolve_the_perturbation_is_told():
     """ρ‖H‖dt / √(v·dt) = 0.1·2·0.01 / (√(η/B)·σ·√dt) with η/B = 1e-4, σ = 0.5, dt = 0.01 is 4, and dt/16 = 6.2e-4."""
-    found = warnings({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, batch_size=100)
+    found = cautions({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, batch_size=100)
     assert "SAM: a step does not resolve SAM's perturbation (ρ‖H‖·dt is 4 times" in found[0]
     assert "needs a dt below 0.00063" in found[0] or "needs a dt below 0.00062" in found[0]
-    assert not any("resolve" in warning for warning in warnings({"SAM": {"kind": "sam", "rho": 0.01}}, WIDE))
+    assert not any("resolve" in warning for warning in cautions({"SAM": {"kind": "sam", "rho": 0.01}}, WIDE))
 
 
 def test_a_step_that_does_not_resolve_the_momentum_is_told():
     """dt·‖H‖/(1-γ) = 0.01·2/0.1 is 20 % of the damping; a tenth is left at half the step."""
     heavy = {"kind": "sgd", "momentum": 0.9}
     narrow = WIDE | {"region": {"kind": "ball", "centre": [0, 0], "radius": 0.05}}
-    (warning,) = warnings({"SGD": heavy}, narrow)
+    (warning,) = cautions({"SGD": heavy}, narrow)
     assert warning.startswith("SGD: a step does not resolve the momentum, Euler changes its damping 1-γ by 20 %")
     assert "a dt below 0.005" in warning
     for arm in (heavy | {"momentum": 0.5}, heavy | {"momentum_model": "overdamped"}, heavy | {"engine": "discrete"}):
-        assert warnings({"SGD": arm}, narrow) == []
+        assert cautions({"SGD": arm}, narrow) == []
 
 
 def test_a_hessian_that_is_not_finite_is_no_reason_for_a_warning():
-    found = warnings({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, surface={"expression": "abs(x)**1.5 - y**2"})
+    found = cautions({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, surface={"expression": "abs(x)**1.5 - y**2"})
     assert not any("nan" in warning for warning in found)
 
 
@@ -120,7 +120,7 @@ def test_curves_that_cross_are_told():
     arms = {"noisy": SGD, "calm": {"kind": "sgd", "batch_size": 30}}
     noise = {"kind": "isotropic", "sigma": 1.0}
     escape = {"start": [0, 0.2], "region": slab, "t_max": 3}
-    (warning,) = warnings(arms, escape, n_paths=500, noise=noise, surface=SADDLE | {"eigenvalues": [1, -1]})
+    (warning,) = cautions(arms, escape, n_paths=500, noise=noise, surface=SADDLE | {"eigenvalues": [1, -1]})
     assert warning.startswith("calm: its survival curve seems to cross that of noisy")
 
 
@@ -143,4 +143,4 @@ def test_an_interrupted_run_says_so_first():
         raise KeyboardInterrupt
 
     experiment.execute(interrupt)
-    assert experiment.warnings(None)[0].startswith("interrupted while SGD ran: later arms are missing")
+    assert experiment.cautions(None)[0].startswith("interrupted while SGD ran: later arms are missing")

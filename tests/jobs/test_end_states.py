@@ -28,7 +28,7 @@ COLUMNS += "state"
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    monkeypatch.setattr(cli, "draw_all", lambda *arguments: None)
+    monkeypatch.setattr("sam_sde.figures.folder.draw_result", lambda *arguments: [])
 
 
 def escape(folder, config=CONFIG, code=0, **keys):
@@ -43,7 +43,7 @@ def ran(tmp_path_factory):
     """The folder of a run, and what it printed."""
     folder = tmp_path_factory.mktemp("ends")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "draw_all", lambda *arguments: None)
+        patch.setattr("sam_sde.figures.folder.draw_result", lambda *arguments: [])
         return folder / "out", escape(folder).stdout
 
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from sam_sde.config.building import build_runs
+from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError
 from sam_sde.config.loading import check_config
-from sam_sde.figures.folder import draw_all
+from sam_sde.figures.folder import draw_result
 from sam_sde.jobs.escape import Experiment
 
 CONFIG = {
@@ -26,7 +26,7 @@ def with_sections(**sections):
 
 
 def test_engine_step_method_and_crossing_of_the_run_are_those_of_the_sdes():
-    runs = build_runs(with_sections(run={"dt": 0.005, "method": "milstein", "crossing": "shift"}))
+    runs = Setting(with_sections(run={"dt": 0.005, "method": "milstein", "crossing": "shift"})).runs()
     sde, discrete = runs["SGD"], runs["SGD (discrete)"]
     assert (sde.engine, discrete.engine) == ("torchsde", "discrete")
     assert (sde.problem.dt, sde.problem.method, sde.problem.crossing) == (0.005, "milstein", "shift")
@@ -45,11 +45,11 @@ def test_both_stand_in_one_table_and_the_record_names_their_engines(tmp_path):
     assert record["engine"] == ["discrete", "torchsde"]
     assert record["engines"] == {"SGD": "torchsde", "SGD (discrete)": "discrete"}
     assert check_config(record["config"]) == experiment.config
-    assert (tmp_path / "survival.png") in draw_all(tmp_path, experiment.surface, experiment.region)
+    assert (tmp_path / "survival.png") in draw_result(tmp_path, "escape")
 
 
 def test_a_whole_run_may_be_discrete():
-    runs = build_runs(with_sections(run={"engine": "discrete", "dt": 0.01}, arms={"SGD": {"kind": "sgd"}}))
+    runs = Setting(with_sections(run={"engine": "discrete", "dt": 0.01}, arms={"SGD": {"kind": "sgd"}})).runs()
     assert {run.engine for run in runs.values()} == {"discrete"}
     assert {run.problem.crossing for run in runs.values()} == {"none"}
 
@@ -58,7 +58,7 @@ def test_nesterov_and_micro_batches_come_from_the_configuration():
     options = {"kind": "sam", "rho": 0.1, "engine": "discrete", "ascent": "same", "micro_batch": 2}
     config = with_sections(optimizer={"momentum": 0.9, "nesterov": True}, arms={"SAM": options})
     config = check_config(config.model_dump() | {"arms": {"SAM": config.model_dump()["arms"]["SAM"]}})
-    dynamics = build_runs(config)["SAM"].problem.dynamics
+    dynamics = Setting(config).runs()["SAM"].problem.dynamics
     assert (dynamics.momentum, dynamics.nesterov, dynamics.micro_batch) == (0.9, True, 2)
 
 
@@ -85,4 +85,4 @@ def test_nesterov_and_micro_batches_come_from_the_configuration():
 )
 def test_what_does_not_fit_is_an_error_that_names_the_key(sections, message):
     with pytest.raises(ConfigError, match=message):
-        build_runs(with_sections(**sections))
+        Setting(with_sections(**sections)).runs()

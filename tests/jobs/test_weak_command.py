@@ -110,9 +110,20 @@ def test_bad_configurations_are_refused(changes, message):
         WeakExperiment(check_config(document), Path())
 
 
+@pytest.mark.parametrize("arm", ["1", "1.0", "NA", "None", "true"])
+def test_an_arm_that_looks_like_no_name_is_drawn_again(arm, tmp_path):
+    document = yaml.safe_load(STILL)
+    found = experiment(arms={arm: document["arms"]["SAM"]}, weak={"test_functions": ["loss"]})
+    found.execute(lambda arm, lr: None)
+    found.write(tmp_path)
+    result = CliRunner().invoke(app, ["plot", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "weak.png").exists()
+
+
 def test_plot_says_what_is_wrong_with_a_table_of_weak_errors(tmp_path):
     (tmp_path / "weak.csv").write_text("arm,error\nSGD,1\n")
     result = CliRunner().invoke(app, ["plot", str(tmp_path)])
     assert result.exit_code == 2
-    assert "weak.csv" in result.output
+    assert "no weak.json" in result.output
     assert "sam-sde weak" in result.output

@@ -42,17 +42,14 @@ EVERY = pytest.mark.parametrize(("name", "parameters"), CASES)
 
 
 def random_points(surface, paths=7, dtype=torch.float64):
-    low, high = torch.tensor(surface.bounds, dtype=dtype).T
-    return low + (high - low) * torch.rand(paths, surface.dim, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    return 4.0 * torch.rand(paths, surface.dim, dtype=dtype, generator=torch.Generator().manual_seed(0)) - 2.0
 
 
 @EVERY
 def test_listed_points_are_critical_and_of_the_kind_stated(name, parameters):
     surface = SURFACES[name](**parameters)
     w = torch.tensor([point.location for point in surface.critical_points], dtype=torch.float64)
-    low, high = torch.tensor(surface.bounds, dtype=torch.float64).T
     assert surface.gradient(w).abs().max() < 1e-9 * max(1.0, surface.hessian(w).abs().max().item())
-    assert ((low < w) & (w < high)).all()
     for point, eigenvalues in zip(surface.critical_points, torch.linalg.eigvalsh(surface.hessian(w)), strict=True):
         if eigenvalues.abs().min() > 1e-9:
             signs = {bool(eigenvalue > 0) for eigenvalue in eigenvalues}
@@ -163,7 +160,7 @@ def test_embedded_saddle_in_many_dimensions_lists_a_global_minimum():
     surface = embedded_saddle([1.0, -1.0, 0.1], quartic=0.3, cubic=1.0)
     origin, lowest = surface.critical_points
     assert (origin.kind, lowest.kind) == ("saddle", "minimum")
-    grid = torch.linspace(*surface.bounds[0], 2001, dtype=torch.float64)[:, None].expand(-1, 3)
+    grid = torch.linspace(-5.0, 5.0, 4001, dtype=torch.float64)[:, None].expand(-1, 3)
     by_coordinate = 0.5 * grid**2 * grid.new_tensor([1.0, -1.0, 0.1]) + 0.15 * grid**4 - grid**3 / 3
     value = surface.value(grid.new_tensor([lowest.location])).item()
     assert value == pytest.approx(by_coordinate.min(0).values.sum().item(), abs=1e-4)

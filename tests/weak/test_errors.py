@@ -136,9 +136,7 @@ def sde_moments(model, start):
         return torch.tensor(w)[None]
 
     def covariance(w):
-        eye = torch.eye(model.channels, dtype=torch.float64)
-        factor = model.g_prod(0.0, at(w).expand(len(eye), -1), eye).numpy()
-        return factor.T @ factor
+        return model.covariance(0.0, at(w))[0].numpy()
 
     expected = moments_operator(lambda w: model.f(0.0, at(w))[0].numpy(), covariance, dim, start)
 
@@ -299,3 +297,22 @@ def test_bad_comparisons_are_refused():
     wild = ss.SGD(beale(), NOISY, lr=0.5)
     with pytest.raises(ValueError, match=r"lrs: at 0\.5 paths of the algorithm became NaN or infinite"):
         compare(wild, {"SGD": wild}, [3.0, 3.0], t=50.0).differences([observable("loss", beale())], 100)
+
+
+def test_weak_errors_of_one_optimizer_from_python():
+    """Without noise the SDE is an ODE, and the algorithm Euler's method: the error of x₀ is that of (1-η)^k."""
+    found = ss.weak_errors(
+        lambda lr: ss.SGD(quadratic([1.0]), ss.NoNoise(), lr=lr),
+        start=[1.0],
+        t=1.0,
+        lrs=[0.1, 0.05, 0.025],
+        test_functions=["x0"],
+        n_paths=100,
+    )
+    expected = [abs((1 - lr) ** round(1 / lr) - np.exp(-1)) for lr in found["lr"]]
+    np.testing.assert_allclose(found["error"], expected, rtol=1e-3)
+    orders = ss.weak_orders(found)
+    assert orders.loc[0, "test_function"] == "x0"
+    assert orders.loc[0, "order"] == pytest.approx(1.0, abs=0.1)
+    with pytest.raises(ss.ArgumentError, match=r"optimizer: expected an optimizer of the learning rate 0\.1"):
+        ss.weak_errors(lambda lr: ss.SGD(quadratic([1.0]), ss.NoNoise(), lr=0.2), start=[1.0], t=1.0, lrs=[0.1])

@@ -6,62 +6,65 @@ from types import MappingProxyType
 
 import torch
 
-from sam_sde.dynamics import GradientDynamics, PerturbedSGD
-from sam_sde.dynamics.discrete import Gradient, Minibatch, active_part, discrete_step, parts, require_algorithm
+from sam_sde.dynamics import Gradient, GradientDynamics, Minibatch, Time
 from sam_sde.engines.brownian import KeyedBrownian
-from sam_sde.engines.compiled.recording import recorded
 from sam_sde.engines.discrete.minibatches import Minibatches
-from sam_sde.engines.integration import Advance, Chunk
-from sam_sde.engines.problem import EscapeProblem
-from sam_sde.engines.torchsde_engine import MAX_RECORDED, WORTH_RECORDING
+from sam_sde.engines.engine import Engine
+from sam_sde.engines.integration import NOISE_TYPES, Advance, Chunk, Integration
 from sam_sde.errors import ArgumentError
 from sam_sde.layout import in_columns, stack_steps
 from sam_sde.noise import EmpiricalNoise
 from sam_sde.random import Purpose, Stream
 
+# Recording a step takes the time of some hundred, and gains nothing where its operations themselves take long.
+WORTH_RECORDING = 500
+MAX_RECORDED = 2**17
+
 # The minibatches of a step, from its number: one, or its micro-batches one after the other.
 Draw = Callable[[int], Iterator[Minibatch]]
 
 
-def check_problem(problem: EscapeProblem) -> None:
-    """Raises ValueError where the problem is none for the algorithm: its dynamics, noise, dt, method or crossing."""
-    require_algorithm(problem.dynamics)
-    for part in parts(problem.dynamics):
+def check(integration: Integration) -> None:
+    """Raises ValueError where it is none of the algorithm: its dynamics, noise, dt, method or crossing."""
+    integration.dynamics.check_algorithm()
+    for part in integration.dynamics.parts:
         if isinstance(part.noise, EmpiricalNoise) and part.noise.surface is not part.surface:
             raise ArgumentError(
                 "noise",
                 "engine 'discrete' draws samples of the surface, and this noise is made for another one; "
                 "try EmpiricalNoise of the same surface",
             )
-    if problem.dt != problem.dynamics.lr:
+    if integration.dt != integration.dynamics.lr:
         raise ArgumentError(
             "dt",
-            f"expected lr = {problem.dynamics.lr:g}, for a step of engine 'discrete' is one of the optimizer, "
-            f"got {problem.dt:g}; leave dt out",
+            f"expected lr = {integration.dynamics.lr:g}, for a step of engine 'discrete' is one of the optimizer, "
+            f"got {integration.dt:g}; leave dt out",
         )
-    if problem.method != "euler":
-        raise ArgumentError("method", f"{problem.method!r} does not apply to engine 'discrete'; leave method out")
-    if problem.crossing != "none":
+    if integration.method != "euler":
+        raise ArgumentError("method", f"{integration.method!r} does not apply to engine 'discrete'; leave method out")
+    if integration.crossing != "none":
         raise ArgumentError(
             "crossing",
             f"expected 'none' for engine 'discrete', which knows the ends of steps only, "
-            f"got {problem.crossing!r}; leave crossing out",
+            f"got {integration.crossing!r}; leave crossing out",
         )
 
 
-def prepare(problem: EscapeProblem, start: torch.Tensor) -> Advance:
+def prepare(integration: Integration, start: torch.Tensor) -> Advance:
     """The function that advances blocks like `start` (paths, state_dim).
 
-    With Gaussian noise its steps are recorded where that is worth it, as the torchsde engine's are.
+    With Gaussian noise its steps are recorded where that is worth it.
     """
     steps = {}
-    if problem.n_steps >= WORTH_RECORDING and start.numel() <= MAX_RECORDED:
-        steps = {part: _recorded(part, in_columns(start)) for part in parts(problem.dynamics) if _is_gaussian(part)}
+    if integration.n_steps >= WORTH_RECORDING and start.numel() <= MAX_RECORDED:
+        gaussian = filter(_is_gaussian, integration.dynamics.parts)
+        steps = {part: _recorded(part, in_columns(start)) for part in gaussian}
     return partial(advance, recorded_steps=steps)
 
 
 def _recorded(dynamics: GradientDynamics, start: torch.Tensor) -> Callable:
     """`_gaussian_step` without the Python in it."""
+    from sam_sde.engines.compiled.recording import recorded  # it reaches into torch
 
     def spread(n: int, columns: int) -> torch.Tensor:
         return torch.linspace(-1.0, 1.0, n * columns).to(start).view(columns, n).T
@@ -78,7 +81,7 @@ def _recorded(dynamics: GradientDynamics, start: torch.Tensor) -> Callable:
 
 @torch.no_grad()
 def advance(
-    problem: EscapeProblem,
+    integration: Integration,
     state: torch.Tensor,
     paths: torch.Tensor,
     first_step: int,
@@ -91,10 +94,10 @@ def advance(
     """
     states, active = [in_columns(state)], None
     for step in range(first_step, first_step + n_steps):
-        t = step * problem.dt
-        if active_part(problem.dynamics, t) is not active:
-            active = active_part(problem.dynamics, t)
-            take = _steps(active, problem.stream, paths, state.dtype, step, recorded_steps.get(active))
+        t = step * integration.dt
+        if integration.dynamics.active(t) is not active:
+            active = integration.dynamics.active(t)
+            take = _steps(active, integration.stream, paths, state.dtype, step, recorded_steps.get(active))
         states.append(take(step, t, states[-1]))
     return Chunk(stack_steps(states))
 
@@ -110,15 +113,16 @@ def _steps(
     """A function that takes the optimizer's steps from `first_step` on: of the step, its time and the state."""
     if _is_gaussian(dynamics):
         brownian = KeyedBrownian(stream, paths, dynamics.channels, dtype, first_step)
-        gaussian_step = recorded_step or partial(_gaussian_step, dynamics)
-        return lambda step, t, state: gaussian_step(
+        if recorded_step is None:
+            return lambda step, t, state: _gaussian_step(dynamics, t, state, brownian(step, step + 1))
+        return lambda step, t, state: recorded_step(
             torch.tensor(t, dtype=torch.float64), state, brownian(step, step + 1)
         )
     if isinstance(dynamics.noise, EmpiricalNoise):
         draw = _of_samples(dynamics, stream, paths)
     else:
         draw = _gaussian_micro_batches(dynamics, stream, paths, dtype)
-    return lambda step, t, state: in_columns(discrete_step(dynamics, t, state, draw(step)))
+    return lambda step, t, state: in_columns(dynamics.step(t, state, draw(step)))
 
 
 def _is_gaussian(dynamics: GradientDynamics) -> bool:
@@ -126,11 +130,11 @@ def _is_gaussian(dynamics: GradientDynamics) -> bool:
     return not isinstance(dynamics.noise, EmpiricalNoise) and _micro_batch(dynamics) == dynamics.batch_size
 
 
-def _gaussian_step(dynamics: GradientDynamics, t: torch.Tensor, state: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+def _gaussian_step(dynamics: GradientDynamics, t: Time, state: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
     """With gradients ∇ℓ(w) - L(w) z/√B, z the normals of the SDE's Brownian motion, which move w as they do there."""
-    descent_z, ascent_z = z.chunk(2, dim=-1) if _ascent(dynamics) == "independent" else (z, z)
+    descent_z, ascent_z = z.chunk(2, dim=-1) if dynamics.ascent == "independent" else (z, z)
     minibatch = Minibatch(partial(_noisy_gradient, dynamics, descent_z), partial(_noisy_gradient, dynamics, ascent_z))
-    return in_columns(discrete_step(dynamics, t, state, [minibatch]))
+    return in_columns(dynamics.step(t, state, [minibatch]))
 
 
 def _of_samples(dynamics: GradientDynamics, stream: Stream, paths: torch.Tensor) -> Draw:
@@ -143,7 +147,7 @@ def _of_samples(dynamics: GradientDynamics, stream: Stream, paths: torch.Tensor)
 
     def draw(step: int) -> Iterator[Minibatch]:
         numbers = batches.numbers(step)
-        if _ascent(dynamics) == "independent":
+        if dynamics.ascent == "independent":
             yield Minibatch(gradient(numbers), gradient(batches.numbers(step, Purpose.ASCENT_MINIBATCH)))
             return
         for part in map(gradient, numbers.split(_micro_batch(dynamics), dim=1)):
@@ -174,11 +178,15 @@ def _noisy_gradient(dynamics: GradientDynamics, z: torch.Tensor, w: torch.Tensor
     return dynamics.surface.gradient(w) - scale * dynamics.noise.product(w, z)
 
 
-def _ascent(dynamics: GradientDynamics) -> str:
-    return dynamics.ascent if isinstance(dynamics, PerturbedSGD) else "full"
-
-
 def _micro_batch(dynamics: GradientDynamics) -> int:
     """The number of samples that have a perturbation of their own."""
-    micro_batch = dynamics.micro_batch if isinstance(dynamics, PerturbedSGD) else None
-    return micro_batch or dynamics.batch_size
+    return dynamics.micro_batch or dynamics.batch_size
+
+
+ENGINE = Engine(
+    prepare=prepare,
+    methods=dict.fromkeys(NOISE_TYPES, ("euler",)),
+    of_sde=False,
+    check=check,
+    default_crossing="none",
+)

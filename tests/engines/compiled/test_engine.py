@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import sam_sde as ss
-from sam_sde.engines import ENGINES, EscapeProblem, choose_engine
+from sam_sde.engines import ENGINES, Integration
 from sam_sde.random import Purpose, Stream
 from sam_sde.surfaces import beale, double_well, quadratic, styblinski_tang
 
@@ -97,9 +97,10 @@ def test_heun_is_of_second_order():
     """Of dw = w dt + σ dW a step is w (1 + h + h²/2) + σ √h (1 + h/2) z, both to the order that weak order 2 needs."""
     h, paths, stream = 0.1, torch.arange(9), Stream()
     dynamics = ss.SGD(quadratic([-1.0]), WHITE, lr=h, batch_size=4)
-    problem = EscapeProblem(dynamics=dynamics, region=ss.Ball([0], 99.0), stream=stream, t_max=9.0, dt=h, method="heun")
+    integration = Integration(dynamics=dynamics, stream=stream, dt=h, method="heun")
     start = torch.full((9, 1), 0.5, dtype=torch.float64)
-    states = ENGINES["compiled"].prepare(problem, start)(problem, start, paths, 0, 8).states
+    states, suspects = ENGINES["compiled"].prepare(integration, start)(integration, start, paths, 0, 8)
+    assert suspects is None
     z = stream.normals_of_quads(Purpose.DIFFUSION, paths, range(2), 1, torch.float64).flatten(0, 1)
     sigma = (h / 4) ** 0.5
     expected = [start]
@@ -122,24 +123,3 @@ def test_what_cannot_be_compiled_runs_on_torchsde_with_one_warning():
     assert len(caught) == 1
     assert result.engine == "torchsde"
     np.testing.assert_array_equal(result.times, ss.escape_times(dynamics, engine="torchsde", **options).times)
-
-
-@pytest.mark.parametrize(
-    ("method", "n_paths", "t_max", "engine"),
-    [
-        ("euler", 100, 1.0, "torchsde"),
-        ("euler", 10**6, 100.0, "compiled"),
-        ("srk", 10**6, 100.0, "torchsde"),
-        ("heun", 100, 1.0, "compiled"),
-    ],
-)
-def test_auto_compiles_for_long_work_and_where_only_it_has_the_method(method, n_paths, t_max, engine):
-    problem = EscapeProblem(
-        dynamics=CASES["SAM, ball"][0],
-        region=ss.Ball([0, 0], 1.0),
-        stream=Stream(),
-        t_max=t_max,
-        dt=0.01,
-        method=method,
-    )
-    assert choose_engine("auto", problem, n_paths) == engine

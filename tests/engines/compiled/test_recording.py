@@ -5,9 +5,8 @@ import pytest
 import torch
 
 import sam_sde as ss
-from sam_sde.engines import EscapeProblem, torchsde_engine
 from sam_sde.engines.compiled.recording import recorded
-from sam_sde.random import Stream
+from sam_sde.layout import in_columns
 from sam_sde.surfaces import beale, styblinski_tang
 
 LARGE = 200
@@ -121,16 +120,23 @@ HEAVY_BALL = {
         (ss.SAM, HEAVY_BALL),
     ],
 )
-def test_recorded_steps_are_the_dynamics_steps(surface, kind, options):
+def test_recorded_methods_are_the_dynamics_methods(surface, kind, options):
     noise = ss.HessianNoise(surface) if options.get("ascent") == "same" else ss.IsotropicNoise(1.0)
     dynamics = kind(surface, noise, lr=1e-3, batch_size=8, **options)
-    problem = EscapeProblem(dynamics, ss.LossBelow(surface, 1e6), Stream(), t_max=10.0, dt=1e-3)
     start = torch.full((20, dynamics.state_dim), 0.3)
-    advance = torchsde_engine.prepare(problem, start)
-    for n_paths in (20, 3, 1):
-        paths = torch.arange(n_paths)
-        plain = torchsde_engine.advance(problem, start[:n_paths], paths, 7, 20).states
-        assert torch.equal(advance(problem, start[:n_paths], paths, 7, 20).states, plain)
-        assert plain[-1].std() > 0 or n_paths == 1
-    recorded_methods = vars(advance.keywords["dynamics"])
-    assert recorded_methods["f"] != dynamics.f
+
+    def examples(n_paths: int) -> tuple[torch.Tensor, ...]:
+        spread = 0.01 * torch.linspace(-1, 1, n_paths)[:, None]
+        z = torch.linspace(-1, 1, n_paths * dynamics.channels).reshape(n_paths, -1)
+        return torch.tensor(n_paths * 1e-3, dtype=torch.float64), in_columns(start[:1] + spread), in_columns(z)
+
+    for name, count in (("f", 2), ("g_prod", 3), ("f_and_g_prod", 3)):
+        method = getattr(dynamics, name, None)
+        if method is None:
+            continue
+        with torch.no_grad():
+            played = recorded(method, lambda n, count=count: examples(n)[:count], len(start))
+            assert played != method
+            for n_paths in (20, 3, 1):
+                arguments = examples(n_paths)[:count]
+                torch.testing.assert_close(played(*arguments), method(*arguments), rtol=0, atol=0)

@@ -7,11 +7,10 @@ import pytest
 import torch
 
 import sam_sde as ss
-from sam_sde.engines import ENGINES, EscapeProblem
+from sam_sde.engines import ENGINES, EscapeProblem, Integration
+from sam_sde.engines.discrete.engine import WORTH_RECORDING, prepare
 from sam_sde.engines.discrete.engine import advance as discrete_advance
-from sam_sde.engines.discrete.engine import prepare
-from sam_sde.engines.torchsde_engine import WORTH_RECORDING
-from sam_sde.random import Stream
+from sam_sde.random import Purpose, Stream
 from sam_sde.surfaces import beale, quadratic
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -28,16 +27,10 @@ SURFACE = ss.FiniteSum(sample_loss, DATA, dim=4)
 
 def advance(dynamics, start, n_steps, *, engine="discrete", n_paths=1, first_step=0):
     """States (steps + 1, paths, dim) from one start (dim,) for all paths."""
-    problem = EscapeProblem(
-        dynamics=dynamics,
-        region=ss.Ball([0.0] * dynamics.dim, 1e6),
-        stream=Stream(0, "arm"),
-        t_max=1e3,
-        dt=dynamics.lr,
-        crossing="none",
-    )
+    integration = Integration(dynamics=dynamics, stream=Stream(0, "arm"), dt=dynamics.lr)
     w = torch.tensor(start, dtype=torch.float64).expand(n_paths, -1)
-    return ENGINES[engine].prepare(problem, w)(problem, w, torch.arange(n_paths), first_step, n_steps).states
+    prepared = ENGINES[engine].prepare(integration, w)
+    return prepared(integration, w, torch.arange(n_paths), first_step, n_steps).states
 
 
 SADDLE, WHITE = quadratic([-2.0, 1.5], rotation=30.0), ss.IsotropicNoise(0.7)
@@ -74,7 +67,7 @@ RECORDED = {name: dynamics for name, dynamics in EULER.items() if "Hessian" not 
 def test_a_long_run_repeats_recorded_steps_which_are_the_same_steps(name):
     dynamics = RECORDED[name]
     problem = EscapeProblem(
-        dynamics, ss.Ball([0, 0], 9.0), Stream(), t_max=WORTH_RECORDING * 1e-3, dt=1e-3, crossing="none"
+        dynamics=dynamics, region=ss.Ball([0, 0], 9.0), stream=Stream(), t_max=WORTH_RECORDING * 1e-3, dt=1e-3
     )
     w = torch.linspace(0.9, 1.1, 14).reshape(7, 2)
     state = dynamics.initial_state(w, torch.zeros(7, dynamics.channels))
@@ -169,6 +162,35 @@ def run(dynamics=None, **options):
     return ss.escape_times(dynamics, **defaults, **options)
 
 
+class SignSGD(ss.SGD):
+    """w ← w - η sign(g), an algorithm of one's own."""
+
+    def step(self, t, state, minibatches):
+        return state - self.lr * self.mean_gradient(t, state, minibatches).sign()
+
+
+@pytest.mark.parametrize("t_max", [0.4, WORTH_RECORDING * 0.01], ids=["plain", "recorded"])
+def test_an_algorithm_of_ones_own_needs_its_step_only(t_max):
+    """The normals are those of the SDE's Brownian motion, L z/√B for the gradient."""
+    sign_sgd, stream, n_steps = SignSGD(SADDLE, WHITE, lr=0.01, batch_size=4), Stream(0, "arm"), 40
+    problem = EscapeProblem(
+        dynamics=sign_sgd, region=ss.Ball([0, 0], 9.0), stream=stream, t_max=t_max, dt=0.01, crossing="none"
+    )
+    w, paths = torch.linspace(-1, 1, 10, dtype=torch.float64).reshape(5, 2), torch.arange(5)
+    found = ENGINES["discrete"].prepare(problem, w)(problem, w, paths, 0, n_steps).states
+    z = stream.normals_of_quads(Purpose.DIFFUSION, paths, range(n_steps // 4), 2, torch.float64).flatten(0, 1)
+    expected = [w]
+    for k in range(n_steps):
+        gradient = SADDLE.gradient(expected[-1]) - 0.7 / 4**0.5 * z[k]
+        expected.append(expected[-1] - 0.01 * gradient.sign())
+    torch.testing.assert_close(found, torch.stack(expected), rtol=0, atol=1e-12)
+    escape = ss.escape_times(
+        sign_sgd, start=[0.1, 0.1], region=ss.Ball([0, 0], 0.3), t_max=1.0, n_paths=50, engine="discrete"
+    )
+    assert escape.engine == "discrete"
+    assert (escape.outcome == ss.Outcome.ESCAPED).any()
+
+
 class OwnDynamics(ss.Dynamics):
     """Diagonal noise of one's own: no algorithm."""
 
@@ -181,13 +203,28 @@ class OwnDynamics(ss.Dynamics):
         return torch.ones_like(w)
 
 
+class OwnStep(OwnDynamics):
+    """It has a step, and nothing to make minibatches from."""
+
+    def step(self, t, state, minibatches):
+        return -state
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"dt": 0.005}, "dt: expected lr = 0.01, .* got 0.005; leave dt out"),
         ({"method": "srk"}, "method: 'srk' does not apply to engine 'discrete'"),
         ({"crossing": "bridge"}, "crossing: expected 'none' for engine 'discrete', .* got 'bridge'"),
-        ({"dynamics": OwnDynamics()}, "engine: 'discrete' runs SGD, SAM and its variants, got OwnDynamics"),
+        (
+            {"dynamics": OwnDynamics()},
+            "engine: no algorithm is known of OwnDynamics, which has no step, no surface, no noise",
+        ),
+        (
+            {"dynamics": OwnStep()},
+            "engine: no algorithm is known of OwnStep, which has no surface, no noise, no batch_size",
+        ),
+        ({"dynamics": ss.Switch(OwnStep(), OwnStep(), at=1.0)}, "engine: no algorithm is known of OwnStep"),
         ({"dynamics": ss.USAM(SADDLE, WHITE, lr=0.01, rho=0.1, drift="total")}, "drift: 'total' is a model of the alg"),
         (
             {"dynamics": ss.SGD(SADDLE, WHITE, lr=0.01, momentum=0.9, momentum_model="overdamped")},

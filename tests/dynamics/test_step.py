@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import sam_sde as ss
-from sam_sde.engines import ENGINES, EscapeProblem
+from sam_sde.engines import ENGINES, Integration
 from sam_sde.engines.discrete.minibatches import Minibatches
 from sam_sde.random import Purpose, Stream
 from sam_sde.surfaces import quadratic
@@ -27,13 +27,13 @@ def sample_loss(w, sample):
 SURFACE = ss.FiniteSum(sample_loss, DATA, dim=4)
 
 
-def advance(dynamics, start, n_steps, n_paths):
+def states_of(dynamics, start, n_steps, n_paths):
     """States (steps + 1, paths, state_dim) of the algorithm from one start for all paths."""
-    region = ss.Ball([0.0] * dynamics.dim, 1e6)
-    problem = EscapeProblem(dynamics, region, STREAM, t_max=1e3, dt=dynamics.lr, crossing="none")
+    integration = Integration(dynamics=dynamics, stream=STREAM, dt=dynamics.lr)
     start = start.expand(n_paths, -1)
     state = dynamics.initial_state(start, start.new_zeros(n_paths, dynamics.channels))
-    return ENGINES["discrete"].prepare(problem, state)(problem, state, torch.arange(n_paths), 0, n_steps).states
+    advance = ENGINES["discrete"].prepare(integration, state)
+    return advance(integration, state, torch.arange(n_paths), 0, n_steps).states
 
 
 MOTIONS = {
@@ -100,7 +100,7 @@ def check_against_torch(name, sampling, motion, **schedules):
     kind, options, perturb = OPTIMIZERS[name]
     noise = ss.EmpiricalNoise(SURFACE, sampling)
     dynamics = kind(SURFACE, noise, lr=LR, batch_size=BATCH, **options, **motion, **schedules)
-    states = advance(dynamics, torch.tensor([0.3, -0.2, 0.1, 0.5], dtype=torch.float64), STEPS, n_paths=PATHS)
+    states = states_of(dynamics, torch.tensor([0.3, -0.2, 0.1, 0.5], dtype=torch.float64), STEPS, n_paths=PATHS)
     schedule = schedules.get("lr_schedule", torch.ones_like)
     times = LR * torch.arange(STEPS, dtype=torch.float64)
     expected = reference(2, sampling, options, perturb, motion, schedule(times).tolist())
@@ -135,8 +135,8 @@ def test_a_switch_is_each_of_its_optimizers_in_its_time():
     radius = ss.WarmUpSchedule(t_end=30 * LR)
     sgd, sam = ss.SGD(SURFACE, noise, **motion), ss.SAM(SURFACE, noise, rho=0.3, rho_schedule=radius, **motion)
     start = torch.tensor([0.3, -0.2, 0.1, 0.5], dtype=torch.float64)
-    states = advance(ss.Switch(sgd, sam, at=7 * LR), start, 20, n_paths=PATHS)
-    torch.testing.assert_close(states[:8], advance(sgd, start, 7, n_paths=PATHS), rtol=0, atol=0)
+    states = states_of(ss.Switch(sgd, sam, at=7 * LR), start, 20, n_paths=PATHS)
+    torch.testing.assert_close(states[:8], states_of(sgd, start, 7, n_paths=PATHS), rtol=0, atol=0)
     w, v = states[7].split(4, dim=-1)
     numbers = Minibatches(STREAM, torch.arange(PATHS), 15, BATCH, "with_replacement").numbers(7)
     full = mean_gradient(w[1], torch.arange(15))
@@ -190,7 +190,7 @@ def test_the_displacement_from_a_saddle_has_the_variance_of_the_recursion(mode, 
     n_paths, n_steps = 20_000, 40
     noise = ss.FrozenHessianNoise(SADDLE, at=[0.0, 0.0])
     dynamics = kind(SADDLE, noise, lr=LR, batch_size=BATCH, **options, **MOMENTA[momentum])
-    states = advance(dynamics, torch.zeros(2), n_steps, n_paths=n_paths)
+    states = states_of(dynamics, torch.zeros(2), n_steps, n_paths=n_paths)
     c, s = math.cos(math.radians(30.0)), math.sin(math.radians(30.0))
     moved = states[-1, :, :2].double().numpy() @ np.array([[c, -s], [s, c]])
     exact = exact_variance(mode, momentum, n_steps)

@@ -1,0 +1,75 @@
+from . import surfaces
+from .dynamics import (
+    DNSAM,
+    SAM,
+    SGD,
+    USAM,
+    ConstantSchedule,
+    CosineSchedule,
+    Dynamics,
+    PerturbedSGD,
+    StepSchedule,
+    Switch,
+    WarmUpSchedule,
+)
+from .errors import ArgumentError, InputError
+from .escape import EscapeInterrupted, EscapeResult, NormalStart, Progress, Start, Trajectory, compare, escape_times
+from .escape.simulation import (
+    simulate,
+)
+from .noise import ConstantNoise, EmpiricalNoise, FrozenHessianNoise, HessianNoise, IsotropicNoise, Noise, NoNoise
+from .regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
+from .statistics import Outcome
+from .surfaces import FiniteSum, LossSurface, NetworkSurface, load_csv, load_dataset, network_surface
+from .weak.errors import weak_errors, weak_orders
+
+__all__ = [
+    "DNSAM",
+    "SAM",
+    "SGD",
+    "USAM",
+    "ArgumentError",
+    "Ball",
+    "Box",
+    "ConstantNoise",
+    "ConstantSchedule",
+    "CosineSchedule",
+    "Dynamics",
+    "EmpiricalNoise",
+    "EscapeInterrupted",
+    "EscapeResult",
+    "FiniteSum",
+    "FrozenHessianNoise",
+    "HessianNoise",
+    "InputError",
+    "IsotropicNoise",
+    "LevelSet",
+    "LossAbove",
+    "LossBelow",
+    "LossSurface",
+    "NetworkSurface",
+    "NoNoise",
+    "Noise",
+    "NormalStart",
+    "Outcome",
+    "PerturbedSGD",
+    "Progress",
+    "Region",
+    "Slab",
+    "Start",
+    "StepSchedule",
+    "Switch",
+    "Trajectory",
+    "UnstableDistance",
+    "WarmUpSchedule",
+    "compare",
+    "escape_times",
+    "load_csv",
+    "load_dataset",
+    "network_surface",
+    "simulate",
+    "surfaces",
+    "weak_errors",
+    "weak_orders",
+]
+__version__: str

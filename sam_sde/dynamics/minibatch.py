@@ -1,0 +1,26 @@
+"""The gradients that a step of an algorithm is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import torch
+
+# The gradient of one minibatch's loss, or of the whole one: weights (paths, dim) to (paths, dim).
+Gradient = Callable[["torch.Tensor"], "torch.Tensor"]
+
+
+class Minibatch(NamedTuple):
+    """The gradient of a minibatch, and that of the other one which an independent ascent takes."""
+
+    descent: Gradient
+    ascent: Gradient
+
+
+def mean(gradients: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Their mean, without keeping them all."""
+    total, count = 0.0, 0
+    for gradient in gradients:
+        total, count = total + gradient, count + 1
+    return total / count

@@ -1,0 +1,163 @@
+"""The CSV files: one entry for each, from which it is written, read, drawn, removed and explained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from sam_sde.errors import InputError
+from sam_sde.files import write_csv
+
+# The columns that hold words. An arm may be called 1, NA or true, and stays text.
+WORDS = ("arm", "reference", "outcome", "state", "test_function", "kind")
+
+FIGURE_KINDS = ("png", "pdf")
+
+# What is added to the name of an arm whose SDE has SGD's covariance.
+ABLATION = " (SGD's noise)"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One CSV file.
+
+    file: its name. command: the one that writes it. columns: in their order.
+    coordinates: whether columns x0, x1, … follow. may_be_empty: whether it may have no rows.
+    figure: the name of the picture that is drawn where the table was written, if there is one.
+    """
+
+    file: str
+    command: str
+    columns: tuple[str, ...]
+    coordinates: bool = False
+    may_be_empty: bool = False
+    figure: str | None = None
+
+    def write(self, frame: pd.DataFrame, folder: Path) -> None:
+        """Writes the file, whole or not at all.
+
+        Raises
+            ValueError: the frame has other columns, or no rows.
+        """
+        if list(frame.columns) != self._expected(frame):
+            raise ValueError(f"{self.file}: expected the columns {self._expected(frame)}, got {list(frame.columns)}")
+        if frame.empty and not self.may_be_empty:
+            raise ValueError(f"{self.file}: no rows")
+        write_csv(frame, folder / self.file)
+
+    def _expected(self, frame: pd.DataFrame) -> list[str]:
+        count = max(1, len(frame.columns) - len(self.columns)) if self.coordinates else 0
+        return [*self.columns, *(f"x{i}" for i in range(count))]
+
+    def read(self, folder: Path) -> pd.DataFrame:
+        """The table in `folder`, its words as text and all else as numbers.
+
+        Raises
+            InputError: there is no such file, it cannot be read, or it is not what `write` writes.
+        """
+        path = folder / self.file
+        again = f"run `sam-sde {self.command} CONFIG --out {folder}`"
+        try:
+            frame = pd.read_csv(
+                path,
+                dtype=dict.fromkeys(WORDS, str),
+                keep_default_na=False,
+                na_values=[""],
+                index_col=False,
+                float_precision="round_trip",
+            )
+        except FileNotFoundError:
+            raise InputError(f"{folder} has no {self.file}; {again} first") from None
+        except (OSError, UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+            raise InputError(f"cannot read {path}: {error}; {again} again") from None
+        wrong = self._wrong(frame)
+        if wrong:
+            raise InputError(f"{path} {wrong}; {again} again")
+        return frame
+
+    def _wrong(self, frame: pd.DataFrame) -> str | None:
+        """What is wrong with a frame that was read."""
+        missing = [column for column in self._expected(frame) if column not in frame.columns]
+        if missing:
+            return f"has no column {', '.join(missing)}; got {', '.join(frame.columns)}"
+        if frame.empty and not self.may_be_empty:
+            return "has no rows"
+        for column in frame.columns:
+            if column in WORDS and frame[column].isna().any():
+                return f"has a row without {column}"
+            if column not in WORDS and len(frame) and not pd.api.types.is_numeric_dtype(frame[column]):
+                return f"has other things than numbers in the column {column}"
+        return None
+
+
+_LANDSCAPE = ("x0", "x1", "loss", "level")
+_CRITICAL_POINTS = ("point", "kind", "x0", "x1", "loss")
+_KEPT_STATES = ("arm", "path", "time")
+
+TABLES = {
+    table.file.removesuffix(".csv"): table
+    for table in (
+        Table(
+            "summary.csv",
+            "escape",
+            (
+                *("arm", "n_paths", "n_escaped", "n_censored", "n_failed", "t_max"),
+                *("fraction_escaped", "fraction_low", "fraction_high"),
+                *("mean_time", "mean_low", "mean_high"),
+                *("rmst", "rmst_low", "rmst_high"),
+                *("median", "median_low", "median_high"),
+                *("rate", "rate_low", "rate_high"),
+                "mean_steps",
+            ),
+        ),
+        Table("survival.csv", "escape", ("arm", "time", "survival", "low", "high", "at_risk"), figure="survival"),
+        Table(
+            "comparison.csv",
+            "escape",
+            (
+                *("arm", "reference"),
+                *("rmst_difference", "difference_low", "difference_high"),
+                *("rmst_ratio", "ratio_low", "ratio_high"),
+                *("rate_ratio", "rate_ratio_low", "rate_ratio_high"),
+                *("logrank_statistic", "p_value", "p_adjusted"),
+                "curves_cross",
+            ),
+        ),
+        Table(
+            "paths.csv",
+            "escape",
+            ("arm", "path", "outcome", "time", "steps"),
+            coordinates=True,
+            figure="escape_times",
+        ),
+        Table(
+            "ends.csv",
+            "escape",
+            (
+                *("arm", "path", "outcome", "time"),
+                *("loss", "gradient_norm", "perturbed_gradient_norm", "smallest_eigenvalue", "largest_eigenvalue"),
+                "state",
+            ),
+        ),
+        Table("sample_paths.csv", "escape", _KEPT_STATES, coordinates=True),
+        Table("landscape.csv", "escape", _LANDSCAPE, figure="sample_paths"),
+        Table("critical_points.csv", "escape", _CRITICAL_POINTS, may_be_empty=True),
+        Table("trajectories.csv", "simulate", _KEPT_STATES, coordinates=True),
+        Table("trajectories_landscape.csv", "simulate", _LANDSCAPE, figure="trajectories"),
+        Table("trajectories_critical_points.csv", "simulate", _CRITICAL_POINTS, may_be_empty=True),
+        Table("weak.csv", "weak", ("arm", "lr", "test_function", "error", "error_low", "error_high"), figure="weak"),
+        Table("weak_order.csv", "weak", ("arm", "test_function", "order", "order_low", "order_high")),
+    )
+}
+
+
+def tables_of(command: str) -> dict[str, Table]:
+    """Those that a command writes, by their names in TABLES."""
+    return {name: table for name, table in TABLES.items() if table.command == command}
+
+
+def by_arm(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all arms below each other, the name of the arm first."""
+    frame = pd.concat(frames, names=["arm", None]).reset_index("arm")
+    return frame.reset_index(drop=True)

@@ -1,0 +1,103 @@
+"""What is printed of the tables: titles, columns and cells as text, for a terminal or any other page."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table of text: as many cells in each row as there are columns."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+def summary_text(summary: "pd.DataFrame") -> TextTable:
+    """One row an arm of summary.csv."""
+    restricted = summary["n_escaped"].lt(summary["n_paths"]).any()
+    note = f", restricted to t_max = {summary['t_max'].min():g}" if restricted else ""
+    return TextTable(
+        f"Escape times{note} (time = lr · steps, 95 % intervals)",
+        ("arm", "paths", "escaped", "failed", "mean time", "median", "rate"),
+        [
+            (
+                row.arm,
+                f"{row.n_paths}",
+                f"{100 * row.fraction_escaped:.4g} %",
+                f"{row.n_failed}",
+                interval(row.rmst, row.rmst_low, row.rmst_high, missing="not known"),
+                interval(row.median, row.median_low, row.median_high),
+                interval(row.rate, row.rate_low, row.rate_high),
+            )
+            for row in summary.itertuples()
+        ],
+    )
+
+
+def comparison_text(comparison: "pd.DataFrame", *, paired: bool) -> TextTable:
+    """One row for each arm of comparison.csv; paired: the arms saw the same noise."""
+    return TextTable(
+        f"Compared with {comparison['reference'].iloc[0]}" + (" (paired: common noise)" if paired else ""),
+        ("arm", "mean difference", "mean ratio", "rate ratio", "log-rank p (Holm)"),
+        [
+            (
+                row.arm,
+                interval(row.rmst_difference, row.difference_low, row.difference_high, missing="not known"),
+                interval(row.rmst_ratio, row.ratio_low, row.ratio_high, missing="not known"),
+                interval(row.rate_ratio, row.rate_ratio_low, row.rate_ratio_high, missing="not known"),
+                f"{row.p_adjusted:.2g}" if _known(row.p_adjusted) else "",
+            )
+            for row in comparison.itertuples()
+        ],
+    )
+
+
+def weak_text(errors: "pd.DataFrame", orders: "pd.DataFrame") -> TextTable:
+    """The errors of each arm and test function at the largest and the smallest learning rate, and their order."""
+    lrs = errors["lr"].max(), errors["lr"].min()
+    of = errors.set_index(["arm", "test_function", "lr"])
+
+    def error(row, lr: float) -> str:
+        found = of.loc[(row.arm, row.test_function, lr)]
+        return interval(found["error"], found["error_low"], found["error_high"])
+
+    return TextTable(
+        "Weak errors |E g(w) - E g(W)| (95 % intervals)",
+        ("arm", "test function", *(f"error at lr {lr:g}" for lr in lrs), "order"),
+        [
+            (
+                row.arm,
+                row.test_function,
+                *(error(row, lr) for lr in lrs),
+                interval(row.order, row.order_low, row.order_high, missing="not shown"),
+            )
+            for row in orders.itertuples()
+        ],
+    )
+
+
+def ends_lines(ends: "pd.DataFrame") -> list[str]:
+    """One line an arm of ends.csv, which counts the classes of its end states."""
+    lines = []
+    for arm, rows in ends.groupby("arm", sort=False):
+        minimum, saddle, stalled, moving = (
+            (rows["state"] == state).sum() for state in ("minimum", "saddle", "stalled", "moving")
+        )
+        places = f"{minimum} at a minimum, {saddle} at a saddle, {stalled} stalled, {moving} moving"
+        lines.append(f"{arm}, end states of {len(rows)}: {places}")
+    return lines
+
+
+def interval(value: float, low: float, high: float, missing: str = "not reached") -> str:
+    """A number with its interval, as "0.183 (0.181–0.185)"; `missing` where there is none."""
+    if not _known(value):
+        return missing
+    return f"{value:.4g} ({low:.4g}–{high:.4g})" if _known(low) and _known(high) else f"{value:.4g}"
+
+
+def _known(value: float) -> bool:
+    return value == value  # not NaN

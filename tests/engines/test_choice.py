@@ -1,0 +1,84 @@
+"""Which engine takes a problem, what is refused, and that one more engine is one more entry of the table."""
+
+from dataclasses import replace
+
+import pytest
+
+import sam_sde as ss
+from sam_sde.engines import ENGINES, METHODS, EscapeProblem, asked_engine, choice, choose_engine
+from sam_sde.random import Stream
+from sam_sde.surfaces import beale, quadratic, toy_network
+
+SADDLE, WHITE = quadratic([1.0, -1.0]), ss.IsotropicNoise(1.0)
+SGD = ss.SGD(SADDLE, WHITE, lr=0.01)
+SAM = ss.SAM(SADDLE, WHITE, lr=0.01, rho=0.02, batch_size=4)
+
+
+def problem(dynamics=SGD, t_max=1.0, **options) -> EscapeProblem:
+    return EscapeProblem(
+        dynamics=dynamics, region=ss.Ball([0, 0], 1.0), stream=Stream(), t_max=t_max, dt=0.01, **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "n_paths", "t_max", "engine"),
+    [
+        ("euler", 100, 1.0, "torchsde"),
+        ("euler", 10**6, 100.0, "compiled"),
+        ("srk", 10**6, 100.0, "torchsde"),
+        ("heun", 100, 1.0, "compiled"),
+    ],
+)
+def test_auto_compiles_for_long_work_and_where_only_it_has_the_method(method, n_paths, t_max, engine):
+    assert choose_engine("auto", problem(SAM, t_max, method=method), n_paths) == engine
+
+
+@pytest.mark.parametrize(("engine", "chosen"), [("auto", "torchsde"), ("compiled", "compiled")])
+def test_compiling_a_sum_over_data_is_left_to_the_user(engine, chosen):
+    surface = toy_network()
+    sgd = ss.SGD(surface, ss.EmpiricalNoise(surface), lr=0.01, batch_size=8)
+    for dynamics in (sgd, ss.Switch(sgd, sgd, at=1.0)):
+        assert choose_engine(engine, problem(dynamics, t_max=1e5), n_paths=10**6) == chosen
+
+
+STATE_DEPENDENT = ss.SGD(beale(), ss.HessianNoise(beale()), lr=0.01)
+SAME_BATCH = ss.USAM(quadratic([1.0, -1.0]), ss.IsotropicNoise(1.0), lr=0.01, rho=0.1, ascent="same")
+
+
+@pytest.mark.parametrize("dynamics", [STATE_DEPENDENT, SAME_BATCH], ids=["Hessian noise", "same batch"])
+@pytest.mark.parametrize("method", ["milstein", "srk", "heun"])
+def test_a_method_that_does_not_integrate_the_noise_is_refused(dynamics, method):
+    with pytest.raises(
+        ValueError, match=f"method: '{method}' does not integrate noise that depends on the state; try 'euler'"
+    ):
+        choose_engine("auto", problem(dynamics, method=method), 1)
+
+
+def test_before_the_choice_auto_is_as_an_engine_for_sdes():
+    assert asked_engine("auto").of_sde
+    assert asked_engine("auto").default_crossing == "bridge"
+    assert (asked_engine("discrete").of_sde, asked_engine("discrete").default_crossing) == (False, "none")
+    with pytest.raises(ValueError, match="engine: unknown value 'discret'; did you mean 'discrete'"):
+        asked_engine("discret")
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=list(ENGINES))
+def test_an_engine_says_all_that_is_asked_of_it(engine):
+    assert set(engine.methods) == {"additive", "diagonal", "general"}
+    assert {method for methods in engine.methods.values() for method in methods} <= set(METHODS)
+    assert engine.chunk % engine.chunk_unit == 0
+
+
+def test_an_engine_more_is_an_entry_of_the_table(monkeypatch):
+    """Between torchsde and the compiled one, for problems that suit it."""
+    other = replace(ENGINES["torchsde"], worth_from=1e4, suits=lambda problem: problem.dynamics.momentum == 0)
+    monkeypatch.setitem(choice.ENGINES, "other", other)
+    monkeypatch.setattr(choice, "SDE_ENGINES", [*choice.SDE_ENGINES, "other"])
+    heavy = ss.SGD(SADDLE, WHITE, lr=0.01, momentum=0.9)
+    assert [choose_engine("auto", problem(), n) for n in (1, 10**3, 10**7)] == ["torchsde", "other", "compiled"]
+    assert choose_engine("auto", problem(heavy), 10**3) == "torchsde"
+    assert choose_engine("other", problem(heavy), 1) == "other"
+    result = ss.escape_times(
+        SGD, start=[0, 0], region=ss.Ball([0, 0], 1.0), t_max=0.1, n_paths=3, engine="other", device="cpu"
+    )
+    assert result.engine == "other"

@@ -1,0 +1,60 @@
+"""Whatever computes the blocks of a run, their result is the same."""
+
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import sam_sde as ss
+from sam_sde.escape.channel import Channel
+from sam_sde.escape.progress import BlockReport
+
+SGD = ss.SGD(ss.surfaces.quadratic([1.0, -1.0]), ss.IsotropicNoise(1.0), lr=0.01)
+OPTIONS = {"start": [0, 0], "region": ss.Ball([0, 0], 1.0), "t_max": 2.0, "n_paths": 200, "block_size": 64}
+
+
+class AtOnce(Executor):
+    """The least that an executor can be."""
+
+    def submit(self, function, /, *arguments, **options):
+        future = Future()
+        future.set_result(function(*arguments, **options))
+        return future
+
+
+@pytest.mark.parametrize("executor", [AtOnce(), ThreadPoolExecutor(2)], ids=["at once", "threads"])
+def test_any_executor_computes_the_blocks(executor):
+    seen = []
+    shared = ss.escape_times(SGD, executor=executor, progress=seen.append, **OPTIONS)
+    alone = ss.escape_times(SGD, **OPTIONS)
+    for name in ("times", "outcome", "exit_points"):
+        np.testing.assert_array_equal(getattr(shared, name), getattr(alone, name))
+    assert seen[-1] == ss.Progress(200, int((alone.outcome == ss.Outcome.ESCAPED).sum()), 1.0)
+
+
+def test_an_interrupt_stops_the_blocks_of_any_executor():
+    def interrupt(progress):
+        raise KeyboardInterrupt
+
+    options = {**OPTIONS, "region": ss.Ball([0, 0], 1e12), "t_max": 2000.0}
+    with ThreadPoolExecutor(2) as executor, pytest.raises(ss.EscapeInterrupted) as caught:
+        ss.escape_times(SGD, executor=executor, progress=interrupt, **options)
+    assert caught.value.result is None or caught.value.result.t_max < 2000.0
+
+
+def test_a_channel_carries_the_last_report_of_each_block_once(tmp_path):
+    channel = Channel(str(tmp_path))
+    for report in (BlockReport(0, 32, 1), BlockReport(64, 32, 0), BlockReport(0, 64, 5)):
+        channel.tell(report)
+    assert sorted(channel.reports()) == [BlockReport(0, 64, 5), BlockReport(64, 32, 0)]
+    assert not list(channel.reports())
+    assert not channel.stopped
+    channel.stop()
+    assert channel.stopped
+    assert not list(channel.reports())
+
+
+def test_a_block_that_cannot_reach_the_channel_goes_on():
+    channel = Channel("/nowhere/at/all")
+    channel.tell(BlockReport(0, 32, 1))
+    assert not channel.stopped
