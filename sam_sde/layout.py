@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import torch
 
-# Torch itself runs every operation along the last axis in memory. Along a handful of coordinates its loops hardly begin:
-# an operation with a constant vector is twenty times faster along the paths.
+# Torch itself runs every operation along the last axis in memory. Along a few coordinates its loops hardly begin: an
+# operation with a constant vector is twenty times faster along the paths.
 FEW_COORDINATES = 4
 
 # Compiled loops do all of a step at once. One loop along the paths keeps a step's numbers in registers for this many

@@ -22,7 +22,7 @@ aten = torch.ops.aten
 
 
 class CannotSplitError(Exception):
-    """The graph has a tensor with too many coordinates, or one that mixes them with the paths; the message says which."""
+    """The graph has a tensor with too many coordinates, or one that mixes them with the paths."""
 
 
 @dataclass(frozen=True, eq=False)

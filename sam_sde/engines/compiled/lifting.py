@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map_only
 
 aten = torch.ops.aten
 
-# An operation of a tensor and a number, and the same of two tensors. Where both are of tensors, a number may still come.
+# Operations that may come with a number, and what is the same with a tensor in its place.
 OF_TENSORS = {
     **{each: each for each in (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)},
     aten.add.Scalar: aten.add.Tensor,

@@ -18,13 +18,13 @@ from sam_sde.engines.compiled.quads import (
 )
 from sam_sde.engines.compiled.recording import Recording, recorded
 from sam_sde.engines.compiled.steps import step_of
-from sam_sde.engines.problem import EscapeProblem
+from sam_sde.engines.integration import Integration
 
 # By the structure of a step and what its inputs are like; the numbers of a problem are arguments.
 _loops: dict[Hashable, Loops] = {}
 
 
-def functions_of(problem: EscapeProblem, start: torch.Tensor, layout: Layout) -> Functions:
+def functions_of(problem: Integration, start: torch.Tensor, layout: Layout) -> Functions:
     """Compiled for blocks like `start` (paths, dim).
 
     Raises

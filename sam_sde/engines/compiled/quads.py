@@ -1,4 +1,4 @@
-"""What is compiled: four steps of all paths, which one counter of the random numbers serves, and the normals for them."""
+"""What is compiled: four steps of all paths, as many as a counter of the random numbers serves, and their normals."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple

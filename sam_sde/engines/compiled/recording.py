@@ -1,8 +1,8 @@
 """Functions of tensors as the list of torch operations that they run, each once, without what leads to these.
 
-vmap, autograd and Python stand between a loss and its operations, which are the same in every step; among the operations
-alone torch's compiler finds all that it needs. What they read besides the inputs, tensors of the model and the numbers
-of its formulas, become arguments: two functions that differ in nothing else have the same structure.
+vmap, autograd and Python stand between a loss and its operations, which are the same in every step. What these read
+besides the inputs, the model's tensors and the numbers of its formulas, become arguments: functions that differ in
+nothing else have the same structure.
 """
 
 from collections.abc import Callable, Iterator

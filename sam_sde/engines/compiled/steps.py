@@ -5,12 +5,11 @@ from collections.abc import Callable
 
 import torch
 
-from sam_sde.engines.problem import EscapeProblem
-from sam_sde.engines.reach import reach_of
+from sam_sde.engines.integration import Integration
 from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
 
 
-def step_of(problem: EscapeProblem) -> Callable:
+def step_of(problem: Integration) -> Callable:
     """(w (paths, dim), z (paths, channels), number of the step (), nearest (paths,)) to the next w and `nearest`.
 
     `nearest` becomes 0 or more where a step may have crossed.
@@ -41,9 +40,12 @@ def _heun(dynamics, t, w, z, dt):
     return w + 0.5 * dt * (drift + dynamics.f(t + dt, w + drift * dt + noise)) + noise
 
 
-def _nearness(problem: EscapeProblem) -> Callable:
+def _nearness(problem: Integration) -> Callable:
     """Of a step from `before` to `after` (paths, dim), a number (paths,): 0 or more for every one that crosses."""
-    dynamics, region, reach = problem.dynamics, problem.state_region, reach_of(problem)
+    dynamics, region = problem.dynamics, problem.state_region
+    if region is None:
+        return lambda t, before, after: torch.full_like(before[:, 0], -1.0)
+    reach = problem.reach
     if math.isfinite(reach):
         return lambda t, before, after: torch.maximum(region.levels(before), region.levels(after)).amax(-1) + reach
 
