@@ -5,8 +5,8 @@ import torch
 
 import sam_sde as ss
 from sam_sde.engines import EscapeProblem
-from sam_sde.engines.compiled import engine as compiled_engine
 from sam_sde.engines.compiled.layout import Layout
+from sam_sde.engines.compiled.steps import step_of
 from sam_sde.random import Purpose, Stream, normals_of_quad
 from tests.engines.models import OPTIMIZERS, REGIONS
 
@@ -14,7 +14,7 @@ SWITCH = ss.Switch(OPTIMIZERS["SAM"], OPTIMIZERS["USAM, total"], at=0.3)
 
 
 def steps_on(device: str, dynamics, region, crossing: str) -> list[torch.Tensor]:
-    """Four steps of ten paths, with what draws their noise and looks at the boundary."""
+    """Two steps of ten paths, with what draws their noise and looks at the boundary."""
     problem = EscapeProblem(dynamics=dynamics, region=region, stream=Stream(), t_max=1.0, dt=0.01, crossing=crossing)
     layout = Layout(dynamics.state_dim, dynamics.channels)
     (w,) = layout.empty(1, 10, like=torch.empty(0, device=device))
@@ -23,7 +23,9 @@ def steps_on(device: str, dynamics, region, crossing: str) -> list[torch.Tensor]
     z = normals_of_quad((1, 2), Purpose.DIFFUSION, cells, step, cells, w.dtype)
     nearest = torch.full((10,), -1.0, device=device)
     with torch.no_grad():
-        return compiled_engine._quad(problem)(w, layout.normals(z), step, nearest)
+        take, z = step_of(problem), layout.normals(z)
+        after, nearest = take(w, z[0], step, nearest)
+        return [after, *take(after, z[1], step + 1, nearest)]
 
 
 @pytest.mark.parametrize("dynamics", [*OPTIMIZERS.values(), SWITCH], ids=[*OPTIMIZERS, "a switch"])

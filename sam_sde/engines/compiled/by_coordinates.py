@@ -6,24 +6,22 @@ toy surface is made of break that loop into dozens, with a buffer in memory betw
 
 import operator
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch._guards import detect_fake_mode
-from torch._inductor.custom_graph_pass import CustomGraphPass, get_hash_for_files
 from torch.fx import Graph, Node
 from torch.fx.experimental.symbolic_shapes import free_symbols
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from sam_sde.layout import FEW_COMPILED, FEW_ELEMENTS
+
 aten = torch.ops.aten
 
-MOST_COLUMNS, MOST_ARGUMENTS = 16, 64  # of one result and of one argument; more take long to compile and gain nothing
 
-
-class _CannotSplitError(Exception):
+class CannotSplitError(Exception):
     """The graph has a tensor with too many coordinates, or one that mixes them with the paths."""
 
 
@@ -53,16 +51,16 @@ class _Rows:
     parts: Sequence[_Columns]
 
 
-class ByCoordinates(CustomGraphPass):
-    """Rewrites a graph by coordinates, in place; one with more than a few of them stays as it was."""
+def split(graph: Graph) -> None:
+    """Rewrites a graph without side effects, but for writes into arguments at its end, by coordinates.
 
-    def __call__(self, graph: Graph) -> None:
-        with suppress(Exception):  # whatever goes wrong here, the graph as it was is still right
-            _Splitter(graph).rewrite()
+    Raises
+        CannotSplitError: it cannot be; the graph is as it was.
+    """
+    try:
+        _Splitter(graph).rewrite()
+    finally:
         graph.eliminate_dead_code()
-
-    def uuid(self) -> bytes:
-        return get_hash_for_files((__file__,))
 
 
 class _Splitter:
@@ -97,7 +95,7 @@ class _Splitter:
         shape = np.broadcast_shapes(*(each.nodes.shape for each in tensors))
         axes = {each.axis + len(shape) - each.nodes.ndim for each in tensors if each.axis is not None}
         if len(axes) > 1 or any(shape[axis] != 1 for axis in axes):
-            raise _CannotSplitError("paths beside coordinates or other paths")
+            raise CannotSplitError("paths beside coordinates or other paths")
         nodes = np.empty(shape, dtype=object)
         for index in np.ndindex(*shape):
             one = tree_map_only(_Columns, lambda x, i=index: np.broadcast_to(x.nodes, shape)[i], (arguments, options))
@@ -107,7 +105,7 @@ class _Splitter:
     def reduce(self, operation: Callable, x: _Columns, dims: Sequence[int], keepdim: bool) -> _Columns:
         dims = sorted(dim % x.nodes.ndim for dim in dims)
         if x.axis in dims:
-            raise _CannotSplitError("a sum over the paths")
+            raise CannotSplitError("a sum over the paths")
         for dim in dims:
             first, *rest = (_Columns(part, x.axis) for part in np.split(x.nodes, x.nodes.shape[dim], dim))
             for part in rest:
@@ -116,20 +114,22 @@ class _Splitter:
         return x if keepdim else x.rearranged(lambda nodes: nodes.squeeze(tuple(dims)))
 
     def _call(self, node: Node) -> Any:
+        if _is_element(node):
+            return self._elements(node)
         operation, arguments, options = node.target, self._of(node.args), self._of(node.kwargs)
         if operation in _RULES:
             result = _RULES[operation](self, node, *arguments, **options)
         elif torch.Tag.pointwise in getattr(operation, "tags", ()):
             result = self.pointwise(operation, *arguments, **options)
         elif operation._schema.is_mutable:
-            raise _CannotSplitError(f"{operation} writes into an argument")
+            raise CannotSplitError(f"{operation} writes into an argument")
         else:
             arguments, options = self._whole((arguments, options))
             return self._elements(self.emit(operation, *arguments, **options))
-        if isinstance(result, _Columns) and result.nodes.size > MOST_COLUMNS:
-            raise _CannotSplitError("too many coordinates")
+        if isinstance(result, _Columns) and result.nodes.size > FEW_COMPILED:
+            raise CannotSplitError("too many coordinates")
         if isinstance(result, _Columns) and result.nodes.flat[0].meta["val"].dtype != node.meta["val"].dtype:
-            raise _CannotSplitError(f"{operation} gives another dtype")  # scalars count less than vectors do
+            raise CannotSplitError(f"{operation} gives another dtype")  # scalars count less than vectors do
         return result
 
     def _of(self, arguments: Any) -> Any:
@@ -174,13 +174,18 @@ def _is_tensor(node: Node) -> bool:
     return all(isinstance(value, torch.Tensor) for value in tree_leaves(node.meta.get("val", 0)))
 
 
+def _is_element(node: Node) -> bool:
+    """Whether it is one element of an argument, of which there may be any number: then the others are not looked at."""
+    return node.target is aten.select.int and node.args[0].op == "placeholder" and node.meta["val"].ndim == 0
+
+
 def _array_of(node: Node) -> tuple[list[int], int | None]:
     """Shape of the array of a tensor's nodes, and the axis of the paths."""
     sizes = node.meta["val"].shape
     axes = [axis for axis, size in enumerate(sizes) if free_symbols(size)]
     shape = [1 if axis in axes else int(size) for axis, size in enumerate(sizes)]
-    if len(axes) > 1 or np.prod(shape) > MOST_ARGUMENTS:
-        raise _CannotSplitError(f"a tensor of {tuple(sizes)}")
+    if len(axes) > 1 or np.prod(shape) > FEW_ELEMENTS:
+        raise CannotSplitError(f"a tensor of {tuple(sizes)}")
     return shape, axes[0] if axes else None
 
 
@@ -190,7 +195,7 @@ def _unsqueeze(splitter, node, x, dim):
 
 def _select(splitter, node, x, dim, index):
     if dim % x.nodes.ndim == x.axis:
-        raise _CannotSplitError("one of the paths")
+        raise CannotSplitError("one of the paths")
     return x.rearranged(lambda nodes: nodes.take(index, axis=dim))
 
 
@@ -200,7 +205,7 @@ def _unbind(splitter, node, x, dim=0):
 
 def _slice(splitter, node, x, dim=0, start=None, end=None, step=1):
     if dim % x.nodes.ndim == x.axis:
-        raise _CannotSplitError("some of the paths")
+        raise CannotSplitError("some of the paths")
     return replace(x, nodes=x.nodes[(slice(None),) * (dim % x.nodes.ndim) + (slice(start, end, step),)])
 
 
@@ -216,7 +221,7 @@ def _reshape(splitter, node, x, *_):
         x = _Columns(np.stack([part.nodes for part in x.parts], axis=first), first + 1)
     # As much before the paths as there was: so they were not joined with coordinates.
     if (axis is None) != (x.axis is None) or (axis and np.prod(shape[:axis]) != np.prod(x.nodes.shape[: x.axis])):
-        raise _CannotSplitError("paths joined with coordinates")
+        raise CannotSplitError("paths joined with coordinates")
     return _Columns(x.nodes.reshape(shape), axis)
 
 
@@ -231,7 +236,7 @@ def _expand(splitter, node, x, sizes, **_):
 def _cat(splitter, node, tensors, dim=0):
     first = tensors[0]
     if len({each.axis for each in tensors}) > 1:
-        raise _CannotSplitError("paths beside coordinates")
+        raise CannotSplitError("paths beside coordinates")
     if dim % first.nodes.ndim == first.axis:
         return _Rows(tensors)
     return replace(first, nodes=np.concatenate([each.nodes for each in tensors], axis=dim))
@@ -243,7 +248,7 @@ def _select_scatter(splitter, node, x, source, dim, index):
 
 def _slice_scatter(splitter, node, x, source, dim=0, start=None, end=None, step=1):
     if source.axis != x.axis or dim % x.nodes.ndim == x.axis:
-        raise _CannotSplitError("paths beside coordinates")
+        raise CannotSplitError("paths beside coordinates")
     nodes = x.nodes.copy()
     nodes[(slice(None),) * (dim % x.nodes.ndim) + (slice(start, end, step),)] = source.nodes
     return replace(x, nodes=nodes)
@@ -282,12 +287,14 @@ _RULES = {
     aten.squeeze.dim: _reshape,
     aten.squeeze.dims: _reshape,
     aten.reshape.default: _reshape,
+    aten.view.default: _reshape,
     aten.select.int: _select,
     aten.unbind.int: _unbind,
     aten.slice.Tensor: _slice,
     aten.split_with_sizes.default: _split,
     aten.expand.default: _expand,
     aten.clone.default: lambda splitter, node, x, **_: x,
+    aten.alias.default: lambda splitter, node, x: x,
     aten.cat.default: _cat,
     aten.select_scatter.default: _select_scatter,
     aten.slice_scatter.default: _slice_scatter,

@@ -6,25 +6,40 @@ nothing but run the loops. What was compiled is kept in torch's cache on disk.
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch._dispatch.python import enable_python_dispatcher
+from torch._functorch.compile_utils import fx_graph_cse
 from torch._guards import TracingContext, tracing
 from torch._inductor import standalone_compile
+from torch._inductor.decomposition import select_decomp_table
 from torch._subclasses import FakeTensorMode
+from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext, free_symbols
 
-from sam_sde.engines.compiled.by_coordinates import ByCoordinates
+from sam_sde.engines.compiled.by_coordinates import CannotSplitError, split
+from sam_sde.engines.compiled.errors import first_line
 
 LARGEST_LOOP = 1000  # operations; torch's own limit of 64 would split a few steps into several loops
 
 
-def compiled(function: Callable, examples: Sequence[torch.Tensor], axes: Sequence[int | None]) -> Callable:
+class Loops(NamedTuple):
+    """A compiled function, and why it is not by coordinates where it was meant to be."""
+
+    function: Callable
+    reason: str | None
+
+
+def compiled(
+    function: Callable, examples: Sequence[torch.Tensor], axes: Sequence[int | None], by_coordinates: bool = True
+) -> Loops:
     """The function, compiled for arguments like the examples, with any number of paths from theirs on.
 
     examples: arguments of the sizes to come, but for the paths, and laid out in memory as those to come.
     axes: that of the paths, in each of them.
+    by_coordinates: whether to try that.
 
     Raises
         ValueError: torch has to know the number of paths.
@@ -32,14 +47,39 @@ def compiled(function: Callable, examples: Sequence[torch.Tensor], axes: Sequenc
     """
     mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
     stand_ins = [_for_any_number(mode, *each) for each in zip(examples, axes, strict=True)]
-    with mode, enable_python_dispatcher():  # without it the number of paths becomes a number
-        graph = make_fx(lambda *arguments: function(*arguments))(*stand_ins)  # torch miscounts those of a method
-    _require_any_number(stand_ins)
-    options = {"config_patches": {"post_grad_custom_pre_pass": ByCoordinates(), "max_fusion_size": LARGEST_LOOP}}
+    module = traced(function, stand_ins)
+    reason = _split(module) if by_coordinates else None
+    options = {"config_patches": {"max_fusion_size": LARGEST_LOOP}}
     with tracing(TracingContext(mode)):
-        loops = standalone_compile(graph, stand_ins, dynamic_shapes="from_tracing_context", options=options)
+        loops = standalone_compile(module, stand_ins, dynamic_shapes="from_tracing_context", options=options)
     _require_any_number(stand_ins)
-    return loops
+    return Loops(loops, reason)
+
+
+def traced(function: Callable, stand_ins: Sequence[torch.Tensor]) -> GraphModule:
+    """Its operations as torch's compiler will have them, each once."""
+
+    def without_effects(*arguments):  # torch miscounts the arguments of a method
+        return torch.func.functionalize(function)(*arguments)
+
+    mode = stand_ins[0].fake_mode
+    with mode, enable_python_dispatcher():  # without it the number of paths becomes a number
+        module = make_fx(without_effects, decomposition_table=select_decomp_table())(*stand_ins)
+    _require_any_number(stand_ins)
+    module.graph.eliminate_dead_code()
+    return GraphModule(module, fx_graph_cse(module.graph))
+
+
+def _split(module: GraphModule) -> str | None:
+    """By coordinates where that can be, else the reason why not."""
+    try:
+        split(module.graph)
+    except CannotSplitError as error:
+        return str(error)
+    except Exception as error:  # whatever goes wrong there, the graph as it was is still right
+        return f"{type(error).__name__}: {first_line(error)}"
+    module.recompile()
+    return None
 
 
 def _for_any_number(mode: FakeTensorMode, example: torch.Tensor, axis: int | None) -> torch.Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-MOST_IN_COLUMNS = 16
+from sam_sde.layout import FEW_COMPILED
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Layout:
 
     @property
     def in_rows(self) -> bool:
-        return self.dim > MOST_IN_COLUMNS
+        return self.dim > FEW_COMPILED
 
     def empty(self, steps: int, n_paths: int, like: torch.Tensor) -> torch.Tensor:
         """Memory for states (steps, paths, dim)."""

@@ -117,7 +117,7 @@ def test_what_cannot_be_compiled_runs_on_torchsde_with_one_warning():
 
     dynamics = ByNumber(quadratic([1.0, -1.0]), WHITE, lr=0.01)
     options = {"start": [0, 0], "region": ss.Ball([0, 0], 0.3), "t_max": 0.5, "n_paths": 50}
-    expected = r"engine: 'compiled' cannot run this problem, 'torchsde' did \(what a step does depends on the number"
+    expected = r"engine: 'compiled' cannot run this problem, 'torchsde' did \(what it does depends on the number"
     with pytest.warns(UserWarning, match=expected) as caught:
         result = ss.escape_times(dynamics, engine="compiled", **options)
     assert len(caught) == 1

@@ -1,0 +1,68 @@
+"""One step of a problem, as a function of tensors that any compiler can have."""
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from sam_sde.engines.integration import Integration
+from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
+
+
+def step_of(problem: Integration) -> Callable:
+    """(w (paths, dim), z (paths, channels), number of the step (), nearest (paths,)) to the next w and `nearest`.
+
+    `nearest` becomes 0 or more where a step may have crossed.
+    """
+    dynamics, dt, nearness = problem.dynamics, problem.dt, _nearness(problem)
+    integrate = {"euler": _euler, "heun": _heun}[problem.method]
+
+    def take(w: torch.Tensor, z: torch.Tensor, step: torch.Tensor, nearest: torch.Tensor):
+        t = step.double() * dt
+        after = integrate(dynamics, t, w, z, dt)
+        return after, torch.maximum(nearest, nearness(t, w, after))
+
+    return take
+
+
+def _euler(dynamics, t, w, z, dt):
+    if hasattr(dynamics, "f_and_g_prod"):
+        drift, noise = dynamics.f_and_g_prod(t, w, z)
+    else:
+        drift, noise = dynamics.f(t, w), dynamics.g_prod(t, w, z)
+    return w + drift * dt + noise * dt**0.5
+
+
+def _heun(dynamics, t, w, z, dt):
+    """Weak order 2 for additive noise: the drift is averaged over the step."""
+    noise = dynamics.g_prod(t + 0.5 * dt, w, z) * dt**0.5
+    drift = dynamics.f(t, w)
+    return w + 0.5 * dt * (drift + dynamics.f(t + dt, w + drift * dt + noise)) + noise
+
+
+def _nearness(problem: Integration) -> Callable:
+    """Of a step from `before` to `after` (paths, dim), a number (paths,): 0 or more for every one that crosses."""
+    dynamics, region = problem.dynamics, problem.state_region
+    if region is None:
+        return lambda t, before, after: torch.full_like(before[:, 0], -1.0)
+    reach = problem.reach
+    if math.isfinite(reach):
+        return lambda t, before, after: torch.maximum(region.levels(before), region.levels(after)).amax(-1) + reach
+
+    def variance(t: torch.Tensor, w: torch.Tensor, face: int) -> torch.Tensor:
+        normal = region.normal(w, torch.full_like(w[:, 0], face, dtype=torch.int64))
+        # 1e-4 more, so that rounding in float32 excludes nothing.
+        return 1.0001 * problem.dt * dynamics.g_transpose_prod(t, w, normal).square().sum(-1)
+
+    def nearness(t: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+        level0, level1 = region.levels(before), region.levels(after)
+        possible = (level1 >= 0).any(-1)
+        for face in range(region.faces):
+            if problem.crossing == "bridge":
+                exponent = 2.0 * level0[:, face] * level1[:, face]
+                possible = possible | (exponent < NEGLIGIBLE_EXPONENT * variance(t, before, face))
+            else:
+                possible = possible | (level1[:, face] >= -shift_distance(variance(t + problem.dt, after, face)))
+        return torch.where(possible, 1.0, -1.0).to(before)
+
+    return nearness
