@@ -1,8 +1,7 @@
 """The discrete engine: the algorithm itself, a step of the optimizer a step, for many paths at once."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
-from types import MappingProxyType
 
 import torch
 
@@ -15,10 +14,6 @@ from sam_sde.errors import ArgumentError
 from sam_sde.layout import in_columns, stack_steps
 from sam_sde.noise import EmpiricalNoise
 from sam_sde.random import Purpose, Stream
-
-# Recording a step takes the time of some hundred, and gains nothing where its operations themselves take long.
-WORTH_RECORDING = 500
-MAX_RECORDED = 2**17
 
 # The minibatches of a step, from its number: one, or its micro-batches one after the other.
 Draw = Callable[[int], Iterator[Minibatch]]
@@ -51,32 +46,8 @@ def check(integration: Integration) -> None:
 
 
 def prepare(integration: Integration, start: torch.Tensor) -> Advance:
-    """The function that advances blocks like `start` (paths, state_dim).
-
-    With Gaussian noise its steps are recorded where that is worth it.
-    """
-    steps = {}
-    if integration.n_steps >= WORTH_RECORDING and start.numel() <= MAX_RECORDED:
-        gaussian = filter(_is_gaussian, integration.dynamics.parts)
-        steps = {part: _recorded(part, in_columns(start)) for part in gaussian}
-    return partial(advance, recorded_steps=steps)
-
-
-def _recorded(dynamics: GradientDynamics, start: torch.Tensor) -> Callable:
-    """`_gaussian_step` without the Python in it."""
-    from sam_sde.engines.compiled.recording import recorded  # it reaches into torch
-
-    def spread(n: int, columns: int) -> torch.Tensor:
-        return torch.linspace(-1.0, 1.0, n * columns).to(start).view(columns, n).T
-
-    def examples(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        state = in_columns(start[:1] + 0.01 * spread(n, start.shape[1]))
-        return torch.tensor(n * dynamics.lr, dtype=torch.float64), state, spread(n, dynamics.channels)
-
-    step = partial(_gaussian_step, dynamics)
-    with torch.no_grad():
-        step(*examples(1))  # constants of the model make their copies for this device and dtype here
-        return recorded(step, examples, len(start))
+    """The function that advances blocks of paths."""
+    return advance
 
 
 @torch.no_grad()
@@ -86,18 +57,14 @@ def advance(
     paths: torch.Tensor,
     first_step: int,
     n_steps: int,
-    recorded_steps: Mapping[GradientDynamics, Callable] = MappingProxyType({}),
 ) -> Chunk:
-    """Takes n_steps from `state` (paths, state_dim) at `first_step`; `paths` are the paths' numbers.
-
-    recorded_steps: what stands in for `_gaussian_step` of an optimizer.
-    """
+    """Takes n_steps from `state` (paths, state_dim) at `first_step`; `paths` are the paths' numbers."""
     states, active = [in_columns(state)], None
     for step in range(first_step, first_step + n_steps):
         t = step * integration.dt
         if integration.dynamics.active(t) is not active:
             active = integration.dynamics.active(t)
-            take = _steps(active, integration.stream, paths, state.dtype, step, recorded_steps.get(active))
+            take = _steps(active, integration.stream, paths, state.dtype, step)
         states.append(take(step, t, states[-1]))
     return Chunk(stack_steps(states))
 
@@ -108,16 +75,11 @@ def _steps(
     paths: torch.Tensor,
     dtype: torch.dtype,
     first_step: int,
-    recorded_step: Callable | None,
 ) -> Callable[[int, float, torch.Tensor], torch.Tensor]:
     """A function that takes the optimizer's steps from `first_step` on: of the step, its time and the state."""
     if _is_gaussian(dynamics):
         brownian = KeyedBrownian(stream, paths, dynamics.channels, dtype, first_step)
-        if recorded_step is None:
-            return lambda step, t, state: _gaussian_step(dynamics, t, state, brownian(step, step + 1))
-        return lambda step, t, state: recorded_step(
-            torch.tensor(t, dtype=torch.float64), state, brownian(step, step + 1)
-        )
+        return lambda step, t, state: _gaussian_step(dynamics, t, state, brownian(step, step + 1))
     if isinstance(dynamics.noise, EmpiricalNoise):
         draw = _of_samples(dynamics, stream, paths)
     else:
