@@ -439,6 +439,7 @@ def test_simulate_writes_the_first_paths_of_each_arm_from_their_start(simulated)
     assert sum(", path " in line for line in stdout.splitlines()) == 6
 
 
+@pytest.mark.slow
 def test_plot_draws_a_simulation_again_beside_an_escape_run(simulated, folder, tmp_path):
     out, _ = simulated
     drawn = (out / "trajectories.png").read_bytes()
@@ -520,6 +521,7 @@ def process(*arguments, **environment):
     )
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_process_with_130_and_whole_files(tmp_path):
     # SGD leaves at once; SAM is held for e^25 times as long.
     config = yaml.safe_load(SADDLE)
@@ -550,6 +552,7 @@ def test_ctrl_c_ends_a_process_with_130_and_whole_files(tmp_path):
     assert not [name for name in names(tmp_path / "out") if name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_a_process_tells_bad_input_in_one_line_even_without_greek_letters(tmp_path):
     (tmp_path / "config.yaml").write_text(SADDLE.replace("rho", "ρ"), encoding="utf-8")
     refused = process("escape", tmp_path / "config.yaml", "--out", tmp_path / "out", PYTHONIOENCODING="ascii")

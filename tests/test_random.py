@@ -42,6 +42,7 @@ def test_the_gpu_gives_the_same_words_bit_for_bit():
     assert all(torch.equal(a, b.cpu()) for a, b in zip(philox(counter, (1, 2)), on_gpu, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_moments_to_order_six_are_those_of_the_normal_law(dtype):
     z = draw(50_000, 25, 2, dtype).astype(np.float64).ravel()

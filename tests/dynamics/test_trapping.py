@@ -125,6 +125,7 @@ def beale_distances(rho, n_steps):
     return np.linalg.norm(beale_states(rho, n_steps) - BEALE_SADDLE, axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rho", "step"), [(0.5, 2046), (1.0, 507)])
 def test_sam_on_beale_is_trapped_at_a_known_step_and_stays(rho, step):
     distance = beale_distances(rho, step + 350)
@@ -132,6 +133,7 @@ def test_sam_on_beale_is_trapped_at_a_known_step_and_stays(rho, step):
     assert (distance[step:] < 0.05).all()
 
 
+@pytest.mark.slow
 def test_sam_on_beale_passes_the_saddle_for_a_small_radius():
     # Below the critical radius 0.303: nearest at step 1820, then away and down.
     distance = beale_distances(0.1, 2000)

@@ -106,6 +106,7 @@ def test_the_two_solutions_of_the_backward_equation_agree(arm):
     assert integrate.simpson(survival(t), x=t) == pytest.approx(mean_exit_time(arm), rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", ARMS)
 def test_mean_and_survival_solve_the_backward_equation(arm):
     times = exits(arm, n_paths=10_000)

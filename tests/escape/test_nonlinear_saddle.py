@@ -104,6 +104,7 @@ def test_finite_elements_have_converged(arm):
         assert coarse == pytest.approx(fine, rel=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arm", "start"), [*itertools.product(["SGD", "USAM"], STARTS), ("SAM", STARTS[1])])
 def test_mean_exit_time_solves_the_backward_equation(arm, start):
     assert_mean(simulated(arm, start), exact(arm, start))

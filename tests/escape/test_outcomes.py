@@ -124,6 +124,7 @@ def test_progress_counts_up_to_all_paths():
     assert seen[-1] == ss.Progress(250, int((result.outcome == 0).sum()), 1.0)
 
 
+@pytest.mark.slow
 def test_comparison_is_paired_exactly_when_the_arms_share_their_noise():
     sgd, sam = ss.SGD(SADDLE, WHITE, lr=0.01), ss.SAM(SADDLE, WHITE, lr=0.01, rho=0.1)
     options = {"start": [0, 0], "region": DISK, "t_max": 5.0, "n_paths": 500}

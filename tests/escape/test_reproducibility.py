@@ -66,6 +66,7 @@ def same_step(a: ss.EscapeResult, b: ss.EscapeResult) -> float:
     return np.mean((step_a == step_b) & (a.outcome[:n] == b.outcome[:n]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(
     "options", [{"block_size": 100}, {"block_size": 1}, {"n_paths": 50}, {"n_paths": 500}], ids=str
@@ -88,6 +89,7 @@ def test_the_replay_of_a_path_ends_where_the_path_ended(case, crossing):
         assert np.all(np.diff(trajectory.times) > 0)
 
 
+@pytest.mark.slow
 def test_arms_with_one_seed_are_independent_and_equal_under_one_name():
     first, second = (escape("SGD", arm=arm, n_paths=4000, t_max=10.0) for arm in ("a", "b"))
     correlation = np.corrcoef(first.times, second.times)[0, 1]
@@ -102,6 +104,7 @@ def test_arms_of_one_name_share_their_noise():
     assert equal(ss.escape_times(CASES["SGD"][0], **options), ss.escape_times(sam, **options))
 
 
+@pytest.mark.slow
 def test_random_starts_belong_to_their_path():
     start = ss.NormalStart([0.1, 0.0], 0.05)
     few, many = (

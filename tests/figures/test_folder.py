@@ -14,6 +14,7 @@ from sam_sde.jobs.tables import FIGURE_KINDS, TABLES
 from tests.figures.samples import EIGHT, results, walks, write_escape
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("arms", [["SGD", "SAM"], EIGHT], ids=["two arms", "eight arms"])
 def test_every_figure_is_written_as_png_and_pdf(tmp_path, arms):

@@ -43,6 +43,7 @@ def orders(**changes):
     return found.orders.set_index(["arm", "test_function"])["order"].unstack()
 
 
+@pytest.mark.slow
 def test_files_columns_and_the_orders_that_they_hold(tmp_path):
     changes = ["weak.n_paths=1500", "weak.lrs=[0.1, 0.075, 0.05]", "weak.test_functions=[gradient_norm, x1]"]
     arguments = [part for change in changes for part in ("--set", change)]
@@ -65,6 +66,7 @@ def test_files_columns_and_the_orders_that_they_hold(tmp_path):
     assert (at["SAM (SGD's noise)"] > 1.3 * at["SAM"]).all()
 
 
+@pytest.mark.slow
 def test_without_noise_the_orders_are_those_of_the_drifts():
     """The expansion is off by O(ρ²): at constant ρ its error stays, with ρ ~ √lr it has order 1."""
     constant, root = orders(), orders(weak={"rho_scaling": "sqrt"})
@@ -110,6 +112,7 @@ def test_bad_configurations_are_refused(changes, message):
         WeakExperiment(check_config(document), Path())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", ["1", "1.0", "NA", "None", "true"])
 def test_an_arm_that_looks_like_no_name_is_drawn_again(arm, tmp_path):
     document = yaml.safe_load(STILL)

@@ -56,6 +56,7 @@ def at(surface, kind):
     return torch.tensor([location], dtype=torch.float64)
 
 
+@pytest.mark.slow
 def test_the_origin_of_the_autoencoder_of_digits_is_a_saddle_with_the_moments_as_eigenvalues(digits):
     origin = at(digits, "saddle")
     assert not origin.any()

@@ -82,6 +82,7 @@ def test_on_x2_minus_y2_descent_leaves_at_step_309_and_sam_stays():
 FAR_FROM_THE_SADDLE = ss.LevelSet(lambda w: 0.05 - (w[0] ** 2 + (w[1] - 1) ** 2).sqrt())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rho", "steps"), [(0.5, 2046), (1.0, 507)])
 def test_on_beale_sam_reaches_the_saddle_in_the_known_number_of_steps(rho, steps):
     sam = ss.SAM(beale(), ss.NoNoise(), lr=1.25e-5, rho=rho)
