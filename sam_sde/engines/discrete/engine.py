@@ -1,6 +1,7 @@
 """The discrete engine: the algorithm itself, a step of the optimizer a step, for many paths at once."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 
@@ -8,6 +9,7 @@ import torch
 
 from sam_sde.dynamics import Gradient, GradientDynamics, Minibatch, Time
 from sam_sde.engines.brownian import KeyedBrownian
+from sam_sde.engines.compiled.errors import CannotRecordError
 from sam_sde.engines.discrete.minibatches import Minibatches
 from sam_sde.engines.engine import Engine
 from sam_sde.engines.integration import NOISE_TYPES, Advance, Chunk, Integration
@@ -57,8 +59,9 @@ def prepare(integration: Integration, start: torch.Tensor) -> Advance:
     """
     steps = {}
     if integration.n_steps >= WORTH_RECORDING and start.numel() <= MAX_RECORDED:
-        gaussian = filter(_is_gaussian, integration.dynamics.parts)
-        steps = {part: _recorded(part, in_columns(start)) for part in gaussian}
+        for part in filter(_is_gaussian, integration.dynamics.parts):
+            with suppress(CannotRecordError):  # it takes its steps as they are
+                steps[part] = _recorded(part, in_columns(start))
     return partial(advance, recorded_steps=steps)
 
 
