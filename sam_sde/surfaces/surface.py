@@ -69,7 +69,7 @@ class LossSurface:
 
     def gradient(self, w: torch.Tensor) -> torch.Tensor:
         """∇ℓ(w): (paths, dim) to (paths, dim)."""
-        if w.requires_grad:  # it is differentiated again
+        if w.requires_grad or torch.compiler.is_compiling():  # it is differentiated again, or autograd cannot be seen
             return torch.func.vmap(torch.func.grad(self.loss))(w)
         # The paths do not interact, so the gradient of the sum holds theirs: twice as fast as vmap(grad(loss)).
         with torch.inference_mode(False), torch.enable_grad():

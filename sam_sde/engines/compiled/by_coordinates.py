@@ -184,8 +184,10 @@ def _array_of(node: Node) -> tuple[list[int], int | None]:
     sizes = node.meta["val"].shape
     axes = [axis for axis, size in enumerate(sizes) if free_symbols(size)]
     shape = [1 if axis in axes else int(size) for axis, size in enumerate(sizes)]
-    if len(axes) > 1 or np.prod(shape) > FEW_ELEMENTS:
-        raise CannotSplitError(f"a tensor of {tuple(sizes)}")
+    if len(axes) > 1:
+        raise CannotSplitError("paths beside other paths")
+    if np.prod(shape) > FEW_ELEMENTS:
+        raise CannotSplitError("too many coordinates")
     return shape, axes[0] if axes else None
 
 

@@ -45,27 +45,31 @@ def compiled(
         ValueError: torch has to know the number of paths.
         Exception: whatever torch cannot trace or compile.
     """
-    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
-    stand_ins = [_for_any_number(mode, *each) for each in zip(examples, axes, strict=True)]
-    module = traced(function, stand_ins)
+    inputs = stand_ins(examples, axes)
+    module = traced(function, inputs)
     reason = _split(module) if by_coordinates else None
     options = {"config_patches": {"max_fusion_size": LARGEST_LOOP}}
-    with tracing(TracingContext(mode)):
-        loops = standalone_compile(module, stand_ins, dynamic_shapes="from_tracing_context", options=options)
-    _require_any_number(stand_ins)
+    with tracing(TracingContext(inputs[0].fake_mode)):
+        loops = standalone_compile(module, inputs, dynamic_shapes="from_tracing_context", options=options)
+    _require_any_number(inputs)
     return Loops(loops, reason)
 
 
-def traced(function: Callable, stand_ins: Sequence[torch.Tensor]) -> GraphModule:
+def stand_ins(examples: Sequence[torch.Tensor], axes: Sequence[int | None]) -> list[torch.Tensor]:
+    """For arguments of any number of paths."""
+    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+    return [_for_any_number(mode, *each) for each in zip(examples, axes, strict=True)]
+
+
+def traced(function: Callable, inputs: Sequence[torch.Tensor]) -> GraphModule:
     """Its operations as torch's compiler will have them, each once."""
 
     def without_effects(*arguments):  # torch miscounts the arguments of a method
         return torch.func.functionalize(function)(*arguments)
 
-    mode = stand_ins[0].fake_mode
-    with mode, enable_python_dispatcher():  # without it the number of paths becomes a number
-        module = make_fx(without_effects, decomposition_table=select_decomp_table())(*stand_ins)
-    _require_any_number(stand_ins)
+    with inputs[0].fake_mode, enable_python_dispatcher():  # without it the number of paths becomes a number
+        module = make_fx(without_effects, decomposition_table=select_decomp_table())(*inputs)
+    _require_any_number(inputs)
     module.graph.eliminate_dead_code()
     return GraphModule(module, fx_graph_cse(module.graph))
 
@@ -89,6 +93,6 @@ def _for_any_number(mode: FakeTensorMode, example: torch.Tensor, axis: int | Non
     return mode.from_tensor(example, symbolic_context=StatelessSymbolicContext(dynamic_sizes=sizes))
 
 
-def _require_any_number(stand_ins: Sequence[torch.Tensor]) -> None:
-    if not free_symbols(stand_ins):
+def _require_any_number(inputs: Sequence[torch.Tensor]) -> None:
+    if not free_symbols(inputs):
         raise ValueError("it holds for one number of paths only")

@@ -9,7 +9,7 @@ from torch.fx.experimental.symbolic_shapes import free_symbols
 
 import sam_sde as ss
 from sam_sde.engines.compiled import compilation
-from sam_sde.engines.compiled.by_coordinates import ByCoordinates
+from sam_sde.engines.compiled.by_coordinates import CannotSplitError, split
 from sam_sde.engines.compiled.recording import recorded
 from tests.engines.models import OPTIMIZERS, REGIONS
 
@@ -20,40 +20,25 @@ def odd_loss(w):
     return w @ (matrix @ w) + w.max() + torch.logsumexp(w, 0) + torch.where(w[0] > 0, w[0], w[1] * w.cumprod(0)[1])
 
 
-class CaughtError(Exception):
-    """Ends a compilation that has come so far."""
+def graph_of(function, *widths: int) -> Graph:
+    """The graph that torch's compiler would have of a function of tensors (paths, width)."""
+
+    def examples(n_paths: int) -> tuple[torch.Tensor, ...]:
+        return tuple(values(width, n_paths).T for width in widths)
+
+    with torch.no_grad():
+        recording = recorded(function, examples, 21, tolerance=1e-12)
+        inputs = (*examples(8), *recording.arguments)
+        axes = [0] * len(widths) + [None] * len(recording.arguments)
+        return compilation.traced(recording.operations, compilation.stand_ins(inputs, axes)).graph
 
 
-@pytest.fixture
-def graphs_of(monkeypatch):
-    """The graph that torch's compiler has of a function of tensors (paths, width), and the same by coordinates."""
-
-    def graphs(function, *widths: int) -> tuple[Graph, Graph]:
-        caught = []
-
-        class Catch(ByCoordinates):
-            def __call__(self, graph):
-                before = copy.deepcopy(graph)
-                super().__call__(graph)
-                caught.append((before, copy.deepcopy(graph)))
-                raise CaughtError("enough seen")
-
-            def uuid(self):
-                return None  # keeps it out of the cache
-
-        monkeypatch.setattr(compilation, "ByCoordinates", Catch)
-
-        def examples(n_paths: int) -> tuple[torch.Tensor, ...]:
-            return tuple(values(width, n_paths).T for width in widths)
-
-        with torch.no_grad():
-            operations = recorded(function, examples, 21, tolerance=1e-12)
-            assert operations is not function
-            with pytest.raises(Exception, match="enough seen"):
-                compilation.compiled(operations, examples(8), axes=[0] * len(widths))
-        return caught[0]
-
-    return graphs
+def graphs_of(function, *widths: int) -> tuple[Graph, Graph]:
+    """That graph, and the same by coordinates."""
+    before = graph_of(function, *widths)
+    after = copy.deepcopy(before)
+    split(after)
+    return before, after
 
 
 def values(*shape: int) -> torch.Tensor:
@@ -78,7 +63,7 @@ def assert_by_coordinates(before: Graph, after: Graph) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_drift_and_noise(graphs_of, name):
+def test_drift_and_noise(name):
     dynamics = OPTIMIZERS[name]
 
     def step(x, z):
@@ -88,7 +73,7 @@ def test_drift_and_noise(graphs_of, name):
 
 
 @pytest.mark.parametrize("name", REGIONS)
-def test_levels_and_normals(graphs_of, name):
+def test_levels_and_normals(name):
     region = REGIONS[name]
 
     def levels(w):
@@ -97,12 +82,12 @@ def test_levels_and_normals(graphs_of, name):
     assert_by_coordinates(*graphs_of(levels, 2))
 
 
-def test_a_loss_of_any_operations(graphs_of):
+def test_a_loss_of_any_operations():
     surface = ss.LossSurface(odd_loss, 2)
     assert_by_coordinates(*graphs_of(lambda w: (surface.value(w), surface.gradient(w)), 2))
 
 
-def test_what_is_written_into_arguments(graphs_of):
+def test_what_is_written_into_arguments():
     def write(w, place):
         place.copy_(torch.stack([w.sin().sum(-1), w.cos()[:, 0]], -1))
         return place.square()
@@ -110,6 +95,18 @@ def test_what_is_written_into_arguments(graphs_of):
     assert_by_coordinates(*graphs_of(write, 2, 2))
 
 
-def test_many_coordinates_stay_as_they_are(graphs_of):
-    before, after = graphs_of(lambda w: w * torch.cos(w), 100)
-    assert str(before) == str(after)
+def test_many_coordinates_stay_as_they_are():
+    graph = graph_of(lambda w: w * torch.cos(w), 100)
+    before = str(graph)
+    with pytest.raises(CannotSplitError, match="too many coordinates"):
+        split(graph)
+    assert str(graph) == before
+
+
+def test_many_numbers_do_not_matter():
+    def polynomial(w):
+        for k in range(100):
+            w = 0.5 * w + k / 7
+        return w
+
+    assert_by_coordinates(*graphs_of(polynomial, 2))

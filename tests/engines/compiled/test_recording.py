@@ -1,10 +1,11 @@
-"""A recorded function gives what the function gives, to the bit, and one that cannot be recorded stays itself."""
+"""A recorded function gives what the function gives, to the bit, and says why where it cannot be recorded."""
 
 import numpy as np
 import pytest
 import torch
 
 import sam_sde as ss
+from sam_sde.engines.compiled.errors import CannotRecordError
 from sam_sde.engines.compiled.recording import recorded
 from sam_sde.layout import in_columns
 from sam_sde.surfaces import beale, styblinski_tang
@@ -57,11 +58,12 @@ def counts_its_calls(t, w):
 
 
 OTHERS = {
-    "reads a number": lambda t, w: w * t.item(),
-    "branches": lambda t, w: w if t > 0.6 else -w,
-    "leaves torch": lambda t, w: torch.from_numpy(np.sin(w.numpy())),
-    "changes": counts_its_calls,
-    "splits the paths": lambda t, w: torch.cat([2 * part for part in w.split(50)]),
+    "reads a number": (lambda t, w: w * t.item(), "reads a number from a tensor"),
+    "branches": (lambda t, w: w if t > 0.6 else -w, "reads a number from a tensor"),
+    "leaves torch": (lambda t, w: torch.from_numpy(np.sin(w.numpy())), "another one each time"),
+    "changes": (counts_its_calls, "another one each time|not the same|something else|number of paths"),
+    "splits the paths": (lambda t, w: torch.cat([2 * part for part in w.split(50)]), "not the same for any number"),
+    "counts the paths": (lambda t, w: w * (len(w) / 50), r"number of paths: 0\.1 for 5 of them, 0\.14 for 7"),
 }
 
 
@@ -69,16 +71,19 @@ OTHERS = {
 def test_what_repeats_is_repeated_for_any_values_and_number_of_paths(name):
     function = REPEATABLE[name]
     played = recorded(function, examples, LARGE)
-    assert played is not function
     for n_paths in (1, 2, 5, 33, LARGE):
         torch.testing.assert_close(
             played(*examples(n_paths)), function(*examples(n_paths)), rtol=0, atol=0, equal_nan=True
         )
 
 
+def operations_of(function) -> list:
+    graph = recorded(function, examples, LARGE).operations.__self__.graph
+    return [node.target for node in graph.nodes if node.op == "call_function"]
+
+
 def test_an_operation_is_repeated_once():
-    played = recorded(lambda t, w: (w + torch.eye(3)[0]).sin() + (w + torch.eye(3)[0]).sin() * t, examples, LARGE)
-    operations = [node.target for node in played.__self__.graph.nodes if node.op == "call_function"]
+    operations = operations_of(lambda t, w: (w + torch.eye(3)[0]).sin() + (w + torch.eye(3)[0]).sin() * t)
     aten = torch.ops.aten
     assert operations == [aten.add.Tensor, aten.sin.default, aten.mul.Tensor, aten.add.Tensor]
 
@@ -89,14 +94,52 @@ def test_the_value_of_a_loss_is_left_out_where_its_gradient_is_wanted():
             leaf = w.detach().requires_grad_()
             return torch.autograd.grad((leaf.sin() * t).sum(), leaf)[0]
 
-    operations = [node.target for node in recorded(gradient, examples, LARGE).__self__.graph.nodes]
+    operations = operations_of(gradient)
     assert torch.ops.aten.cos.default in operations
     assert torch.ops.aten.sum.default not in operations
 
 
+def of_numbers(a: float, b: float, c: float, vector: torch.Tensor):
+    """A function of every place where a number may stand; t is a scalar in double precision."""
+
+    def function(t, w):
+        rate = (t.double() * a < b) + c ** t.double() - a / (b + t.double())
+        tilted = (c - w) * vector + w.new_full((len(w), 3), b) - torch.full_like(w, c) / a
+        return rate * tilted + torch.full((len(w), 1), a) + (w > c) * torch.tensor(b), w.sum(-1) * (a * t.double())
+
+    return function
+
+
+NUMBERS = (0.3, 0.7, 0.2, torch.tensor([1.0, 2.0, 3.0])), (0.1, 0.1, 0.1, torch.tensor([0.3, -1.0, 0.1]))
+
+
+def test_functions_that_differ_in_numbers_have_one_structure():
+    one, other = (recorded(of_numbers(*numbers), examples, LARGE) for numbers in NUMBERS)
+    assert one.structure == other.structure
+    inputs = examples(33)
+    expected = of_numbers(*NUMBERS[1])(*inputs)
+    torch.testing.assert_close(one.operations(*inputs, *other.arguments), expected, rtol=0, atol=0)
+    for place in range(len(other.arguments[0])):  # each number has a place, and matters there
+        changed = [each.clone() for each in other.arguments]
+        changed[0][place] += 0.5
+        results = one.operations(*inputs, *changed)
+        assert not all(torch.equal(*pair) for pair in zip(results, expected, strict=True)), place
+
+
+@pytest.mark.parametrize(
+    "other",
+    [lambda t, w: w**3 * 0.5, lambda t, w: w**2.0 + 0.5, lambda t, w: (w**2 * 0.5).double(), lambda t, w: w.T**2 * 0.5],
+)
+def test_functions_that_differ_in_more_than_numbers_have_others(other):
+    structure = recorded(lambda t, w: w**2 * 0.5, examples, LARGE).structure
+    assert recorded(other, examples, LARGE).structure != structure
+
+
 @pytest.mark.parametrize("name", OTHERS)
-def test_what_does_not_repeat_stays_as_it_is(name):
-    assert recorded(OTHERS[name], examples, LARGE) is OTHERS[name]
+def test_what_does_not_repeat_says_so(name):
+    function, reason = OTHERS[name]
+    with pytest.raises(CannotRecordError, match=reason):
+        recorded(function, examples, LARGE)
 
 
 HEAVY_BALL = {
@@ -136,7 +179,6 @@ def test_recorded_methods_are_the_dynamics_methods(surface, kind, options):
             continue
         with torch.no_grad():
             played = recorded(method, lambda n, count=count: examples(n)[:count], len(start))
-            assert played != method
             for n_paths in (20, 3, 1):
                 arguments = examples(n_paths)[:count]
                 torch.testing.assert_close(played(*arguments), method(*arguments), rtol=0, atol=0)
