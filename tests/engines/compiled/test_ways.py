@@ -117,26 +117,31 @@ def test_what_goes_wrong_by_coordinates_is_told(compilations, monkeypatch):
     assert_same_steps(arm("plain", "closed form", 0), "as torch's compiler has it: IndexError: no such thing")
 
 
-BREAKAGES = {
-    "module": lambda patch: patch.setitem(sys.modules, "sam_sde.engines.compiled.loops", None),
-    "function": lambda patch: patch.delattr(compilation, "standalone_compile"),
-    "arguments": lambda patch: patch.setattr(compilation, "standalone_compile", lambda graph: None),
-}
+def fails(*arguments, **options):
+    raise AttributeError("torch has no such thing")
+
+
+def breaks(patch, breakage: str) -> None:
+    if breakage == "module":
+        patch.setitem(sys.modules, "sam_sde.engines.compiled.loops", None)
+    else:
+        patch.setattr(
+            compilation, "standalone_compile", {"attribute": fails, "arguments": lambda graph: None}[breakage]
+        )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["plain", "heavy ball", "switch"])
-@pytest.mark.parametrize("breakage", BREAKAGES)
+@pytest.mark.parametrize(
+    ("breakage", "kind"),
+    [("module", "heavy ball"), ("attribute", "switch"), ("arguments", "plain"), ("module", "same batch")],
+)
 def test_without_torch_s_internals_torch_compile_takes_the_same_steps(monkeypatch, breakage, kind):
     monkeypatch.setattr(loops, "_loops", {})
-    BREAKAGES[breakage](monkeypatch)
-    if kind != "plain" and breakage != "module":
-        pytest.skip("the way is the same")
-    for n in (0, 1):
-        problem = arm(kind, "by torch", n)
-        states, way = states_of("compiled", problem)
-        assert way.startswith("by torch.compile: ")
-        torch.testing.assert_close(states, states_of("torchsde", problem)[0], rtol=1e-10, atol=1e-12)
+    breaks(monkeypatch, breakage)
+    problem = arm(kind, "by torch", 0)
+    states, way = states_of("compiled", problem)
+    assert way.startswith("by torch.compile: ")
+    torch.testing.assert_close(states, states_of("torchsde", problem)[0], rtol=1e-10, atol=1e-12)
 
 
 def test_what_cannot_be_recorded_is_not_tried_in_another_way(monkeypatch):
