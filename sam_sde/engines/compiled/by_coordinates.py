@@ -263,6 +263,8 @@ def _full(splitter, node, size, value, **options):
 
 
 def _arange(splitter, node, length, *, start, step, dtype, device, **_):
+    if isinstance(length, Node):
+        raise CannotSplitError("the numbers of the paths")
     numbers = range(start, start + length * step, step)
     scalars = [splitter.emit(aten.full.default, [], number, dtype=dtype, device=device) for number in numbers]
     return _Columns(np.array(scalars, dtype=object), None)

@@ -17,9 +17,10 @@ SMALL = 1000  # numbers of a constant that is recognized by them
 # Results that follow from the shape of the argument, whose values are then not needed: a loss's, where its gradient is.
 OF_SHAPE = (aten.ones_like.default, aten.zeros_like.default, aten.new_ones.default, aten.new_zeros.default)
 
-# What gives its first argument: always, and with 1 as the second. A factor of 1.0 stays: in another problem it is 0.9.
+# What gives its first argument: always, and with 1 as the second. Factors of 1.0 are many, as where no schedule is, and
+# cost a twentieth of a step; a problem with another factor in the place has a structure of its own.
 SAME = (aten.alias.default, aten.detach.default)
-SAME_WITH_ONE = (aten.pow.Tensor_Scalar,)
+SAME_WITH_ONE = (aten.mul.Tensor, aten.mul.Scalar, aten.pow.Tensor_Scalar)
 
 
 class Call(NamedTuple):
@@ -114,7 +115,7 @@ class Transcript:
             return type(few)(self._common(*pair) for pair in zip(few, more, strict=True))
         if isinstance(few, dict):
             return {name: self._common(value, more[name]) for name, value in few.items()}
-        if few == more:
+        if few == more or (few != few and more != more):  # the same number, or none both times
             return few
         per_path, rest = divmod(few, self._few)
         if rest or more != per_path * self._more:

@@ -45,6 +45,11 @@ REPEATABLE = {
     "in place on what was a constant": on_what_was_a_constant,
     "constants alike": lambda t, w: (w + torch.ones(3)) * torch.ones(3, 1).sum(-1) + torch.ones(3, dtype=torch.int64),
     "not a number": lambda t, w: torch.where(w > 0, w, torch.nan) + t,
+    "filled with what is not a number": lambda t, w: w.masked_fill(w > 0, torch.nan) * t,
+    "uniform": lambda t, w: (
+        (torch.zeros_like(w).T.reshape(-1, 1) + 2.0).view(3, -1).T * w + torch.ones_like(w).cumsum(0)
+    ),
+    "chosen": lambda t, w: w[:, torch.tensor([True, False, True])] * w[:, torch.tensor([2, 0])],
     "ones": lambda t, w: (w * 1.0 + t, (w > 0).long() * 1.0, w.pow(1.0) - w.detach().sin()),
     "mapped gradient": lambda t, w: torch.func.vmap(torch.func.grad(lambda x: (x**3).sum() * x[0]))(w),
 }

@@ -18,7 +18,7 @@ SURFACES = {
 
 
 def arm(kind: str, surface: str, n: int) -> EscapeProblem:
-    """The n-th problem of a kind: all numbers differ, and in the second some of them are equal."""
+    """The n-th problem of a kind: all numbers differ, none is 1, and in the second some are equal."""
     numbers = [
         {
             "lr": 0.02,
@@ -41,7 +41,7 @@ def arm(kind: str, surface: str, n: int) -> EscapeProblem:
             "low": 0.1,
         },
     ][n]
-    loss = SURFACES[surface]([[1.0, -1.0], [0.7, -2.0]][n])
+    loss = SURFACES[surface]([[1.2, -0.9], [0.7, -2.0]][n])
     noise = ss.ConstantNoise([[[2.0, 0.5], [0.5, 1.0]], [[1.0, 0.1], [0.1, 3.0]]][n])
     options = {"lr": numbers["lr"], "batch_size": numbers["batch_size"], "weight_decay": numbers["decay"]}
     if kind == "heavy ball":
