@@ -96,7 +96,7 @@ def test_arms_that_differ_in_every_number_are_compiled_once(compilations, kind, 
 
 @pytest.mark.slow
 def test_another_structure_is_compiled_for_itself(compilations):
-    for kind in ("plain", "heavy ball"):
+    for kind in ("plain", "switch"):
         assert_same_steps(arm(kind, "closed form", 0), "by coordinates")
     assert compilations.count("quad") == 2
 
