@@ -224,6 +224,7 @@ def test_one_arm_alone_is_compared_with_nothing(tmp_path, figures):
     assert [*read(tmp_path / "out", "summary.csv")["arm"]] == ["NA"]
 
 
+@pytest.mark.slow
 def test_what_an_earlier_run_left_is_removed_and_what_others_left_is_not(tmp_path, figures):
     run(tmp_path, SADDLE, "--set", "run.n_paths=5")
     (tmp_path / "out" / "notes.txt").write_text("mine")
@@ -314,6 +315,7 @@ def test_after_an_interrupt_the_finished_arms_and_paths_are_on_disk(call, option
     assert ("comparison.csv" in names(tmp_path / "out")) == (not options)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_has_its_figures(tmp_path, monkeypatch, figures):
     monkeypatch.setattr(cli, "progress_report", interrupting("SAM", 1))
     run(tmp_path, SADDLE, "--set", "arms.SAM.rho=0.5", code=130)

@@ -77,6 +77,7 @@ def test_other_blocks_and_companions_change_no_escape_step(case, options):
     assert same_step(escape(case), escape(case, **options)) >= 0.999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("crossing", ["bridge", "none"])
 def test_the_replay_of_a_path_ends_where_the_path_ended(case, crossing):

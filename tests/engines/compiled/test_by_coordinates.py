@@ -62,6 +62,7 @@ def assert_by_coordinates(before: Graph, after: Graph) -> None:
     assert all(node.meta["val"].ndim <= 1 for node in pointwise)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_drift_and_noise(name):
     dynamics = OPTIMIZERS[name]
@@ -82,6 +83,7 @@ def test_levels_and_normals(name):
     assert_by_coordinates(*graphs_of(levels, 2))
 
 
+@pytest.mark.slow
 def test_a_loss_of_any_operations():
     surface = ss.LossSurface(odd_loss, 2)
     assert_by_coordinates(*graphs_of(lambda w: (surface.value(w), surface.gradient(w)), 2))
@@ -103,6 +105,7 @@ def test_many_coordinates_stay_as_they_are():
     assert str(graph) == before
 
 
+@pytest.mark.slow
 def test_many_numbers_do_not_matter():
     def polynomial(w):
         for k in range(100):
