@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._dispatch.python import enable_python_dispatcher
 from torch._guards import detect_fake_mode
 from torch.fx import Graph, Node
 from torch.fx.experimental.symbolic_shapes import free_symbols
@@ -86,7 +87,7 @@ class _Splitter:
     def emit(self, operation: Callable, *arguments, **options) -> Node:
         node = self._graph.call_function(operation, arguments, options)
         arguments, options = tree_map_only(Node, lambda argument: argument.meta["val"], (arguments, options))
-        with self._fake_mode:
+        with self._fake_mode, enable_python_dispatcher():
             node.meta["val"] = operation(*arguments, **options)
         return node
 
@@ -205,9 +206,16 @@ def _unbind(splitter, node, x, dim=0):
     return [_select(splitter, node, x, dim, i) for i in range(x.nodes.shape[dim])]
 
 
+def _sizes(node):
+    """Of a tensor, as text: to compare numbers of paths themselves would settle them."""
+    return [str(size) for size in node.meta["val"].shape]
+
+
 def _slice(splitter, node, x, dim=0, start=None, end=None, step=1):
     if dim % x.nodes.ndim == x.axis:
-        raise CannotSplitError("some of the paths")
+        if _sizes(node)[dim] != _sizes(node.args[0])[dim]:
+            raise CannotSplitError("some of the paths")
+        return x
     return replace(x, nodes=x.nodes[(slice(None),) * (dim % x.nodes.ndim) + (slice(start, end, step),)])
 
 

@@ -28,7 +28,7 @@ def graph_of(function, *widths: int) -> Graph:
 
     with torch.no_grad():
         recording = recorded(function, examples, 21, tolerance=1e-12)
-        inputs = (*examples(8), *recording.arguments)
+        inputs = (*examples(40), *recording.arguments)
         axes = [0] * len(widths) + [None] * len(recording.arguments)
         return compilation.traced(recording.operations, compilation.stand_ins(inputs, axes)).graph
 
