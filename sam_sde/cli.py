@@ -112,11 +112,12 @@ def escape(
     ] = None,
 ) -> None:
     """Run all arms: escape times, their comparison, CSV files and figures."""
+    from sam_sde.config.building import Setting
     from sam_sde.config.loading import load_config
     from sam_sde.figures.folder import draw_result
     from sam_sde.jobs.escape import Experiment
 
-    experiment = Experiment(load_config(config, changes or ()), config.parent, workers)
+    experiment = Experiment(Setting(load_config(config, changes or ()), config.parent), workers)
     out = results_folder(out, config)
     with progress_report(Console(stderr=True)) as report:
         experiment.execute(report)
@@ -153,12 +154,13 @@ def simulate(
 ) -> None:
     """Write whole trajectories (trajectories.csv) and, in two dimensions, their picture on the surface."""
     from sam_sde import checks
+    from sam_sde.config.building import Setting
     from sam_sde.config.loading import load_config
     from sam_sde.figures.folder import draw_result
     from sam_sde.jobs.escape import Experiment
     from sam_sde.jobs.simulate import simulate_paths
 
-    experiment = Experiment(load_config(config, changes or ()), config.parent)
+    experiment = Experiment(Setting(load_config(config, changes or ()), config.parent))
     for run in experiment.runs.values():
         checks.whole("--replay", replay or 0, low=0, high=run.n_paths - 1)
     out = results_folder(out, config)
@@ -173,11 +175,12 @@ def simulate(
 @reports_errors
 def weak(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
     """Compare each optimizer with its SDE: weak errors at several learning rates, and the order they vanish in."""
+    from sam_sde.config.building import Setting
     from sam_sde.config.loading import load_config
     from sam_sde.figures.folder import draw_result
     from sam_sde.jobs.weak import WeakExperiment
 
-    experiment = WeakExperiment(load_config(config, changes or ()), config.parent)
+    experiment = WeakExperiment(Setting(load_config(config, changes or ()), config.parent))
     out = results_folder(out, config)
     experiment.execute(lambda arm, lr: say(f"{arm}: lr {lr:g}", error=True))
     experiment.write(out)
@@ -205,18 +208,19 @@ def plot(
 @reports_errors
 def validate(config: ConfigFile, changes: Changes = None) -> None:
     """Check a configuration without running it."""
+    from sam_sde.config.building import Setting
     from sam_sde.config.loading import load_config
     from sam_sde.jobs.escape import Experiment
     from sam_sde.jobs.weak import WeakExperiment
 
-    experiment = Experiment(load_config(config, changes or ()), config.parent)
+    experiment = Experiment(Setting(load_config(config, changes or ()), config.parent))
     for arm, run in experiment.runs.items():
         say(
             f"{arm}: {run.n_paths} paths of at most {run.problem.n_steps} steps, dt {run.problem.dt:g}, "
             f"{run.problem.dynamics.noise_type} noise, {run.engine} on {run.device}"
         )
     if experiment.config.weak is not None:
-        WeakExperiment(experiment.config, config.parent)
+        WeakExperiment(experiment.setting)
     say(f"{config} is valid")
 
 

@@ -22,7 +22,7 @@ from sam_sde.parameters import NonNegative, Positive
 from sam_sde.regions import REGIONS
 from sam_sde.regions.crossing import CROSSINGS
 from sam_sde.statistics.weak_order import FEWEST_POINTS
-from sam_sde.weak.test_functions import OBSERVABLES
+from sam_sde.weak.observables import OBSERVABLES
 
 MAX_DIM = 10**6  # the start of a longer vector could hardly be written down
 

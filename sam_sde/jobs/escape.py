@@ -34,13 +34,12 @@ WORTH_WORKERS = 2e9
 
 @dataclass
 class Experiment:
-    """A configuration with its checked runs, and the results of the arms that were executed.
+    """What a configuration describes with its checked runs, and the results of the arms that were executed.
 
     workers: processes that share the paths; None for as many as there are cores where the work is worth it.
     """
 
-    config: Config
-    folder: Path
+    setting: Setting
     workers: int | None = 1
     runs: dict[str, EscapeRun] = field(init=False)
     results: dict[str, EscapeResult] = field(default_factory=dict)
@@ -51,12 +50,11 @@ class Experiment:
     wall_time: float = 0.0
 
     def __post_init__(self):
-        setting = Setting(self.config, self.folder)
-        self.runs = setting.runs(self.workers or 1)
+        self.runs = self.setting.runs(self.workers or 1)
         if self.workers is None:
             self.workers = _worthwhile_workers(self.runs)
             if self.workers > 1:
-                self.runs = setting.runs(self.workers)
+                self.runs = self.setting.runs(self.workers)
 
     def execute(self, report: Callable[[str, Progress], None]) -> None:
         """Runs arm after arm; an interrupt ends it with what was finished."""
@@ -92,12 +90,8 @@ class Experiment:
         return not self.interrupted and (self.ends is not None or self.config.run.ends is None)
 
     @property
-    def surface(self):
-        return next(iter(self.runs.values())).problem.dynamics.surface
-
-    @property
-    def region(self):
-        return next(iter(self.runs.values())).problem.region
+    def config(self) -> Config:
+        return self.setting.config
 
     def summary(self) -> pd.DataFrame:
         return summary_table(self.results)
@@ -136,14 +130,14 @@ class Experiment:
         if comparison is not None:
             yield "comparison", comparison
         if all_paths or sum(map(len, self.results.values())) <= MAX_PATH_ROWS:
-            columns = self.surface.dim if all_paths else MAX_COORDINATES
+            columns = self.setting.surface.dim if all_paths else MAX_COORDINATES
             yield "paths", by_arm({arm: result.to_frame(columns) for arm, result in self.results.items()})
         if self.ends is not None:
             yield "ends", self.ends
-        if self.surface.dim == 2:
+        if self.setting.surface.dim == 2:
             sample_paths = self.sample_paths()
             yield "sample_paths", sample_paths
-            yield from landscape_tables(sample_paths, self.surface, self.region)
+            yield from landscape_tables(sample_paths, self.setting.surface, self.setting.region)
 
     def sample_paths(self) -> pd.DataFrame:
         """A few whole paths of each arm: arm, path, time, x0, x1."""
@@ -163,7 +157,7 @@ class Experiment:
         common = make_record(
             "escape",
             self.config.model_dump(),
-            self.folder,
+            self.setting.folder,
             wall_time=self.wall_time,
             interrupted=not self.complete,
         )

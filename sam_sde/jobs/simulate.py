@@ -26,7 +26,7 @@ def simulate_paths(
         numbers = list(range(min(paths, run.n_paths))) if replay is None else [replay]
         kept[arm] = trajectories(run, numbers, every)
     record = make_record(
-        "simulate", experiment.config.model_dump(), experiment.folder, wall_time=time.perf_counter() - begin
+        "simulate", experiment.config.model_dump(), experiment.setting.folder, wall_time=time.perf_counter() - begin
     )
     written = write_result(_tables(experiment, kept), record, out)
     return written, [_end(arm, trajectory) for arm, each in kept.items() for trajectory in each]
@@ -35,8 +35,8 @@ def simulate_paths(
 def _tables(experiment: Experiment, kept: dict[str, list[Trajectory]]) -> Iterator[tuple[str, pd.DataFrame]]:
     table = trajectory_table(kept)
     yield "trajectories", table
-    if experiment.surface.dim == 2:
-        yield from landscape_tables(table, experiment.surface, experiment.region, "trajectories_")
+    if experiment.setting.surface.dim == 2:
+        yield from landscape_tables(table, experiment.setting.surface, experiment.setting.region, "trajectories_")
 
 
 def _end(arm: str, kept: Trajectory) -> str:

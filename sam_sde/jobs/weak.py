@@ -17,7 +17,7 @@ from sam_sde.jobs.tables import ABLATION, TABLES
 from sam_sde.random import Stream
 from sam_sde.statistics.weak_order import absolute_interval
 from sam_sde.weak.errors import WeakComparison, weak_orders, with_sgd_noise
-from sam_sde.weak.test_functions import Observable, observable
+from sam_sde.weak.observables import Observable, observable
 
 # Where the arguments stand that are no keys of an arm.
 PLACES = {"t": "weak", "lrs": "weak", "test_functions": "weak", "start": "escape", "device": "run"}
@@ -32,8 +32,7 @@ class WeakExperiment:
     `errors` and `orders` are what weak.csv and weak_order.csv hold.
     """
 
-    config: Config
-    folder: Path
+    setting: Setting
     observables: list[Observable] = field(init=False)
     comparisons: dict[str, list[WeakComparison]] = field(init=False)
     errors: pd.DataFrame = field(init=False)
@@ -45,25 +44,29 @@ class WeakExperiment:
             raise ConfigError("weak: missing; give it, such as weak: {t: 1.0, lrs: [0.1, 0.05, 0.025]}")
         if len(set(section.lrs)) < len(section.lrs):
             raise ConfigError(f"weak.lrs: expected different learning rates, got {section.lrs}")
-        setting = Setting(self.config, self.folder)
         with locating("weak"):
-            self.observables = [observable(name, setting.surface) for name in dict.fromkeys(section.test_functions)]
+            names = dict.fromkeys(section.test_functions)
+            self.observables = [observable(name, self.setting.surface) for name in names]
         lrs = sorted(section.lrs, reverse=True)
-        self.comparisons = {arm: [self._compare(setting, arm, lr) for lr in lrs] for arm in _arms_with_sde(self.config)}
+        self.comparisons = {arm: [self._compare(arm, lr) for lr in lrs] for arm in _arms_with_sde(self.config)}
 
-    def _compare(self, setting: Setting, arm: str, lr: float) -> WeakComparison:
-        model = setting.dynamics(arm, _at(self.config, lr))
-        algorithm = setting.dynamics(arm, _at(self.config, lr, algorithm=True))
+    def _compare(self, arm: str, lr: float) -> WeakComparison:
+        model = self.setting.dynamics(arm, _at(self.config, lr))
+        algorithm = self.setting.dynamics(arm, _at(self.config, lr, algorithm=True))
         ablation = with_sgd_noise(model)
         with locating(f"arms.{arm}", PLACES):
             return WeakComparison(
                 algorithm,
                 {arm: model} | ({} if ablation is None else {arm + ABLATION: ablation}),
-                as_start(setting.start, setting.surface.dim),
+                as_start(self.setting.start, self.setting.surface.dim),
                 self.config.weak.t,
                 Stream(self.config.run.seed, f"{arm}/{lr!r}"),
                 resolve_device(self.config.run.device),
             )
+
+    @property
+    def config(self) -> Config:
+        return self.setting.config
 
     def execute(self, report: Callable[[str, float], None]) -> None:
         """Runs all comparisons; `report` is called with (arm, lr) before each."""
@@ -91,7 +94,7 @@ class WeakExperiment:
 
     def write(self, out: Path) -> None:
         """weak.csv, weak_order.csv, and weak.json with what they were made from."""
-        record = make_record("weak", self.config.model_dump(), self.folder, wall_time=self.wall_time)
+        record = make_record("weak", self.config.model_dump(), self.setting.folder, wall_time=self.wall_time)
         write_result([("weak", self.errors), ("weak_order", self.orders)], record, out)
 
 

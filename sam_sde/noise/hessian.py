@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from sam_sde import checks
-from sam_sde.errors import ArgumentError
 from sam_sde.noise.base import Noise
 from sam_sde.noise.constant import ConstantNoise
 from sam_sde.parameters import Point
@@ -44,11 +43,7 @@ class FrozenHessianNoise(ConstantNoise):
 
     def __init__(self, surface: LossSurface, at: Point):
         point = checks.vector("at", at, require_surface(surface).dim)
-        surface.check_at(point[None], "at")
-        hessian = surface.hessian(point[None])[0]
-        if not torch.isfinite(hessian).all():
-            raise ArgumentError("at", f"the Hessian at {point.tolist()} is not finite")
-        super().__init__(absolute_power(hessian, 1.0))
+        super().__init__(absolute_power(surface.finite_hessian(point, "at"), 1.0))
 
 
 def hessian_noise(surface: LossSurface, at: Point | None = None) -> HessianNoise | FrozenHessianNoise:

@@ -182,12 +182,8 @@ class UnstableDistance(Region):
     def __init__(self, surface: LossSurface, at: Point, distance: Positive):
         at = checks.vector("at", at, require_surface(surface).dim)
         self.distance = checks.positive("distance", distance)
-        surface.check_at(at[None], "at")
+        values, vectors = torch.linalg.eigh(surface.finite_hessian(at, "at"))
         gradient = surface.gradient(at[None])[0].norm().item()
-        hessian = surface.hessian(at[None])[0]
-        if not torch.isfinite(hessian).all():
-            raise ArgumentError("at", f"the Hessian at {shown(at.tolist())} is not finite")
-        values, vectors = torch.linalg.eigh(hessian)
         scale = values.abs().max().item() * self.distance
         if gradient > 1e-4 * scale:
             raise ArgumentError(

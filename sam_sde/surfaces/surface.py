@@ -92,6 +92,17 @@ class LossSurface:
         # Reverse over reverse gives Hᵀv = Hv, and is as much faster as it is for the Hessian.
         return torch.func.vjp(torch.func.vmap(torch.func.grad(self.loss)), w)[1](v)[0]
 
+    def finite_hessian(self, point: torch.Tensor, name: str) -> torch.Tensor:
+        """H (dim, dim) at the point (dim,) which the argument `name` gave, after `check_at` there.
+
+        Raises ArgumentError where it is not finite.
+        """
+        self.check_at(point[None], name)
+        hessian = self.hessian(point[None])[0]
+        if not torch.isfinite(hessian).all():
+            raise ArgumentError(name, f"the Hessian at {shown(point.tolist())} is not finite")
+        return hessian
+
     def check_at(self, w: torch.Tensor, name: str = "start") -> None:
         """Checks the loss at `w` (paths, dim), which the argument `name` gave: normally where paths start.
 

@@ -1,4 +1,7 @@
-"""The Hessian at many states: its extreme eigenvalues, and the gradient that stationary noise has there."""
+"""The Hessian at many states: its eigenvalues and eigenvectors, and the gradient that stationary noise has there.
+
+Whatever in this room looks at eigenvalues looks here; where a matrix is not finite they are NaN.
+"""
 
 from typing import NamedTuple
 
@@ -7,7 +10,7 @@ from torch import Tensor
 
 from sam_sde.noise import Noise
 from sam_sde.surfaces import LossSurface
-from sam_sde.theory.lanczos import lanczos
+from sam_sde.theory.lanczos import lanczos, symmetric_spectrum
 
 DENSE_DIM = 100  # beyond, products cost less than the whole matrix
 MOST_STEPS = 300
@@ -18,7 +21,20 @@ PROBES = 8
 PROBE_STEPS = 20
 SEED = 0
 
+MOST_FOR_A_WARNING = 500
+
 NUMBERS_AT_ONCE = 2**22  # 32 MiB in double precision
+
+
+def spectrum_at(surface: LossSurface, at: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Eigenvalues (dim,) of H at one point (dim,), ascending, and eigenvectors (dim, dim), in columns, in float64.
+
+    None where the Hessian is not finite, or so large that its eigenvalues cost more than the warning they are for.
+    """
+    if surface.dim > MOST_FOR_A_WARNING:
+        return None
+    values, vectors = symmetric_spectrum(surface.hessian(at.double()[None])[0])
+    return (values, vectors) if torch.isfinite(values).all() else None
 
 
 class Curvature(NamedTuple):
@@ -47,12 +63,9 @@ def paths_at_once(surface: LossSurface, noise: Noise) -> int:
 
 
 def _dense(surface: LossSurface, noise: Noise, w: Tensor, shift: float) -> Curvature:
-    hessian = surface.hessian(w)
-    factor = noise.factor(w)
-    finite = torch.isfinite(hessian).all(-1).all(-1) & torch.isfinite(factor).all(-1).all(-1)
-    values, vectors = torch.linalg.eigh(torch.where(finite[:, None, None], hessian, 0.0))
-    values = torch.where(finite[:, None], values + shift, torch.nan)
-    variances = (vectors.mT @ factor).square().sum(-1)
+    values, vectors = symmetric_spectrum(surface.hessian(w))
+    values = values + shift
+    variances = (vectors.mT @ noise.factor(w)).square().sum(-1)
     return Curvature(values[:, 0], values[:, -1], (values.abs() * variances).sum(-1))
 
 

@@ -7,7 +7,7 @@ import torch
 from sam_sde import checks
 from sam_sde.dynamics import GradientDynamics
 from sam_sde.errors import ArgumentError
-from sam_sde.theory.saddle_trap import MAX_DIM
+from sam_sde.theory.curvature import spectrum_at
 
 
 def heavy_ball_displacement(
@@ -49,10 +49,10 @@ def lost_damping(dynamics: GradientDynamics, at: torch.Tensor, dt: float) -> flo
 
     None for other dynamics, and where there is no finite Hessian.
     """
-    if not isinstance(dynamics, GradientDynamics) or dynamics.state_dim == dynamics.dim or dynamics.dim > MAX_DIM:
+    if not isinstance(dynamics, GradientDynamics) or dynamics.state_dim == dynamics.dim:
         return None
-    hessian = dynamics.surface.hessian(at.double()[None])[0]
-    if not torch.isfinite(hessian).all():
+    spectrum = spectrum_at(dynamics.surface, at)
+    if spectrum is None:
         return None
-    curvature = torch.linalg.eigvalsh(hessian).abs().max().item() + dynamics.weight_decay
+    curvature = spectrum[0].abs().max().item() + dynamics.weight_decay
     return dt * curvature / (1.0 - dynamics.momentum)

@@ -23,6 +23,13 @@ class Ritz(NamedTuple):
     shares: Tensor
 
 
+def symmetric_spectrum(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (…, n), ascending, and eigenvectors (…, n, n), in columns; values are NaN where it is not finite."""
+    finite = torch.isfinite(matrix).all(-1).all(-1)[..., None]
+    values, vectors = torch.linalg.eigh(torch.where(finite[..., None], matrix, 0.0))
+    return torch.where(finite, values, torch.nan), vectors
+
+
 def lanczos(product: Callable[[Tensor], Tensor], start: Tensor, n_steps: int, tolerance: float = 0.0) -> Ritz:
     """Ritz values of the symmetric matrices H in the Krylov spaces of `start` (paths, dim).
 
@@ -30,8 +37,7 @@ def lanczos(product: Callable[[Tensor], Tensor], start: Tensor, n_steps: int, to
     the residuals of the two extreme values are below `tolerance` times the larger of them, for all paths.
 
     The memory is that of `n_steps` vectors a path, since all of them are kept orthogonal (Parlett, The Symmetric
-    Eigenvalue Problem, 1998). The libraries at hand
-    have it for one matrix at a time.
+    Eigenvalue Problem, 1998). The libraries at hand have it for one matrix at a time.
     """
     basis = start.new_empty(n_steps, *start.shape)
     diagonal, off_diagonal = start.new_zeros(2, len(start), n_steps).unbind()
@@ -78,10 +84,7 @@ def _converged(diagonal: Tensor, off_diagonal: Tensor, length: Tensor, n_steps: 
 
 
 def _decomposed(diagonal: Tensor, off_diagonal: Tensor, n_steps: int) -> tuple[Tensor, Tensor]:
-    """Eigenvalues and eigenvectors of the tridiagonal matrices; NaN where an entry is not finite."""
+    """Eigenvalues and eigenvectors of the tridiagonal matrices."""
     beside = off_diagonal[:, : n_steps - 1]
     matrix = torch.diag_embed(diagonal[:, :n_steps])
-    matrix = matrix + torch.diag_embed(beside, 1) + torch.diag_embed(beside, -1)
-    finite = torch.isfinite(matrix).all(-1).all(-1)[:, None]
-    values, vectors = torch.linalg.eigh(torch.where(finite[..., None], matrix, 0.0))
-    return torch.where(finite, values, torch.nan), vectors
+    return symmetric_spectrum(matrix + torch.diag_embed(beside, 1) + torch.diag_embed(beside, -1))

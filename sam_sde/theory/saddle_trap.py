@@ -3,9 +3,7 @@
 import torch
 
 from sam_sde.dynamics import SAM, ConstantSchedule
-
-# Eigenvalues of a larger Hessian cost more than the warning that they are for is worth.
-MAX_DIM = 500
+from sam_sde.theory.curvature import spectrum_at
 
 
 def trap_exponent(sam: SAM, at: torch.Tensor) -> float | None:
@@ -61,11 +59,10 @@ def _variance_along(sam: SAM, w: torch.Tensor, directions: torch.Tensor) -> torc
 
 def _spectrum(sam: SAM, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
     """The state (1, dim) with eigenvalues and eigenvectors of the Hessian there; None where they are not to be had."""
-    if not isinstance(sam, SAM) or sam.dim > MAX_DIM or not _is_plain(sam):
+    if not isinstance(sam, SAM) or not _is_plain(sam):
         return None
-    w = at.double()[None]
-    hessian = sam.surface.hessian(w)[0]
-    return (w, *torch.linalg.eigh(hessian)) if torch.isfinite(hessian).all() else None
+    spectrum = spectrum_at(sam.surface, at)
+    return None if spectrum is None else (at.double()[None], *spectrum)
 
 
 def _is_plain(sam: SAM) -> bool:

@@ -31,7 +31,7 @@ from sam_sde.noise import EmpiricalNoise
 from sam_sde.parameters import Point
 from sam_sde.random import Purpose, Stream
 from sam_sde.statistics.weak_order import absolute_interval, controlled_mean, fitted_order
-from sam_sde.weak.test_functions import OBSERVABLES, Observable, observable
+from sam_sde.weak.observables import OBSERVABLES, Observable, observable
 
 ALGORITHM = ENGINES["discrete"]
 # What changes at the end of a step, a step schedule say, is not seen before.

@@ -11,20 +11,10 @@ from sam_sde.engines import ENGINES, Integration
 from sam_sde.engines.discrete.minibatches import Minibatches
 from sam_sde.random import Purpose, Stream
 from sam_sde.surfaces import quadratic
+from tests.engines.models import DATA, OVER_DATA, sample_loss
 
 LR, BATCH, STEPS, PATHS = 0.05, 6, 50, 3
 STREAM = Stream(0, "arm")
-
-GENERATOR = torch.Generator().manual_seed(0)
-DATA = (torch.randn(15, 3, generator=GENERATOR).double(), torch.randn(15, generator=GENERATOR).double())
-
-
-def sample_loss(w, sample):
-    x, y = sample
-    return ((w[:3] * x).sum().tanh() * w[3] - y) ** 2
-
-
-SURFACE = ss.FiniteSum(sample_loss, DATA, dim=4)
 
 
 def states_of(dynamics, start, n_steps, n_paths):
@@ -98,8 +88,8 @@ def reference(path, sampling, options, perturb, motion, factors):
 
 def check_against_torch(name, sampling, motion, **schedules):
     kind, options, perturb = OPTIMIZERS[name]
-    noise = ss.EmpiricalNoise(SURFACE, sampling)
-    dynamics = kind(SURFACE, noise, lr=LR, batch_size=BATCH, **options, **motion, **schedules)
+    noise = ss.EmpiricalNoise(OVER_DATA, sampling)
+    dynamics = kind(OVER_DATA, noise, lr=LR, batch_size=BATCH, **options, **motion, **schedules)
     states = states_of(dynamics, torch.tensor([0.3, -0.2, 0.1, 0.5], dtype=torch.float64), STEPS, n_paths=PATHS)
     schedule = schedules.get("lr_schedule", torch.ones_like)
     times = LR * torch.arange(STEPS, dtype=torch.float64)
@@ -131,9 +121,9 @@ def test_a_schedule_changes_the_learning_rate_as_torch_does():
 
 def test_a_switch_is_each_of_its_optimizers_in_its_time():
     """Also inside a chunk, with the radius scheduled."""
-    noise, motion = ss.EmpiricalNoise(SURFACE), {"lr": LR, "batch_size": BATCH, "momentum": 0.9}
+    noise, motion = ss.EmpiricalNoise(OVER_DATA), {"lr": LR, "batch_size": BATCH, "momentum": 0.9}
     radius = ss.WarmUpSchedule(t_end=30 * LR)
-    sgd, sam = ss.SGD(SURFACE, noise, **motion), ss.SAM(SURFACE, noise, rho=0.3, rho_schedule=radius, **motion)
+    sgd, sam = ss.SGD(OVER_DATA, noise, **motion), ss.SAM(OVER_DATA, noise, rho=0.3, rho_schedule=radius, **motion)
     start = torch.tensor([0.3, -0.2, 0.1, 0.5], dtype=torch.float64)
     states = states_of(ss.Switch(sgd, sam, at=7 * LR), start, 20, n_paths=PATHS)
     torch.testing.assert_close(states[:8], states_of(sgd, start, 7, n_paths=PATHS), rtol=0, atol=0)

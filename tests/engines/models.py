@@ -1,4 +1,6 @@
-"""Optimizers and regions of every kind, in two dimensions."""
+"""Optimizers and regions of every kind, in two dimensions, and a small loss over data."""
+
+import torch
 
 import sam_sde as ss
 from sam_sde.surfaces import beale, double_well, quadratic
@@ -27,3 +29,14 @@ REGIONS = {
     "level set": ss.LevelSet(lambda w: w.square().sum() - w.prod() - 1),
     "loss": ss.LossBelow(beale(), 1.0),
 }
+
+GENERATOR = torch.Generator().manual_seed(0)
+DATA = (torch.randn(15, 3, generator=GENERATOR).double(), torch.randn(15, generator=GENERATOR).double())
+
+
+def sample_loss(w, sample):
+    x, y = sample
+    return ((w[:3] * x).sum().tanh() * w[3] - y) ** 2
+
+
+OVER_DATA = ss.FiniteSum(sample_loss, DATA, dim=4)

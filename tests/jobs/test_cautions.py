@@ -2,6 +2,7 @@
 
 import pytest
 
+from sam_sde.config.building import Setting
 from sam_sde.config.loading import check_config
 from sam_sde.jobs.escape import Experiment
 
@@ -12,17 +13,18 @@ SGD = {"kind": "sgd"}
 
 def cautions(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, noise=None):
     experiment = Experiment(
-        check_config(
-            {
-                "surface": surface,
-                "noise": noise or {"kind": "isotropic", "sigma": 0.5},
-                "optimizer": {"lr": lr, "batch_size": batch_size},
-                "arms": arms,
-                "escape": escape,
-                "run": {"n_paths": n_paths, "engine": "torchsde"},
-            }
-        ),
-        ".",
+        Setting(
+            check_config(
+                {
+                    "surface": surface,
+                    "noise": noise or {"kind": "isotropic", "sigma": 0.5},
+                    "optimizer": {"lr": lr, "batch_size": batch_size},
+                    "arms": arms,
+                    "escape": escape,
+                    "run": {"n_paths": n_paths, "engine": "torchsde"},
+                }
+            )
+        )
     )
     experiment.execute(lambda arm, progress: None)
     return experiment.cautions(experiment.comparison())
@@ -126,17 +128,18 @@ def test_curves_that_cross_are_told():
 
 def test_an_interrupted_run_says_so_first():
     experiment = Experiment(
-        check_config(
-            {
-                "surface": SADDLE,
-                "noise": {"kind": "none"},
-                "optimizer": {"lr": 0.01},
-                "arms": {"SGD": SGD, "SAM": {"kind": "sam", "rho": 0.1}},
-                "escape": WIDE,
-                "run": {"n_paths": 5, "engine": "torchsde"},
-            }
-        ),
-        ".",
+        Setting(
+            check_config(
+                {
+                    "surface": SADDLE,
+                    "noise": {"kind": "none"},
+                    "optimizer": {"lr": 0.01},
+                    "arms": {"SGD": SGD, "SAM": {"kind": "sam", "rho": 0.1}},
+                    "escape": WIDE,
+                    "run": {"n_paths": 5, "engine": "torchsde"},
+                }
+            )
+        )
     )
 
     def interrupt(arm, progress):

@@ -9,6 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from sam_sde import cli
+from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError
 from sam_sde.config.loading import check_config
 from sam_sde.escape import EscapeResult
@@ -119,7 +120,7 @@ def test_a_loss_that_cannot_be_judged_in_double_precision_is_refused_before_anyt
 
 
 def test_the_ends_of_an_experiment_are_those_of_its_results(tmp_path):
-    experiment = Experiment(check_config(CONFIG), tmp_path)
+    experiment = Experiment(Setting(check_config(CONFIG), tmp_path))
     experiment.execute(lambda arm, progress: None)
     for arm, rows in experiment.ends.groupby("arm"):
         rows = rows.drop(columns="arm").reset_index(drop=True)

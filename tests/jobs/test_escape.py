@@ -1,10 +1,15 @@
 """Running all arms of a configuration: results, comparison, and the record of what was run."""
 
+import dataclasses
+import functools
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from sam_sde.config.building import Setting
 from sam_sde.config.loading import check_config
+from sam_sde.engines import ENGINES
 from sam_sde.jobs.escape import Experiment
 from sam_sde.surfaces import SURFACES
 
@@ -23,7 +28,7 @@ def silent(arm, progress):
 
 
 def executed(folder, report=silent, **sections):
-    experiment = Experiment(check_config(CONFIG | sections), folder)
+    experiment = Experiment(Setting(check_config(CONFIG | sections), folder))
     experiment.execute(report)
     return experiment
 
@@ -64,7 +69,7 @@ def test_an_arm_is_the_same_whatever_the_other_arms_are(experiment, tmp_path):
 
 def test_the_recorded_configuration_gives_the_same_results(experiment, tmp_path):
     recorded = experiment.record(experiment.comparison())["config"]
-    again = Experiment(check_config(recorded), tmp_path)
+    again = Experiment(Setting(check_config(recorded), tmp_path))
     again.execute(silent)
     pd.testing.assert_frame_equal(again.summary(), experiment.summary())
     for arm, result in again.results.items():
@@ -93,3 +98,20 @@ def test_every_surface_can_be_run_from_its_centre(name, tmp_path):
     assert experiment.cautions(None) is not None
     for result in experiment.results.values():
         assert np.isfinite(result.exit_points).all()
+
+
+def test_a_slow_way_of_an_engine_is_said_and_recorded_with_its_reason(monkeypatch, tmp_path):
+    torchsde = ENGINES["torchsde"]
+
+    def prepare(problem, start):
+        advance = functools.partial(torchsde.prepare(problem, start))
+        advance.way = "by torch.compile: torch has no such module"
+        return advance
+
+    monkeypatch.setitem(ENGINES, "torchsde", dataclasses.replace(torchsde, prepare=prepare))
+    found = executed(tmp_path)
+    record = found.record(None)
+    assert set(record["ways"].values()) == {"by torch.compile: torch has no such module"}
+    assert (
+        "engine: 'torchsde' runs slower than it might, by torch.compile: torch has no such module" in record["warnings"]
+    )

@@ -9,6 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from sam_sde.cli import app
+from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError
 from sam_sde.config.loading import check_config
 from sam_sde.jobs.weak import WeakExperiment
@@ -34,7 +35,7 @@ def experiment(**changes):
     document = yaml.safe_load(STILL)
     for section, values in changes.items():
         document[section] = {**document[section], **values} if isinstance(values, dict) else values
-    return WeakExperiment(check_config(document), Path())
+    return WeakExperiment(Setting(check_config(document)))
 
 
 def orders(**changes):
@@ -45,7 +46,7 @@ def orders(**changes):
 
 @pytest.mark.slow
 def test_files_columns_and_the_orders_that_they_hold(tmp_path):
-    changes = ["weak.n_paths=1500", "weak.lrs=[0.1, 0.075, 0.05]", "weak.test_functions=[gradient_norm, x1]"]
+    changes = ["weak.n_paths=1500", "weak.lrs=[0.1, 0.075, 0.05]", "weak.observables=[gradient_norm, x1]"]
     arguments = [part for change in changes for part in ("--set", change)]
     result = CliRunner().invoke(app, ["weak", str(CONFIG), "--out", str(tmp_path), *arguments])
     assert result.exit_code == 0, result.output
@@ -109,7 +110,7 @@ def test_bad_configurations_are_refused(changes, message):
         replace = values is None or section == "arms"
         document[section] = values if replace else {**document[section], **values}
     with pytest.raises(ConfigError, match=message):
-        WeakExperiment(check_config(document), Path())
+        WeakExperiment(Setting(check_config(document)))
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from sam_sde.random import Stream
 from sam_sde.surfaces import beale, quadratic
 from sam_sde.surfaces.synthetic import teacher_student
 from sam_sde.weak.errors import WeakComparison, with_sgd_noise
-from sam_sde.weak.test_functions import observable
+from sam_sde.weak.observables import observable
 
 T, BATCH = 0.6, 2
 

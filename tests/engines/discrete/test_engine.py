@@ -8,17 +8,7 @@ import sam_sde as ss
 from sam_sde.engines import ENGINES, EscapeProblem, Integration
 from sam_sde.random import Purpose, Stream
 from sam_sde.surfaces import beale, quadratic
-
-GENERATOR = torch.Generator().manual_seed(0)
-DATA = (torch.randn(15, 3, generator=GENERATOR).double(), torch.randn(15, generator=GENERATOR).double())
-
-
-def sample_loss(w, sample):
-    x, y = sample
-    return ((w[:3] * x).sum().tanh() * w[3] - y) ** 2
-
-
-SURFACE = ss.FiniteSum(sample_loss, DATA, dim=4)
+from tests.engines.models import DATA, OVER_DATA, sample_loss
 
 
 def advance(dynamics, start, n_steps, *, engine="discrete", n_paths=1, first_step=0):
@@ -96,7 +86,7 @@ REPRODUCIBLE = {
     ),
     **{
         sampling: ss.SAM(
-            SURFACE, ss.EmpiricalNoise(SURFACE, sampling), lr=0.02, batch_size=4, rho=0.1, ascent="independent"
+            OVER_DATA, ss.EmpiricalNoise(OVER_DATA, sampling), lr=0.02, batch_size=4, rho=0.1, ascent="independent"
         )
         for sampling in ("with_replacement", "without_replacement", "epochs")
     },
@@ -204,7 +194,7 @@ class OwnStep(OwnDynamics):
             "momentum_model: 'overdamped' is a model of the algorithm",
         ),
         (
-            {"dynamics": ss.SGD(ss.FiniteSum(sample_loss, DATA, 4), ss.EmpiricalNoise(SURFACE), lr=0.01)},
+            {"dynamics": ss.SGD(ss.FiniteSum(sample_loss, DATA, 4), ss.EmpiricalNoise(OVER_DATA), lr=0.01)},
             "noise: engine 'discrete' draws samples of the surface, and this noise is made for another one",
         ),
     ],
@@ -244,8 +234,8 @@ def test_options_that_do_not_fit_each_other_are_refused(options, message):
 @pytest.mark.parametrize("sampling", ["without_replacement", "epochs"])
 def test_a_batch_larger_than_the_data_needs_replacement(sampling):
     with pytest.raises(ValueError, match="batch_size: expected at most the 15 samples that there are"):
-        ss.SGD(SURFACE, ss.EmpiricalNoise(SURFACE, sampling), lr=0.01, batch_size=16)
-    larger = ss.SGD(SURFACE, ss.EmpiricalNoise(SURFACE), lr=0.01, batch_size=16)
+        ss.SGD(OVER_DATA, ss.EmpiricalNoise(OVER_DATA, sampling), lr=0.01, batch_size=16)
+    larger = ss.SGD(OVER_DATA, ss.EmpiricalNoise(OVER_DATA), lr=0.01, batch_size=16)
     assert np.isfinite(run(larger, engine="discrete").exit_points).all()
 
 
