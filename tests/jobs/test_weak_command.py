@@ -46,7 +46,7 @@ def orders(**changes):
 
 @pytest.mark.slow
 def test_files_columns_and_the_orders_that_they_hold(tmp_path):
-    changes = ["weak.n_paths=1500", "weak.lrs=[0.1, 0.075, 0.05]", "weak.observables=[gradient_norm, x1]"]
+    changes = ["weak.n_paths=1500", "weak.lrs=[0.1, 0.075, 0.05]", "weak.test_functions=[gradient_norm, x1]"]
     arguments = [part for change in changes for part in ("--set", change)]
     result = CliRunner().invoke(app, ["weak", str(CONFIG), "--out", str(tmp_path), *arguments])
     assert result.exit_code == 0, result.output
