@@ -14,9 +14,12 @@ OPTIONS = {"start": [0, 0], "region": ss.Ball([0, 0], 1.0), "t_max": 2.0, "n_pat
 
 
 class AtOnce(Executor):
-    """The least that an executor can be."""
+    """The least that an executor can be; it counts its tasks."""
+
+    tasks = 0
 
     def submit(self, function, /, *arguments, **options):
+        self.tasks += 1
         future = Future()
         future.set_result(function(*arguments, **options))
         return future
@@ -29,6 +32,7 @@ def test_any_executor_computes_the_blocks(executor):
     alone = ss.escape_times(SGD, **OPTIONS)
     for name in ("times", "outcome", "exit_points"):
         np.testing.assert_array_equal(getattr(shared, name), getattr(alone, name))
+    assert getattr(executor, "tasks", 4) == 4  # blocks of 64 of 200 paths
     assert seen[-1] == ss.Progress(200, int((alone.outcome == ss.Outcome.ESCAPED).sum()), 1.0)
 
 
