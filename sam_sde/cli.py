@@ -110,6 +110,9 @@ def escape(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that share the paths; default all cores for long runs.")
     ] = None,
+    check_dt: Annotated[
+        bool, typer.Option("--check-dt", help="Some paths again at dt and dt/2: what the step does to each figure.")
+    ] = False,
 ) -> None:
     """Run all arms: escape times, their comparison, CSV files and figures."""
     from sam_sde.config.building import Setting
@@ -117,7 +120,8 @@ def escape(
     from sam_sde.figures.folder import draw_result
     from sam_sde.jobs.escape import Experiment
 
-    experiment = Experiment(Setting(load_config(config, changes or ()), config.parent), workers)
+    changes = [*(changes or ()), *(["run.check_dt=true"] if check_dt else ())]
+    experiment = Experiment(Setting(load_config(config, changes), config.parent), workers)
     out = results_folder(out, config)
     with progress_report(Console(stderr=True)) as report:
         experiment.execute(report)

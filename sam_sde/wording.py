@@ -29,13 +29,18 @@ def summary_text(summary: "pd.DataFrame") -> TextTable:
                 f"{row.n_paths}",
                 f"{100 * row.fraction_escaped:.4g} %",
                 f"{row.n_failed}",
-                interval(row.rmst, row.rmst_low, row.rmst_high, missing="not known"),
+                interval(row.rmst, row.rmst_low, row.rmst_high, missing="not known") + step_words(row.dt_change),
                 interval(row.median, row.median_low, row.median_high),
                 interval(row.rate, row.rate_low, row.rate_high),
             )
             for row in summary.itertuples()
         ],
     )
+
+
+def step_words(dt_change: float) -> str:
+    """What halving the step adds to a figure, beside its statistical interval; nothing where it is not known."""
+    return f", {dt_change:+.2g} at dt/2" if _known(dt_change) else ""
 
 
 def comparison_text(comparison: "pd.DataFrame", *, paired: bool) -> TextTable:

@@ -154,11 +154,11 @@ def run_options(config: Config, arm: str) -> dict:
 
     The crossing is that of the SDEs; where an arm alone is run as the algorithm, so are dt and method.
     """
-    options = config.run.model_dump(exclude={"common_noise", "ends"})
+    options = config.run.model_dump(exclude={"common_noise", "ends", "check_dt"})
     options["engine"] = config.arms[arm].engine or config.run.engine
     engine = asked_engine(options["engine"])
     if not engine.of_sde:
         options["crossing"] = engine.default_crossing
         if asked_engine(config.run.engine).of_sde:
-            options |= {"dt": None, "method": "euler"}
+            options |= {"dt": None, "method": "auto"}
     return options

@@ -106,7 +106,7 @@ class Run(Section):
     n_paths: Count = 20_000
     dt: Positive | None = None
     seed: Annotated[Whole, Field(ge=0, le=2**64 - 1)] = 0
-    method: Literal[METHODS] = "euler"
+    method: Literal["auto", *METHODS] = "auto"
     engine: Literal["auto", *ENGINES] = "auto"
     device: str = "auto"
     dtype: Literal[tuple(DTYPES)] = "float32"
@@ -114,6 +114,7 @@ class Run(Section):
     common_noise: bool = False
     block_size: Count | None = None
     ends: Count | None = None  # paths of each arm whose end states are judged
+    check_dt: bool | Literal["auto"] = "auto"  # some paths again at dt/2
 
 
 class Config(Section):

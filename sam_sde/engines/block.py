@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from sam_sde.engines.first_exit import Exits, first_exits
+from sam_sde.engines.half_steps import exits_in_halves
 from sam_sde.engines.integration import Advance, Chunk
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.statistics import Outcome
@@ -138,10 +139,11 @@ def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, chunk: C
 
 def _exits(problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, step: int, n_valid: torch.Tensor) -> Exits:
     """The first exits, looked for among the suspects only."""
+    look = first_exits if problem.halves is None else exits_in_halves
     if chunk.suspects is None:
-        return first_exits(problem, chunk.states, paths, step, n_valid)
+        return look(problem, chunk.states, paths, step, n_valid)
     row = (chunk.suspects & (n_valid > 0)).nonzero()[:, 0]
-    exits = first_exits(problem, chunk.states[:, row], paths[row], step, n_valid[row])
+    exits = look(problem, chunk.states[:, row], paths[row], step, n_valid[row])
     return exits._replace(row=row[exits.row])
 
 

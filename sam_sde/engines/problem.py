@@ -18,6 +18,7 @@ class EscapeProblem(Integration):
 
     t_max: time at which a path still inside is censored; rounded up to whole steps of dt.
     crossing: "bridge", "shift" or "none" (see `sam_sde.regions.crossing`).
+    halves: the same problem at dt/2, of `half_steps`; then crossings within a step are looked for in its two halves.
     state_region: the region, which is one of weights, as engines see it: on the states of the dynamics.
 
     Raises
@@ -27,6 +28,7 @@ class EscapeProblem(Integration):
     region: Region
     t_max: float
     crossing: str = "bridge"
+    halves: "EscapeProblem | None" = field(default=None, repr=False)
     n_steps: int = field(init=False)
     state_region: Region = field(init=False, repr=False)
 

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import torch
 import torchsde
 
-from sam_sde.dynamics import Dynamics
 from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.engines.engine import Engine
 from sam_sde.engines.integration import Advance, Chunk, Integration
+from sam_sde.engines.methods import INCREMENTS
 from sam_sde.layout import in_columns, stack_steps
 
 
@@ -42,11 +42,13 @@ class StateCollector:
         return states
 
 
-def in_steps(dynamics: Dynamics, dt: float, collector: StateCollector) -> SimpleNamespace:
+def in_steps(integration: Integration, collector: StateCollector) -> SimpleNamespace:
     """The dynamics in torchsde's protocol, with time measured in steps of dt; they are told it as a number.
 
-    torchsde evaluates every method that it finds, so only those of use are there.
+    torchsde evaluates every method that it finds, so only those of use are there. Its "euler" adds drift and noise as
+    they come from `INCREMENTS`; its other methods are its own.
     """
+    dynamics, dt = integration.dynamics, integration.dt
     root_dt = dt**0.5
 
     def time(step) -> float:
@@ -58,16 +60,17 @@ def in_steps(dynamics: Dynamics, dt: float, collector: StateCollector) -> Simple
 
     def f_and_g_prod(step, w, z):
         collector.see(w)
-        drift, noise = dynamics.f_and_g_prod(time(step), w, z)
-        return drift * dt, noise * root_dt
+        return INCREMENTS[integration.method](dynamics, time(step), w, z, dt)
 
-    sde = SimpleNamespace(noise_type=dynamics.noise_type, sde_type=dynamics.sde_type, f=f)
+    sde = SimpleNamespace(noise_type=dynamics.noise_type, sde_type=dynamics.sde_type)
+    if integration.method in INCREMENTS:
+        sde.f_and_g_prod = f_and_g_prod
+        return sde
+    sde.f = f
     if dynamics.noise_type == "diagonal":
         sde.g = lambda step, w: dynamics.g(time(step), w) * root_dt
     else:
         sde.g_prod = lambda step, w, z: dynamics.g_prod(time(step), w, z) * root_dt
-    if hasattr(dynamics, "f_and_g_prod"):
-        sde.f_and_g_prod = f_and_g_prod
     return sde
 
 
@@ -79,21 +82,22 @@ def prepare(integration: Integration, start: torch.Tensor) -> Advance:
 def advance(integration: Integration, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int) -> Chunk:
     """Takes n_steps from w (paths, state_dim) at `first_step`; `paths` are the paths' numbers."""
     w, collector, dynamics = in_columns(w), StateCollector(), integration.dynamics
-    sde = in_steps(dynamics, integration.dt, collector)
+    sde = in_steps(integration, collector)
+    method = "euler" if integration.method in INCREMENTS else integration.method
     brownian = KeyedBrownian(integration.stream, paths, dynamics.channels, w.dtype, first_step, collector.step_begins)
     clock = torch.tensor([first_step, first_step + n_steps], dtype=torch.float64)
     devices = [w.device] if w.is_cuda else []
     # torchsde draws from the global generator to check g_prod; the user's random numbers stay as they were.
     with torch.no_grad(), torch.random.fork_rng(devices=devices):
-        ends = torchsde.sdeint(sde, w, clock, bm=brownian, method=integration.method, dt=1.0)
+        ends = torchsde.sdeint(sde, w, clock, bm=brownian, method=method, dt=1.0)
     return Chunk(collector.take(ends[-1]))
 
 
 ENGINE = Engine(
     prepare=prepare,
     methods={
-        "additive": ("euler", "milstein", "srk"),
-        "diagonal": ("euler", "milstein", "srk"),
-        "general": ("euler",),
+        "additive": (*INCREMENTS, "milstein", "srk"),
+        "diagonal": (*INCREMENTS, "milstein", "srk"),
+        "general": tuple(INCREMENTS),
     },
 )

@@ -6,6 +6,7 @@ import pandas as pd
 
 from sam_sde.engines import ENGINES
 from sam_sde.escape import EscapeResult, EscapeRun
+from sam_sde.escape.checking import statistical_half_width
 from sam_sde.statistics import Outcome
 from sam_sde.theory import lost_damping, perturbation_over_noise, trap_exponent
 
@@ -21,6 +22,7 @@ def find_cautions(
     of_sdes = [arm for arm in results if ENGINES[runs[arm].engine].of_sde]
     found = [_unresolved_step(arm, runs[arm]) for arm in of_sdes]
     found += [_lost_damping(arm, runs[arm]) for arm in of_sdes]
+    found += [_step_beyond_statistics(arm, result) for arm, result in results.items() if result.step_check is not None]
     found += [_few_escapes(arm, runs[arm], result) for arm, result in results.items()]
     found += [_failures(arm, result) for arm, result in results.items()]
     if comparison is not None:
@@ -31,6 +33,18 @@ def find_cautions(
             if row.curves_cross
         ]
     return [sentence for sentence in found if sentence]
+
+
+def _step_beyond_statistics(arm: str, result: EscapeResult) -> str | None:
+    """Where the change with dt/2 is more than the statistical error, and more than chance."""
+    change, low, high = result.step_check.dt_change.values()
+    half_width = statistical_half_width(result)
+    if not abs(change) > half_width or low <= 0 <= high:
+        return None
+    return (
+        f"{arm}: its mean time changes by {change:.2g} ({low:.2g} to {high:.2g}) with a step of dt/2, more than its "
+        f"statistical error of ±{half_width:.2g}; set run.dt below {result.dt / 2:.2g}, or run.accuracy"
+    )
 
 
 def _few_escapes(arm: str, run: EscapeRun, result: EscapeResult) -> str | None:
@@ -78,6 +92,6 @@ def _lost_damping(arm: str, run: EscapeRun) -> str | None:
         return None
     return (
         f"{arm}: a step does not resolve the momentum, Euler changes its damping 1-γ by {100 * fraction:.3g} % "
-        f"(dt·‖H‖/(1-γ)); the SDE needs a dt below {problem.dt * MUCH_DAMPING / fraction:.2g}, or, for constant noise, "
-        "method srk or heun"
+        f"(dt·‖H‖/(1-γ)); the SDE needs a dt below {problem.dt * MUCH_DAMPING / fraction:.2g}, or "
+        "method heun"
     )

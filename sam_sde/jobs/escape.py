@@ -14,14 +14,24 @@ import pandas as pd
 
 from sam_sde.config.building import Setting
 from sam_sde.config.schema import Config
-from sam_sde.escape import EscapeInterrupted, EscapeResult, EscapeRun, Progress, Recorder, compare, execute, processes
+from sam_sde.escape import (
+    EscapeInterrupted,
+    EscapeResult,
+    EscapeRun,
+    Progress,
+    Recorder,
+    checked,
+    compare,
+    execute,
+    processes,
+)
 from sam_sde.escape.result import MAX_COORDINATES
 from sam_sde.jobs.cautions import find_cautions
 from sam_sde.jobs.landscape import landscape_tables
 from sam_sde.jobs.record import make_record, write_result
 from sam_sde.jobs.tables import by_arm
 from sam_sde.jobs.trajectories import trajectory_table
-from sam_sde.statistics import summary_table, survival_curve, thin
+from sam_sde.statistics import survival_curve, thin
 
 MAX_PATH_ROWS = 10**6
 MAX_SURVIVAL_ROWS = 1000
@@ -79,6 +89,12 @@ class Experiment:
                 self.results[arm] = execute(
                     run, lambda progress, arm=arm: report(arm, progress), self.recorders[arm], executor
                 )
+                self.results[arm] = checked(
+                    self.results[arm],
+                    self.config.run.check_dt,
+                    lambda progress, arm=arm: report(f"{arm}, dt and dt/2", progress),
+                    executor,
+                )
         except KeyboardInterrupt as interrupt:
             self.interrupted = arm
             if isinstance(interrupt, EscapeInterrupted) and interrupt.result is not None:
@@ -94,7 +110,7 @@ class Experiment:
         return self.setting.config
 
     def summary(self) -> pd.DataFrame:
-        return summary_table(self.results)
+        return pd.DataFrame([{"arm": arm, **result.summary()} for arm, result in self.results.items()])
 
     def comparison(self) -> pd.DataFrame | None:
         """None where there is nothing to compare: one arm, or an interrupt before there were two."""
@@ -127,6 +143,9 @@ class Experiment:
         yield "summary", self.summary()
         curves = {arm: thin(survival_curve(result), MAX_SURVIVAL_ROWS) for arm, result in self.results.items()}
         yield "survival", by_arm(curves)
+        checks = {arm: result.step_check for arm, result in self.results.items() if result.step_check is not None}
+        if checks:
+            yield "dt_changes", by_arm({arm: check.to_frame() for arm, check in checks.items()})
         if comparison is not None:
             yield "comparison", comparison
         if all_paths or sum(map(len, self.results.values())) <= MAX_PATH_ROWS:

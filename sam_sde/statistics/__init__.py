@@ -1,5 +1,6 @@
 """Survival, summary and comparison of escape times: arrays in, data frames out."""
 
+from sam_sde.statistics.change import paired_changes
 from sam_sde.statistics.comparison import compare_samples
 from sam_sde.statistics.sample import Outcome, Sample, outcome_words, restrict
 from sam_sde.statistics.summary import summarize, summary_table
@@ -11,6 +12,7 @@ __all__ = [
     "compare_samples",
     "median_time",
     "outcome_words",
+    "paired_changes",
     "restrict",
     "restricted_mean",
     "summarize",

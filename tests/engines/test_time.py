@@ -90,7 +90,7 @@ def test_a_step_of_ones_own_has_a_time_too():
     sgd = Announced(quadratic([1.0, 2.0]), ss.NoNoise(), lr=0.01)
     options = {"start": [0.1, 0.1], "region": ss.Ball([0, 0], 9.0), "t_max": 6.0, "n_paths": 3, "dtype": "float64"}
     discrete = ss.escape_times(sgd, engine="discrete", **options)
-    euler = ss.escape_times(sgd, engine="torchsde", **options)
+    euler = ss.escape_times(sgd, engine="torchsde", method="euler", **options)
     expected = 0.1 * np.prod([1 - math.exp(-0.01 * k) * 0.01 * np.array([1.0, 2.0]) for k in range(600)], axis=0)
     np.testing.assert_allclose(discrete.exit_points, np.tile(expected, (3, 1)), rtol=1e-12)
     np.testing.assert_allclose(euler.exit_points, discrete.exit_points, rtol=1e-12)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from sam_sde.engines.integration import Integration
+from sam_sde.engines.methods import INCREMENTS
 from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
 
 
@@ -15,29 +16,15 @@ def step_of(problem: Integration) -> Callable:
     `nearest` becomes 0 or more where a step may have crossed.
     """
     dynamics, dt, nearness = problem.dynamics, problem.dt, _nearness(problem)
-    integrate = {"euler": _euler, "heun": _heun}[problem.method]
+    increments = INCREMENTS[problem.method]
 
     def take(w: torch.Tensor, z: torch.Tensor, step: torch.Tensor, nearest: torch.Tensor):
         t = step.double() * dt
-        after = integrate(dynamics, t, w, z, dt)
+        drift, noise = increments(dynamics, t, w, z, dt)
+        after = w + drift + noise
         return after, torch.maximum(nearest, nearness(t, w, after))
 
     return take
-
-
-def _euler(dynamics, t, w, z, dt):
-    if hasattr(dynamics, "f_and_g_prod"):
-        drift, noise = dynamics.f_and_g_prod(t, w, z)
-    else:
-        drift, noise = dynamics.f(t, w), dynamics.g_prod(t, w, z)
-    return w + drift * dt + noise * dt**0.5
-
-
-def _heun(dynamics, t, w, z, dt):
-    """Weak order 2 for additive noise: the drift is averaged over the step."""
-    noise = dynamics.g_prod(t + 0.5 * dt, w, z) * dt**0.5
-    drift = dynamics.f(t, w)
-    return w + 0.5 * dt * (drift + dynamics.f(t + dt, w + drift * dt + noise)) + noise
 
 
 def _nearness(problem: Integration) -> Callable:
