@@ -29,7 +29,7 @@ def test_what_a_minimal_configuration_leaves_out_has_defaults(load):
         "n_paths": 20_000,
         "dt": None,
         "seed": 0,
-        "method": "euler",
+        "method": "auto",
         "engine": "auto",
         "device": "auto",
         "dtype": "float32",
@@ -37,6 +37,7 @@ def test_what_a_minimal_configuration_leaves_out_has_defaults(load):
         "common_noise": False,
         "block_size": None,
         "ends": None,
+        "check_dt": "auto",
     }
     assert config.optimizer.model_dump() == {
         "lr": 0.01,
@@ -101,7 +102,7 @@ def test_a_change_wins_over_the_file_and_the_last_change_over_the_others(load):
 
 def test_a_change_may_make_a_section_and_keeps_its_other_defaults(load):
     config = load(MINIMAL, "run.n_paths=7", " run.seed =3")
-    assert (config.run.n_paths, config.run.seed, config.run.method) == (7, 3, "euler")
+    assert (config.run.n_paths, config.run.seed, config.run.method) == (7, 3, "auto")
 
 
 def test_a_change_may_set_a_whole_section(load):

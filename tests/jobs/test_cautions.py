@@ -11,7 +11,7 @@ WIDE = {"start": [0, 0], "region": {"kind": "ball", "centre": [0, 0], "radius": 
 SGD = {"kind": "sgd"}
 
 
-def cautions(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, noise=None):
+def cautions(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, noise=None, **run):
     experiment = Experiment(
         Setting(
             check_config(
@@ -21,7 +21,7 @@ def cautions(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, no
                     "optimizer": {"lr": lr, "batch_size": batch_size},
                     "arms": arms,
                     "escape": escape,
-                    "run": {"n_paths": n_paths, "engine": "torchsde"},
+                    "run": {"n_paths": n_paths, "engine": "torchsde", **run},
                 }
             )
         )
@@ -104,16 +104,32 @@ def test_a_step_that_does_not_resolve_the_momentum_is_told():
     """dt·‖H‖/(1-γ) = 0.01·2/0.1 is 20 % of the damping; a tenth is left at half the step."""
     heavy = {"kind": "sgd", "momentum": 0.9}
     narrow = WIDE | {"region": {"kind": "ball", "centre": [0, 0], "radius": 0.05}}
-    (warning,) = cautions({"SGD": heavy}, narrow)
+    (warning,) = cautions({"SGD": heavy}, narrow, method="euler")
+    assert cautions({"SGD": heavy}, narrow) == []  # Heun's method keeps it
     assert warning.startswith("SGD: a step does not resolve the momentum, Euler changes its damping 1-γ by 20 %")
     assert "a dt below 0.005" in warning
     for arm in (heavy | {"momentum": 0.5}, heavy | {"momentum_model": "overdamped"}, heavy | {"engine": "discrete"}):
-        assert cautions({"SGD": arm}, narrow) == []
+        assert cautions({"SGD": arm}, narrow, method="euler" if "engine" not in arm else "auto") == []
 
 
 def test_a_hessian_that_is_not_finite_is_no_reason_for_a_warning():
     found = cautions({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, surface={"expression": "abs(x)**1.5 - y**2"})
     assert not any("nan" in warning for warning in found)
+
+
+def test_a_step_whose_error_exceeds_the_statistical_one_is_told():
+    """Euler at a large step holds SAM longer by a third on the stable side of its jump, and lets it go sooner."""
+    escape = {"start": [0, 0], "region": {"kind": "ball", "centre": [0, 0], "radius": 0.5}, "t_max": 20}
+    arms = {"SAM": {"kind": "sam", "rho": 0.2}}
+    options = {
+        "lr": 0.2,
+        "batch_size": 8,
+        "n_paths": 4000,
+        "check_dt": True,
+        "noise": {"kind": "isotropic", "sigma": 1},
+    }
+    found = cautions(arms, escape, method="euler", **options)
+    assert any("SAM: its mean time changes by" in warning and "set run.dt below 0.1" in warning for warning in found)
 
 
 def test_curves_that_cross_are_told():

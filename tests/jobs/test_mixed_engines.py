@@ -21,6 +21,9 @@ CONFIG = {
 }
 
 
+NOISE_ALIKE = {"common_noise": True, "crossing": "none", "method": "euler"}
+
+
 def with_sections(**sections):
     return check_config(CONFIG | {key: CONFIG.get(key, {}) | value for key, value in sections.items()})
 
@@ -34,7 +37,7 @@ def test_engine_step_method_and_crossing_of_the_run_are_those_of_the_sdes():
 
 
 def test_both_stand_in_one_table_and_the_record_names_their_engines(tmp_path):
-    experiment = Experiment(Setting(with_sections(run={"common_noise": True, "crossing": "none"}), tmp_path))
+    experiment = Experiment(Setting(with_sections(run=NOISE_ALIKE), tmp_path))
     experiment.execute(lambda arm, progress: None)
     # With common noise the two are the same paths, for Euler's scheme at dt = lr is the algorithm.
     sde, discrete = experiment.results.values()
