@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from sam_sde.errors import ArgumentError
+from sam_sde.purity import called_twice
 from sam_sde.surfaces.samples import Sample, Samples, take
 from sam_sde.surfaces.surface import CriticalPoint, LossSurface
 
@@ -192,7 +193,8 @@ class FiniteSum(LossSurface):
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
             return torch.autograd.grad(torch.func.vmap(self._losses_of_one)(leaf, data).mean(1).sum(), leaf)[0]
 
-    def _check_one(self, w: torch.Tensor) -> None:
+    def _called_twice(self, w: torch.Tensor) -> torch.Tensor:
         """One sample's loss, for the mean over samples would hide a result that is no scalar."""
-        sample = take(self.samples.keep(w), 0)
-        LossSurface(lambda w: self.sample_loss(w, sample), self.dim, name=self.name)._check_one(w)
+        with torch.inference_mode(False), torch.enable_grad():
+            first = take(self.samples.keep(w), 0)
+            return called_twice("surface", "the loss of a sample", self.sample_loss, w.clone().requires_grad_(), first)
