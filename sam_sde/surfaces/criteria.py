@@ -55,7 +55,7 @@ class WeightedMeanLoss(MeanLoss):
             raise ArgumentError("loss", "expected targets with a weight above 0, got none: all are ignored or weigh 0")
 
     def of_sample(self, w: torch.Tensor, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return self.summed(w, {}, prediction, target) / self.mean_weight
+        return self.summed(w, {}, prediction, target.long()) / self.mean_weight
 
     def weights(self, target: torch.Tensor) -> torch.Tensor:
         target = target.cpu().long()

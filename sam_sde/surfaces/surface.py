@@ -73,11 +73,15 @@ class LossSurface:
     def gradient(self, w: torch.Tensor) -> torch.Tensor:
         """∇ℓ(w): (paths, dim) to (paths, dim)."""
         if w.requires_grad or torch.compiler.is_compiling():  # it is differentiated again, or autograd cannot be seen
-            return torch.func.vmap(torch.func.grad(self.loss))(w)
+            return self._gradient_by_transforms(w)
         # The paths do not interact, so the gradient of the sum holds theirs: twice as fast as vmap(grad(loss)).
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
             return in_columns(torch.autograd.grad(torch.func.vmap(self.loss)(leaf).sum(), leaf)[0])
+
+    def _gradient_by_transforms(self, w: torch.Tensor) -> torch.Tensor:
+        # Not vmap(grad(loss)): its derivatives are wrong where torch's layer norm or instance norm is in the loss.
+        return torch.func.grad(lambda w: torch.func.vmap(self.loss)(w).sum())(w)
 
     def hessian(self, w: torch.Tensor) -> torch.Tensor:
         """H(w) = ∇²ℓ(w): (paths, dim) to (paths, dim, dim)."""
@@ -92,8 +96,9 @@ class LossSurface:
 
     def hessian_product(self, w: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """H(w) v without the matrix: two tensors (paths, dim) to (paths, dim)."""
+
         # Reverse over reverse gives Hᵀv = Hv, and is as much faster as it is for the Hessian.
-        return torch.func.vjp(torch.func.vmap(torch.func.grad(self.loss)), w)[1](v)[0]
+        return torch.func.vjp(self._gradient_by_transforms, w)[1](v)[0]
 
     def finite_hessian(self, point: torch.Tensor, name: str) -> torch.Tensor:
         """H (dim, dim) at the point (dim,) which the argument `name` gave, after `check_at` there.
