@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import torch
 import torchsde
 
-from sam_sde.dynamics import Dynamics
+from sam_sde.dynamics import Dynamics, times
 from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.engines.engine import Engine
 from sam_sde.engines.integration import Advance, Chunk, Integration
@@ -43,29 +43,35 @@ class StateCollector:
 
 
 def in_steps(dynamics: Dynamics, dt: float, collector: StateCollector) -> SimpleNamespace:
-    """The dynamics in torchsde's protocol, with time measured in steps of dt; they are told it as a number.
+    """The dynamics in torchsde's protocol, with time measured in steps of dt; of a switch, the one that is active.
 
     torchsde evaluates every method that it finds, so only those of use are there.
     """
     root_dt = dt**0.5
 
-    def time(step) -> float:
-        return float(step) * dt
+    def now(step, w) -> tuple[Dynamics, torch.Tensor]:
+        t = float(step) * dt
+        return dynamics.active(t), times(t, w)
 
     def f(step, w):
         collector.see(w)
-        return dynamics.f(time(step), w) * dt
+        active, t = now(step, w)
+        return active.f(t, w) * dt
+
+    def g_prod(step, w, z):
+        active, t = now(step, w)
+        return active.g_prod(t, w, z[:, : active.channels]) * root_dt
 
     def f_and_g_prod(step, w, z):
         collector.see(w)
-        drift, noise = dynamics.f_and_g_prod(time(step), w, z)
+        drift, noise = dynamics.f_and_g_prod(times(float(step) * dt, w), w, z)
         return drift * dt, noise * root_dt
 
     sde = SimpleNamespace(noise_type=dynamics.noise_type, sde_type=dynamics.sde_type, f=f)
     if dynamics.noise_type == "diagonal":
-        sde.g = lambda step, w: dynamics.g(time(step), w) * root_dt
+        sde.g = lambda step, w: dynamics.g(times(float(step) * dt, w), w) * root_dt
     else:
-        sde.g_prod = lambda step, w, z: dynamics.g_prod(time(step), w, z) * root_dt
+        sde.g_prod = g_prod
     if hasattr(dynamics, "f_and_g_prod"):
         sde.f_and_g_prod = f_and_g_prod
     return sde

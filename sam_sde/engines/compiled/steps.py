@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 
+from sam_sde.dynamics import times
 from sam_sde.engines.integration import Integration
 from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
 
@@ -27,17 +28,17 @@ def step_of(problem: Integration) -> Callable:
 
 def _euler(dynamics, t, w, z, dt):
     if hasattr(dynamics, "f_and_g_prod"):
-        drift, noise = dynamics.f_and_g_prod(t, w, z)
+        drift, noise = dynamics.f_and_g_prod(times(t, w), w, z)
     else:
-        drift, noise = dynamics.f(t, w), dynamics.g_prod(t, w, z)
+        drift, noise = dynamics.f(times(t, w), w), dynamics.g_prod(times(t, w), w, z)
     return w + drift * dt + noise * dt**0.5
 
 
 def _heun(dynamics, t, w, z, dt):
     """Weak order 2 for additive noise: the drift is averaged over the step."""
-    noise = dynamics.g_prod(t + 0.5 * dt, w, z) * dt**0.5
-    drift = dynamics.f(t, w)
-    return w + 0.5 * dt * (drift + dynamics.f(t + dt, w + drift * dt + noise)) + noise
+    noise = dynamics.g_prod(times(t + 0.5 * dt, w), w, z) * dt**0.5
+    drift = dynamics.f(times(t, w), w)
+    return w + 0.5 * dt * (drift + dynamics.f(times(t + dt, w), w + drift * dt + noise)) + noise
 
 
 def _nearness(problem: Integration) -> Callable:
@@ -52,7 +53,7 @@ def _nearness(problem: Integration) -> Callable:
     def variance(t: torch.Tensor, w: torch.Tensor, face: int) -> torch.Tensor:
         normal = region.normal(w, torch.full_like(w[:, 0], face, dtype=torch.int64))
         # 1e-4 more, so that rounding in float32 excludes nothing.
-        return 1.0001 * problem.dt * dynamics.g_transpose_prod(t, w, normal).square().sum(-1)
+        return 1.0001 * problem.dt * dynamics.g_transpose_prod(times(t, w), w, normal).square().sum(-1)
 
     def nearness(t: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
         level0, level1 = region.levels(before), region.levels(after)
