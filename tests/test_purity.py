@@ -40,7 +40,11 @@ def drifting(x):
     return x * CONSTANT.mul_(2.0)
 
 
-WRITES, DRAWS, CHANGES = "writes into its argument in place", "draws or seeds random numbers", "gives another result"
+WRITES, DRAWS, CHANGES = (
+    "writes into its argument in place",
+    "draws or seeds random numbers|called random operation",
+    "gives another result",
+)
 KINDS = {in_place: WRITES, of_torch: DRAWS, of_numpy: DRAWS, of_python: DRAWS, seeding: DRAWS, drifting: CHANGES}
 
 

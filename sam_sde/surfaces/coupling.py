@@ -165,7 +165,7 @@ def _chosen(samples: Samples) -> Samples:
     """At most MOST_SAMPLES of the samples, from all over the data and, where the targets are classes, from each."""
     n = len(samples)
     _, target = inputs_and_targets(samples.data)
-    chosen = set(torch.linspace(0, n - 1, min(n, MOST_SAMPLES // 2)).long().tolist())
+    chosen = {i * (n - 1) // (MOST_SAMPLES // 2 - 1) for i in range(MOST_SAMPLES // 2)}
     if target.ndim == 1 and not target.is_floating_point():
         _, place = torch.unique(target, return_inverse=True)
         first = torch.full((int(place.max()) + 1,), n).scatter_reduce_(0, place, torch.arange(n), "amin")
