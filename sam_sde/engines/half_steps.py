@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import torch
 
+from sam_sde.dynamics import times
 from sam_sde.engines.first_exit import Exits, first_exits
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.random import Purpose, RefinedStream
@@ -43,6 +44,6 @@ def _with_middles(problem: EscapeProblem, states: torch.Tensor, paths: torch.Ten
     for i, step in enumerate(range(first_step, first_step + len(states) - 1)):
         number = torch.full_like(paths, step)[:, None]
         zeta = stream.normals(Purpose.REFINEMENT, paths[:, None], number, channel).to(states)
-        spread = 0.5 * problem.dt**0.5 * dynamics.g_prod(step * problem.dt, states[i], zeta)
+        spread = 0.5 * problem.dt**0.5 * dynamics.g_prod(times(step * problem.dt, zeta), states[i], zeta)
         refined[2 * i + 1] = 0.5 * (states[i] + states[i + 1]) + spread
     return refined

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import torch
 
-from sam_sde.dynamics import Dynamics, Time
+from sam_sde.dynamics import Dynamics, Time, times
 from sam_sde.layout import in_columns
 
 # (dynamics, t, w (paths, state_dim), z (paths, channels), dt) to what drift and noise add, (paths, state_dim) each.
@@ -23,18 +23,18 @@ Increments = Callable[[Dynamics, Time, torch.Tensor, torch.Tensor, float], tuple
 
 
 def euler(dynamics: Dynamics, t: Time, w: torch.Tensor, z: torch.Tensor, dt: float):
-    drift, noise = _drift_and_noise(dynamics, t, w, z)
+    drift, noise = _drift_and_noise(dynamics, times(t, w), w, z)
     return drift * dt, noise * dt**0.5
 
 
 def heun(dynamics: Dynamics, t: Time, w: torch.Tensor, z: torch.Tensor, dt: float):
-    middle = t + 0.5 * dt
+    middle = times(t + 0.5 * dt, w)
     drift, noise = _drift_and_noise(dynamics, middle, w, z)
     drift, noise = drift * dt, noise * dt**0.5
     return 0.5 * (drift + dt * dynamics.f(middle, in_columns(w + drift + noise))), noise
 
 
-def _drift_and_noise(dynamics: Dynamics, t: Time, w: torch.Tensor, z: torch.Tensor):
+def _drift_and_noise(dynamics: Dynamics, t: torch.Tensor, w: torch.Tensor, z: torch.Tensor):
     if hasattr(dynamics, "f_and_g_prod"):
         return dynamics.f_and_g_prod(t, w, z)
     return dynamics.f(t, w), dynamics.g_prod(t, w, z)

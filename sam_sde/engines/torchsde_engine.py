@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import torch
 import torchsde
 
+from sam_sde.dynamics import Dynamics, times
 from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.engines.engine import Engine
 from sam_sde.engines.integration import Advance, Chunk, Integration
@@ -43,7 +44,7 @@ class StateCollector:
 
 
 def in_steps(integration: Integration, collector: StateCollector) -> SimpleNamespace:
-    """The dynamics in torchsde's protocol, with time measured in steps of dt; they are told it as a number.
+    """The dynamics in torchsde's protocol, with time measured in steps of dt; of a switch, the one that is active.
 
     torchsde evaluates every method that it finds, so only those of use are there. Its "euler" adds drift and noise as
     they come from `INCREMENTS`; its other methods are its own.
@@ -51,16 +52,23 @@ def in_steps(integration: Integration, collector: StateCollector) -> SimpleNames
     dynamics, dt = integration.dynamics, integration.dt
     root_dt = dt**0.5
 
-    def time(step) -> float:
-        return float(step) * dt
+    def now(step, w) -> tuple[Dynamics, torch.Tensor]:
+        t = float(step) * dt
+        return dynamics.active(t), times(t, w)
 
     def f(step, w):
         collector.see(w)
-        return dynamics.f(time(step), w) * dt
+        active, t = now(step, w)
+        return active.f(t, w) * dt
+
+    def g_prod(step, w, z):
+        active, t = now(step, w)
+        return active.g_prod(t, w, z[:, : active.channels]) * root_dt
 
     def f_and_g_prod(step, w, z):
         collector.see(w)
-        return INCREMENTS[integration.method](dynamics, time(step), w, z, dt)
+        active, _ = now(step, w)
+        return INCREMENTS[integration.method](active, float(step) * dt, w, z[:, : active.channels], dt)
 
     sde = SimpleNamespace(noise_type=dynamics.noise_type, sde_type=dynamics.sde_type)
     if integration.method in INCREMENTS:
@@ -68,9 +76,9 @@ def in_steps(integration: Integration, collector: StateCollector) -> SimpleNames
         return sde
     sde.f = f
     if dynamics.noise_type == "diagonal":
-        sde.g = lambda step, w: dynamics.g(time(step), w) * root_dt
+        sde.g = lambda step, w: dynamics.g(times(float(step) * dt, w), w) * root_dt
     else:
-        sde.g_prod = lambda step, w, z: dynamics.g_prod(time(step), w, z) * root_dt
+        sde.g_prod = g_prod
     return sde
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import torch
 
+from sam_sde.dynamics import times
 from sam_sde.engines.integration import Integration
 from sam_sde.engines.methods import INCREMENTS
 from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
@@ -39,7 +40,7 @@ def _nearness(problem: Integration) -> Callable:
     def variance(t: torch.Tensor, w: torch.Tensor, face: int) -> torch.Tensor:
         normal = region.normal(w, torch.full_like(w[:, 0], face, dtype=torch.int64))
         # 1e-4 more, so that rounding in float32 excludes nothing.
-        return 1.0001 * problem.dt * dynamics.g_transpose_prod(t, w, normal).square().sum(-1)
+        return 1.0001 * problem.dt * dynamics.g_transpose_prod(times(t, w), w, normal).square().sum(-1)
 
     def nearness(t: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
         level0, level1 = region.levels(before), region.levels(after)
