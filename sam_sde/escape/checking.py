@@ -15,7 +15,7 @@ from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.step_check import StepCheck
-from sam_sde.statistics import Sample, paired_changes
+from sam_sde.statistics import paired_changes
 
 CheckDt = bool | Literal["auto"]
 
@@ -59,10 +59,10 @@ def checked(
     most = run.n_paths if check_dt is True else math.floor(UNASKED_SHARE * run.n_paths)
     n_pilot = min(most, max(FEWEST_PATHS, round(PILOT_SHARE * run.n_paths)))
     try:
-        check = _check(run, n_pilot, progress, executor)
+        check, _ = check_step(run, n_pilot, progress, executor)
         n_paths = min(most, _paths_needed(check, result))
         if n_paths > n_pilot and (check_dt is True or not _is_within(check, result)):
-            check = _check(run, n_paths, progress, executor)
+            check, _ = check_step(run, n_paths, progress, executor)
     except EscapeInterrupted:
         raise EscapeInterrupted(result) from None
     return replace(result, step_check=check)
@@ -93,9 +93,10 @@ def _is_within(check: StepCheck, result: EscapeResult) -> bool:
     return max(map(abs, bounds)) <= statistical_half_width(result)
 
 
-def _check(run: EscapeRun, n_paths: int, progress, executor: Executor | None) -> StepCheck:
-    coarse, fine = (_sample(each, progress, executor) for each in paired_runs(run, n_paths))
-    return StepCheck(run.problem.dt, n_paths, paired_changes(coarse, fine))
+def check_step(run: EscapeRun, n_paths: int, progress, executor: Executor | None) -> tuple[StepCheck, EscapeResult]:
+    """What dt/2 does to the run's first paths, and these at dt."""
+    coarse, fine = (_result(each, progress, executor) for each in paired_runs(run, n_paths))
+    return StepCheck(run.problem.dt, n_paths, paired_changes(coarse, fine)), coarse
 
 
 def paired_runs(run: EscapeRun, n_paths: int) -> tuple[EscapeRun, EscapeRun]:
@@ -106,7 +107,7 @@ def paired_runs(run: EscapeRun, n_paths: int) -> tuple[EscapeRun, EscapeRun]:
     return replace(run, problem=coarse, **options), replace(run, problem=fine, **options)
 
 
-def _sample(run: EscapeRun, progress, executor: Executor | None) -> Sample:
+def _result(run: EscapeRun, progress, executor: Executor | None) -> EscapeResult:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of what the run itself has said
         return execute(run, progress, executor=executor)
