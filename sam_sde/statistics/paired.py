@@ -18,10 +18,10 @@ def paired_effects(arm: Sample, reference: Sample) -> dict[str, float]:
     """The columns of `compare_samples` for one arm, both samples followed to the same t_max.
 
     Pairs of which either path failed are left out. Intervals are Student's, with as many degrees of freedom as
-    there are pairs whose times min(T, t_max) differ, but at most half of all, because differences are often skewed to
-    one side: for the mean of the differences; for a ratio r by the differences time - r·reference time (Fieller 1954), so that it holds 1 where
-    the difference holds 0; for the ratio of rates by what each pair adds to its logarithm. There is no log-rank
-    test, which takes its samples for independent.
+    there are pairs whose times min(T, t_max) differ, but at most half of all, because differences are often skewed
+    to one side: for the mean of the differences; for a ratio r by the differences time - r·reference time (Fieller
+    1954), so that it holds 1 where the difference holds 0; for the ratio of rates by what each pair adds to its
+    logarithm. There is no log-rank test, which takes its samples for independent.
     """
     if len(arm) != len(reference):
         raise ArgumentError("paired", f"expected as many paths in each arm, got {len(arm)} and {len(reference)}")

@@ -100,14 +100,12 @@ def test_median_is_that_of_the_curve():
     assert (row["median"], row["median_low"], row["median_high"]) == median_time(survival_curve(sample))
 
 
-@pytest.mark.parametrize("t_max", [0.02, 0.2, 2.0, 20.0])
-@pytest.mark.parametrize("n_paths", [4, 30, 400])
+@pytest.mark.parametrize("t_max", [0.1, 0.3, 2.0, 20.0])
+@pytest.mark.parametrize("n_paths", [8, 30, 400])
 def test_restricted_mean_interval_is_students_on_the_logit_scale(t_max, n_paths):
     """Against the delta method on the times themselves."""
     sample = exponential_sample(3, n_paths, t_max=t_max)
     row, n_escaped = summarize(sample), np.count_nonzero(sample.escaped)
-    if n_escaped == 0:
-        pytest.skip("nothing varied")
     share = sample.times.mean() / t_max
     error = stats.sem(sample.times) / t_max / (share * (1 - share))
     quantile = stats.t.ppf(0.975, min(n_escaped + 3, n_paths - 2))
