@@ -100,7 +100,7 @@ def test_median_is_that_of_the_curve():
     assert (row["median"], row["median_low"], row["median_high"]) == median_time(survival_curve(sample))
 
 
-@pytest.mark.parametrize("t_max", [0.1, 0.3, 2.0, 20.0])
+@pytest.mark.parametrize("t_max", [0.5, 2.0, 20.0])
 @pytest.mark.parametrize("n_paths", [8, 30, 400])
 def test_restricted_mean_interval_is_students_on_the_logit_scale(t_max, n_paths):
     """Against the delta method on the times themselves."""
