@@ -7,7 +7,7 @@ import pandas as pd
 from sam_sde.engines import ENGINES
 from sam_sde.escape import EscapeResult, EscapeRun
 from sam_sde.escape.checking import statistical_half_width
-from sam_sde.statistics import Outcome
+from sam_sde.statistics import Departure, Outcome, departure_from_constant_rate
 from sam_sde.theory import lost_damping, perturbation_over_noise, trap_exponent
 
 FEW_ESCAPES = 0.05
@@ -25,10 +25,11 @@ def find_cautions(
     found += [_step_beyond_statistics(arm, result) for arm, result in results.items() if result.step_check is not None]
     found += [_few_escapes(arm, runs[arm], result) for arm, result in results.items()]
     found += [_failures(arm, result) for arm, result in results.items()]
+    found.append(_changing_rates(results))
     if comparison is not None:
         found += [
-            f"{row.arm}: its survival curve seems to cross that of {row.reference}, so which of them stays longer "
-            "depends on the time; look at the curves, one ratio does not tell"
+            f"{row.arm}: its survival curve crosses that of {row.reference}, so which of them stays longer depends on "
+            "the time; look at the curves, one ratio does not tell"
             for row in comparison.itertuples()
             if row.curves_cross
         ]
@@ -71,6 +72,25 @@ def _failures(arm: str, result: EscapeResult) -> str | None:
     return (
         f"{arm}: {failed} of {len(result)} paths failed (their state became NaN or infinite) and are left out of the "
         "survival curve; try a smaller dt or lr, or a region that ends before the loss grows so steep"
+    )
+
+
+def _changing_rates(results: Mapping[str, EscapeResult]) -> str | None:
+    """One sentence for all arms: escapes from a saddle have a delay first, so there are often several."""
+    departures = {arm: departure_from_constant_rate(result) for arm, result in results.items()}
+    refuted = [f"{arm} ({_departure(found)})" for arm, found in departures.items() if found and found.refutes]
+    if not refuted:
+        return None
+    return (
+        f"{', '.join(refuted)}: no constant rate; `rate` and `rate_ratio` are averages to t_max that do not "
+        "extrapolate, read rmst and rmst_ratio"
+    )
+
+
+def _departure(departure: Departure) -> str:
+    return (
+        f"{100 * departure.escapes:.2g} % of the escapes in the first {100 * departure.time_inside:.2g} % of the time "
+        "inside"
     )
 
 

@@ -126,7 +126,7 @@ TABLES = {
                 *("rmst_difference", "difference_low", "difference_high"),
                 *("rmst_ratio", "ratio_low", "ratio_high"),
                 *("rate_ratio", "rate_ratio_low", "rate_ratio_high"),
-                *("logrank_statistic", "p_value", "p_adjusted"),
+                *("logrank_statistic", "p_value", "log10_p_value", "p_adjusted"),
                 "curves_cross",
             ),
         ),

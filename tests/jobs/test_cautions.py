@@ -1,5 +1,7 @@
 """The warnings: each is given where its condition holds, and not elsewhere."""
 
+import re
+
 import pytest
 
 from sam_sde.config.building import Setting
@@ -11,7 +13,12 @@ WIDE = {"start": [0, 0], "region": {"kind": "ball", "centre": [0, 0], "radius": 
 SGD = {"kind": "sgd"}
 
 
-def cautions(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, noise=None, **run):
+def cautions(*of, **options):
+    """All but that of rates that change, as they do wherever escapes have a delay first."""
+    return [sentence for sentence in all_cautions(*of, **options) if "no constant rate" not in sentence]
+
+
+def all_cautions(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, noise=None, **run):
     experiment = Experiment(
         Setting(
             check_config(
@@ -139,7 +146,21 @@ def test_curves_that_cross_are_told():
     noise = {"kind": "isotropic", "sigma": 1.0}
     escape = {"start": [0, 0.2], "region": slab, "t_max": 3}
     (warning,) = cautions(arms, escape, n_paths=500, noise=noise, surface=SADDLE | {"eigenvalues": [1, -1]})
-    assert warning.startswith("calm: its survival curve seems to cross that of noisy")
+    assert warning.startswith("calm: its survival curve crosses that of noisy")
+
+
+def test_rates_that_change_are_told_in_one_sentence_for_all_arms():
+    """From y = 0.2 the path has to grow by a half first."""
+    slab = {"kind": "slab", "centre": [0, 0], "direction": [0, 1], "half_width": 0.3}
+    escape, noise = {"start": [0, 0.2], "region": slab, "t_max": 3}, {"kind": "isotropic", "sigma": 0.5}
+    arms = {"first": SGD, "second": {"kind": "sgd", "batch_size": 2}}
+    (warning,) = [sentence for sentence in all_cautions(arms, escape, n_paths=200, noise=noise) if "rate" in sentence]
+    for arm in arms:
+        assert re.search(rf"{arm} \([\d.]+ % of the escapes in the first [\d.]+ % of the time inside\)", warning)
+    assert warning.endswith(
+        "no constant rate; `rate` and `rate_ratio` are averages to t_max that do not extrapolate, "
+        "read rmst and rmst_ratio"
+    )
 
 
 def test_an_interrupted_run_says_so_first():
