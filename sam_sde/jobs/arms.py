@@ -14,7 +14,7 @@ class ArmByArm:
     """
 
     def __init__(self, arms: Iterable[str]):
-        self.unfinished = dict.fromkeys(arms, "not begun yet")
+        self.unfinished = dict.fromkeys(arms, "not ended yet")
         self.errors: dict[str, Exception] = {}
         self.interrupted = False
 

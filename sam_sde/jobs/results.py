@@ -54,11 +54,15 @@ class Destination:
         """
         folder = self._partial if record["unfinished"] else self.out
         make_folder(folder)
-        with interrupts_wait():
-            files = write_result(frames, record, folder)
-            self.written = folder
-            if folder != self._partial:
-                _remove(self._partial, self.command)
+        try:
+            with interrupts_wait():
+                files = write_result(frames, record, folder)
+                self.written = folder
+                if folder != self._partial:
+                    _remove(self._partial, self.command)
+        finally:
+            if folder != self.out:
+                _remove_if_empty(folder)
         return files
 
     def keep(self, frames: Iterable[tuple[str, pd.DataFrame]], record: dict[str, Any]) -> None:
@@ -156,6 +160,10 @@ def _remove(folder: Path, command: str) -> None:
     for name in [RECORDS[command], *_other_files(command)]:
         (folder / name).unlink(missing_ok=True)
     _discard(_beside(folder, command), command)
+    _remove_if_empty(folder)
+
+
+def _remove_if_empty(folder: Path) -> None:
     if folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
 

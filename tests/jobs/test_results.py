@@ -133,7 +133,7 @@ def test_a_process_that_is_killed_at_any_time_leaves_one_whole_result(tmp_path):
 
 def test_a_partial_result_takes_the_place_of_nothing(tmp_path):
     """It lies in the folder where nothing was, else in one inside, which a whole result removes."""
-    partial = record(tmp_path, 1, unfinished={"SAM": "not begun yet"})
+    partial = record(tmp_path, 1, unfinished={"SAM": "not ended yet"})
     first = Destination(tmp_path, "weak")
     first.write(FRAMES.items(), partial)
     assert first.written == tmp_path
@@ -148,7 +148,7 @@ def test_an_earlier_result_stays_until_a_later_one_is_whole(earlier, tmp_path):
     Destination(tmp_path, "weak").write(FRAMES.items(), record(tmp_path, 1, unfinished=earlier))
     later = Destination(tmp_path, "weak")
     for _ in range(2):
-        later.write(FRAMES.items(), record(tmp_path, 2, unfinished={"SAM": "not begun yet"}))
+        later.write(FRAMES.items(), record(tmp_path, 2, unfinished={"SAM": "not ended yet"}))
         assert later.written == tmp_path / "partial"
         assert (read_record(tmp_path, "weak")["wall_time"], read_record(later.written, "weak")["wall_time"]) == (1, 2)
     (later.written / "notes.txt").write_text("mine")
@@ -166,7 +166,7 @@ def test_what_cannot_be_kept_on_the_way_is_a_warning(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pandas.DataFrame.to_csv", full)
     with pytest.warns(UserWarning, match="^not kept on the way: cannot write .*No space left on device"):
-        destination.keep(FRAMES.items(), record(tmp_path, unfinished={"SAM": "not begun yet"}))
+        destination.keep(FRAMES.items(), record(tmp_path, unfinished={"SAM": "not ended yet"}))
     assert destination.told == "nothing was written"
 
 
