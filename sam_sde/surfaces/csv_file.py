@@ -152,7 +152,8 @@ def _target_column(name: str, column: pd.Series) -> np.ndarray:
             raise ArgumentError(
                 "csv",
                 f"expected numbers or classes in column {shown(column.name)} of {name}, got numbers and "
-                f"{shown(others.iloc[0])} in row {_first(~numbers)}; leave these rows out, or write all classes as words",
+                f"{shown(others.iloc[0])} in row {_first(~numbers)}; leave these rows out, or write all classes as "
+                "words",
             )
         return words.to_numpy(str)
     values = column.to_numpy(float)
