@@ -125,7 +125,7 @@ def test_among_numbers_it_is_neither_a_class_nor_a_number(word, csv):
 
 def test_the_classes_of_a_long_file_are_those_of_a_short_one(csv):
     """A reader that looks at pieces takes numbers for numbers in one and for words in another."""
-    rows = ["1,1"] * 300_000 + ["2,word"] * 2
+    rows = ["1,1.50"] * 300_000 + ["2,word", "3,1.50"]
     assert load_csv("file.csv", "kind", csv("size,kind\n" + "\n".join(rows))).classes()[1] == 2
 
 
