@@ -1,5 +1,6 @@
 """Escape times: the driver, its result, and trajectories of single paths."""
 
+from sam_sde.escape.accuracy import Plan, plan
 from sam_sde.escape.blocks import trajectories
 from sam_sde.escape.checking import checked
 from sam_sde.escape.driver import DTYPES, escape_times, prepare, resolve_device
@@ -19,6 +20,7 @@ __all__ = [
     "EscapeResult",
     "EscapeRun",
     "NormalStart",
+    "Plan",
     "PointStart",
     "Progress",
     "Recorder",
@@ -31,6 +33,7 @@ __all__ = [
     "end_states",
     "escape_times",
     "execute",
+    "plan",
     "prepare",
     "processes",
     "resolve_device",

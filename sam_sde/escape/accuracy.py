@@ -75,16 +75,16 @@ def plan(
 
 
 def _checked_pilot(run: EscapeRun, share: float, progress, executor) -> tuple[StepCheck, Sample]:
-    """With as many paths as tell a change of half the share."""
+    """With as many paths as tell a change of the size of the share from none."""
     check, sample = check_step(run, PILOT_PATHS, progress, executor)
-    needed = math.ceil(PILOT_PATHS * (check.half_width / (0.5 * share * restricted_mean(sample)[0])) ** 2)
+    needed = math.ceil(PILOT_PATHS * (check.half_width / (share * restricted_mean(sample)[0])) ** 2)
     return (check, sample) if needed <= PILOT_PATHS else check_step(run, min(needed, MOST_PATHS), progress, executor)
 
 
 def _pilot(run: EscapeRun, progress, executor) -> Sample:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of what the run itself will say
-        return execute(replace(run, n_paths=PILOT_PATHS), progress, executor=executor)
+        return execute(run.of(run.problem, PILOT_PATHS), progress, executor=executor)
 
 
 def _plan(dt: float, check: StepCheck | None, sample: Sample, share: float, step_error: float) -> Plan:

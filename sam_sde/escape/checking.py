@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Literal
 
 from sam_sde.engines import ENGINES, half_steps
-from sam_sde.engines.engine import SMALLEST_BLOCK
 from sam_sde.errors import ArgumentError
 from sam_sde.escape.execution import EscapeInterrupted, execute
 from sam_sde.escape.progress import Progress
@@ -21,7 +20,7 @@ CheckDt = bool | Literal["auto"]
 
 # A path costs three times as much here as in the run, once at dt and twice the steps at dt/2: a fifth of it in all.
 UNASKED_SHARE = 1 / 16
-FEWEST_PATHS, PILOT_SHARE = 200, 1 / 100
+FEWEST_PATHS, PILOT_SHARE = 500, 1 / 100
 
 # Coordinates of all paths in all steps from which an unasked check is little beside the run, and those of its paths in
 # one step from which the time goes in them, and not in the calls.
@@ -101,10 +100,8 @@ def check_step(run: EscapeRun, n_paths: int, progress, executor: Executor | None
 
 def paired_runs(run: EscapeRun, n_paths: int) -> tuple[EscapeRun, EscapeRun]:
     """The run's first paths at dt and at dt/2, with the same Brownian motion."""
-    block_size = min(run.block_size, max(SMALLEST_BLOCK, math.ceil(n_paths / run.workers)))
     coarse, fine = half_steps(run.problem)
-    options = {"n_paths": n_paths, "block_size": block_size}
-    return replace(run, problem=coarse, **options), replace(run, problem=fine, **options)
+    return run.of(coarse, n_paths), run.of(fine, n_paths)
 
 
 def _result(run: EscapeRun, progress, executor: Executor | None) -> EscapeResult:

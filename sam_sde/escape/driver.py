@@ -4,6 +4,7 @@ import math
 import textwrap
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import torch
 
@@ -11,11 +12,12 @@ from sam_sde import checks
 from sam_sde.dynamics import Dynamics
 from sam_sde.engines import ENGINES, EscapeProblem, asked_engine, choose_engine, default_method
 from sam_sde.errors import ArgumentError
+from sam_sde.escape.accuracy import PILOT_PATHS, plan
 from sam_sde.escape.checking import CheckDt, checked, require_check
 from sam_sde.escape.execution import execute
 from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
-from sam_sde.escape.run import EscapeRun
+from sam_sde.escape.run import EscapeRun, default_block_size
 from sam_sde.escape.start import Start, as_start
 from sam_sde.parameters import Point
 from sam_sde.random import Stream
@@ -74,9 +76,7 @@ def prepare(
     engine = choose_engine(engine, problem, n_paths)
     workers, device = checks.whole("workers", workers, low=1), resolve_device(device)
     if block_size is None:
-        # A path has its state and, for each step, its noise: with data one number a sample.
-        numbers = max(dynamics.state_dim, dynamics.channels)
-        block_size = ENGINES[engine].block_size(numbers, math.ceil(n_paths / workers), device.type == "cuda")
+        block_size = default_block_size(dynamics, engine, n_paths, workers, device)
     chunk = ENGINES[engine].chunk if chunk is None else checks.whole("chunk", chunk, low=1)
     chunk_unit = ENGINES[engine].chunk_unit
     return EscapeRun(
@@ -99,7 +99,7 @@ def escape_times(
     start: Point | Start,
     region: Region,
     t_max: float,
-    n_paths: int,
+    n_paths: int | None = None,
     seed: int = 0,
     arm: str = "",
     dt: float | None = None,
@@ -113,6 +113,7 @@ def escape_times(
     compact_below: float = 0.8,
     workers: int = 1,
     executor: Executor | None = None,
+    accuracy: float | None = None,
     check_dt: CheckDt = "auto",
     progress: Callable[[Progress], None] | None = None,
 ) -> EscapeResult:
@@ -138,6 +139,9 @@ def escape_times(
         `if __name__ == "__main__":`, since each of them imports it.
     executor: computes the blocks of paths in the place of `workers` processes; anything with the interface of
         `concurrent.futures.Executor`.
+    accuracy: chooses dt and n_paths so that the total error of the restricted mean, statistical and of the step, is
+        this times the mean, see `sam_sde.escape.accuracy.plan`; dt is then the longest step that is tried, and n_paths
+        may be left out.
     check_dt: True integrates as many of the paths again, at dt and at dt/2 with the same Brownian motion, as tell the
         change of every figure of the summary (`result.step_check.changes`) better than the figure itself is known;
         "auto" does so with a few of the paths where that costs under a fifth of the run; False never.
@@ -150,26 +154,29 @@ def escape_times(
     >>> escape_times(sgd, start=[0, 0], region=Ball([0, 0], 1.0), t_max=50.0, n_paths=100_000, seed=0)
     """
     require_check(check_dt)
-    run = prepare(
-        dynamics,
-        start=start,
-        region=region,
-        t_max=t_max,
-        n_paths=n_paths,
-        seed=seed,
-        arm=arm,
-        dt=dt,
-        method=method,
-        engine=engine,
-        crossing=crossing,
-        device=device,
-        dtype=dtype,
-        block_size=block_size,
-        chunk=chunk,
-        compact_below=compact_below,
-        workers=workers,
-    )
-    return checked(execute(run, progress, executor=executor), check_dt, progress, executor)
+    options = {
+        "start": start,
+        "region": region,
+        "t_max": t_max,
+        "seed": seed,
+        "arm": arm,
+        "method": method,
+        "engine": engine,
+        "crossing": crossing,
+        "device": device,
+        "dtype": dtype,
+        "block_size": block_size,
+        "chunk": chunk,
+        "compact_below": compact_below,
+        "workers": workers,
+    }
+    if accuracy is None:
+        run = prepare(dynamics, n_paths=n_paths, dt=dt, **options)
+        return checked(execute(run, progress, executor=executor), check_dt, progress, executor)
+    pilot = prepare(dynamics, n_paths=PILOT_PATHS, dt=dt, **options)
+    chosen = plan(pilot, accuracy, progress, executor)
+    run = prepare(dynamics, n_paths=chosen.n_paths, dt=chosen.dt, **options)
+    return replace(execute(run, progress, executor=executor), step_check=chosen.step_check)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

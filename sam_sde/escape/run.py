@@ -1,11 +1,20 @@
 """A checked escape run: a problem with its paths, and where and how they are to be computed."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 
-from sam_sde.engines import EscapeProblem
+from sam_sde.dynamics import Dynamics
+from sam_sde.engines import ENGINES, EscapeProblem
 from sam_sde.escape.start import Start, start_states
+
+
+def default_block_size(dynamics: Dynamics, engine: str, n_paths: int, workers: int, device: torch.device) -> int:
+    """How many paths an engine integrates together where it is not told."""
+    # A path has its state and, for each step, its noise: with data one number a sample.
+    numbers = max(dynamics.state_dim, dynamics.channels)
+    return ENGINES[engine].block_size(numbers, math.ceil(n_paths / workers), device.type == "cuda")
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,11 @@ class EscapeRun:
         for first in range(0, last, self.block_size):
             paths = torch.arange(first, min(first + self.block_size, last), device=self.device)
             self.problem.check_start(self.start.points(paths, self.problem.stream).to(self.dtype))
+
+    def of(self, problem: EscapeProblem, n_paths: int) -> "EscapeRun":
+        """The first paths alone, of this problem or one like it."""
+        block_size = default_block_size(problem.dynamics, self.engine, n_paths, self.workers, self.device)
+        return replace(self, problem=problem, n_paths=n_paths, block_size=block_size)
 
     @property
     def first_paths(self) -> range:

@@ -8,7 +8,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sam_sde.jobs.landscape import landscape_tables
-from sam_sde.jobs.record import make_record, write_result
+from sam_sde.jobs.record import make_record
+from sam_sde.jobs.results import write_result
 from sam_sde.jobs.tables import by_arm
 from sam_sde.regions import Ball
 from sam_sde.statistics import Outcome, Sample, outcome_words, summary_table, survival_curve
@@ -59,7 +60,8 @@ def write_escape(folder, survival, summary, paths=None, sample_paths=None, *, in
     if sample_paths is not None:
         frames["sample_paths"] = sample_paths
         frames |= dict(landscape_tables(sample_paths, beale(), Ball([0, 1], 0.5)))
-    record = make_record("escape", CONFIG, folder, wall_time=1.0, interrupted=interrupted)
+    unfinished = {"SAM": "interrupted before it began"} if interrupted else {}
+    record = make_record("escape", CONFIG, folder, wall_time=1.0, interrupted=interrupted, unfinished=unfinished)
     write_result(frames.items(), record, folder)
 
 

@@ -183,4 +183,7 @@ def test_an_interrupted_run_says_so_first():
         raise KeyboardInterrupt
 
     experiment.execute(interrupt)
-    assert experiment.cautions(None)[0].startswith("interrupted while SGD ran: later arms are missing")
+    assert experiment.cautions(None)[:2] == [
+        "SGD: interrupted on the way, so its paths that are still inside are censored there",
+        "SAM: interrupted before it began",
+    ]

@@ -10,6 +10,7 @@ from sam_sde.config.errors import ConfigError
 from sam_sde.config.loading import check_config
 from sam_sde.figures.folder import draw_result
 from sam_sde.jobs.escape import Experiment
+from sam_sde.jobs.results import Destination
 
 CONFIG = {
     "surface": {"name": "quadratic", "eigenvalues": [1.0, -1.0]},
@@ -43,7 +44,7 @@ def test_both_stand_in_one_table_and_the_record_names_their_engines(tmp_path):
     sde, discrete = experiment.results.values()
     np.testing.assert_array_equal(sde.times, discrete.times)
     assert experiment.comparison()["rmst_ratio"].tolist() == [1.0]
-    experiment.write(tmp_path)
+    experiment.write(Destination(tmp_path, "escape"))
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["engine"] == ["discrete", "torchsde"]
     assert record["engines"] == {"SGD": "torchsde", "SGD (discrete)": "discrete"}
