@@ -66,15 +66,15 @@ class Setting:
         with locating(f"arms.{arm}", dict.fromkeys(defaults, "optimizer")):
             return supplies.call(factory, {**defaults, **own})
 
-    def runs(self, workers: int = 1) -> dict[str, EscapeRun]:
-        """One run for each arm, all of them checked before any is executed; `workers` processes will share its paths.
+    def runs(self, workers: int | None = None) -> dict[str, EscapeRun]:
+        """One run for each arm, all of them checked before any is executed; `workers` share its paths, see `prepare`.
 
         Raises
             ConfigError: naming the key that does not fit the others.
         """
         return {arm: self._run(arm, self.dynamics(arm), workers) for arm in self.config.arms}
 
-    def _run(self, arm: str, optimizer: Dynamics, workers: int) -> EscapeRun:
+    def _run(self, arm: str, optimizer: Dynamics, workers: int | None) -> EscapeRun:
         config, options = self.config, run_options(self.config, arm)
         if options["dt"] is None and optimizer.lr > config.escape.t_max:
             raise ConfigError(

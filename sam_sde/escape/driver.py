@@ -16,6 +16,7 @@ from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.start import Start, as_start
+from sam_sde.escape.worth import worthwhile_workers
 from sam_sde.parameters import Point
 from sam_sde.random import Stream
 from sam_sde.regions import Region
@@ -42,7 +43,7 @@ def prepare(
     block_size: int | None = None,
     chunk: int | None = None,
     compact_below: float = 0.8,
-    workers: int = 1,
+    workers: int | None = None,
 ) -> EscapeRun:
     """A run of `n_paths` paths, checked and ready to execute.
 
@@ -69,7 +70,10 @@ def prepare(
     )
     n_paths = checks.whole("n_paths", n_paths, low=1, high=MAX_PATHS)
     engine = choose_engine(engine, problem, n_paths)
-    workers, device = checks.whole("workers", workers, low=1), resolve_device(device)
+    device = resolve_device(device)
+    if workers is None:
+        workers = worthwhile_workers(problem, engine, n_paths, device)
+    workers = checks.whole("workers", workers, low=1)
     if block_size is None:
         # A path has its state and, for each step, its noise: with data one number a sample.
         numbers = max(dynamics.state_dim, dynamics.channels)
@@ -108,7 +112,7 @@ def escape_times(
     block_size: int | None = None,
     chunk: int | None = None,
     compact_below: float = 0.8,
-    workers: int = 1,
+    workers: int | None = None,
     executor: Executor | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> EscapeResult:
@@ -129,9 +133,10 @@ def escape_times(
     device: "auto" (CUDA where there is one), "cpu", "cuda", …; dtype: "float32" or "float64".
     block_size: paths integrated together; the default follows from engine, dim and workers.
     chunk, compact_below: see `sam_sde.engines.block.run_block`; they change the speed, not the result.
-    workers: processes that share the blocks of paths. A script that asks for more than one keeps its top level under
-        `if __name__ == "__main__":`, since each of them imports it.
-    executor: computes the blocks of paths in the place of `workers` processes; anything with the interface of
+    workers: how many share the blocks of paths: threads where the engine is "compiled" and runs on a CPU, else
+        processes, which are kept from call to call. None is as many as `torch.get_num_threads()` says, where the work
+        is worth it. Results do not depend on them, but for the rounding of blocks of another size.
+    executor: computes the blocks of paths in the place of `workers`; anything with the interface of
         `concurrent.futures.Executor`.
     progress: called after each chunk of steps with a `Progress`.
 

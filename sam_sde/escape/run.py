@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sam_sde.engines import EscapeProblem
+from sam_sde.engines import ENGINES, EscapeProblem
 from sam_sde.escape.start import Start, start_states
 
 
@@ -13,7 +13,7 @@ class EscapeRun:
     """What is to be integrated, and how. Creating it checks the start.
 
     n_paths: how many paths, numbered from 0; block_size: how many are integrated together.
-    engine: the name of one of `sam_sde.engines.ENGINES`. workers: processes that share the blocks.
+    engine: the name of one of `sam_sde.engines.ENGINES`. workers: threads or processes that share the blocks.
     chunk, compact_below: see `run_block`; they change the speed, not the result.
 
     Raises
@@ -36,6 +36,11 @@ class EscapeRun:
         for first in range(0, last, self.block_size):
             paths = torch.arange(first, min(first + self.block_size, last), device=self.device)
             self.problem.check_start(self.start.points(paths, self.problem.stream).to(self.dtype))
+
+    @property
+    def in_threads(self) -> bool:
+        """Whether its workers are threads of this process."""
+        return ENGINES[self.engine].in_threads and self.device.type == "cpu"
 
     @property
     def first_paths(self) -> range:

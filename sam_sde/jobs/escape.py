@@ -1,10 +1,8 @@
 """Runs all arms of a configuration and writes what they found."""
 
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +12,7 @@ import pandas as pd
 
 from sam_sde.config.building import Setting
 from sam_sde.config.schema import Config
-from sam_sde.escape import EscapeInterrupted, EscapeResult, EscapeRun, Progress, Recorder, compare, execute, processes
+from sam_sde.escape import EscapeInterrupted, EscapeResult, EscapeRun, Progress, Recorder, compare, execute
 from sam_sde.escape.result import MAX_COORDINATES
 from sam_sde.jobs.cautions import find_cautions
 from sam_sde.jobs.landscape import landscape_tables
@@ -28,19 +26,16 @@ MAX_SURVIVAL_ROWS = 1000
 SAMPLE_PATHS = 5
 SAMPLE_STATES = 2000
 
-# Coordinates of all paths in all steps, times the samples of a loss over data, from which on all cores are used.
-WORTH_WORKERS = 2e9
-
 
 @dataclass
 class Experiment:
     """What a configuration describes with its checked runs, and the results of the arms that were executed.
 
-    workers: processes that share the paths; None for as many as there are cores where the work is worth it.
+    workers: how many share the paths; None for as many as there are cores where the work is worth it.
     """
 
     setting: Setting
-    workers: int | None = 1
+    workers: int | None = None
     runs: dict[str, EscapeRun] = field(init=False)
     results: dict[str, EscapeResult] = field(default_factory=dict)
     recorders: dict[str, Recorder] = field(default_factory=dict)
@@ -50,35 +45,25 @@ class Experiment:
     wall_time: float = 0.0
 
     def __post_init__(self):
-        self.runs = self.setting.runs(self.workers or 1)
-        if self.workers is None:
-            self.workers = _worthwhile_workers(self.runs)
-            if self.workers > 1:
-                self.runs = self.setting.runs(self.workers)
+        self.runs = self.setting.runs(self.workers)
 
     def execute(self, report: Callable[[str, Progress], None]) -> None:
         """Runs arm after arm; an interrupt ends it with what was finished."""
         begin = time.perf_counter()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            if self.workers > 1:
-                with processes(self.workers) as executor:
-                    self._execute(report, executor)
-            else:
-                self._execute(report, None)
+            self._execute(report)
         self.notes = list(dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning))
         self.wall_time = time.perf_counter() - begin
         if self.config.run.ends is not None and not self.interrupted:
             with suppress(KeyboardInterrupt):  # what was integrated is kept; `complete` tells
                 self.ends = by_arm({arm: result.ends(self.config.run.ends) for arm, result in self.results.items()})
 
-    def _execute(self, report: Callable[[str, Progress], None], executor: Executor | None) -> None:
+    def _execute(self, report: Callable[[str, Progress], None]) -> None:
         try:
             for arm, run in self.runs.items():
                 self.recorders[arm] = _recorder(run)
-                self.results[arm] = execute(
-                    run, lambda progress, arm=arm: report(arm, progress), self.recorders[arm], executor
-                )
+                self.results[arm] = execute(run, lambda progress, arm=arm: report(arm, progress), self.recorders[arm])
         except KeyboardInterrupt as interrupt:
             self.interrupted = arm
             if isinstance(interrupt, EscapeInterrupted) and interrupt.result is not None:
@@ -167,26 +152,13 @@ class Experiment:
             "engines": {arm: result.engine for arm, result in self.results.items()},
             "ways": {arm: result.way for arm, result in self.results.items() if result.way},
             "device": _only({result.device for result in results}),
-            "workers": self.workers,
+            "workers": _only({run.workers for run in self.runs.values()}),
             "block_size": _only({result.block_size for result in results}),
             "dt": {arm: result.dt for arm, result in self.results.items()},
             "path_steps": path_steps,
             "path_steps_per_second": round(path_steps / self.wall_time),
             "warnings": self.cautions(comparison),
         }
-
-
-def _worthwhile_workers(runs: dict[str, EscapeRun]) -> int:
-    """All cores for long work on a CPU: starting a process takes seconds."""
-    work = sum(run.n_paths * run.problem.n_steps * _numbers_of_a_step(run) for run in runs.values())
-    on_cpu = all(run.device.type == "cpu" for run in runs.values())
-    return (os.cpu_count() or 1) if on_cpu and work >= WORTH_WORKERS else 1
-
-
-def _numbers_of_a_step(run: EscapeRun) -> int:
-    """Coordinates of a path; a loss over data sums them over its samples."""
-    dynamics = run.problem.dynamics
-    return dynamics.dim * getattr(getattr(dynamics, "surface", None), "n_samples", 1)
 
 
 def _recorder(run: EscapeRun) -> Recorder:
