@@ -136,7 +136,7 @@ def escape(
         bool, typer.Option(help="Write paths.csv above a million paths too, and all coordinates.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that share the paths; default all cores for long runs.")
+        int | None, typer.Option(min=1, help="How many share the paths; default all cores for long runs.")
     ] = None,
     check_dt: Annotated[
         bool, typer.Option("--check-dt", help="Some paths again at dt and dt/2: what the step does to each figure.")

@@ -1,6 +1,7 @@
 """Path-steps per second and memory of the engines beside torchsde used naively and the best that was written by hand.
 
     python scripts/benchmark.py [--tasks saddle "dim 100" "time to 1 %"] [--sides ...] [--repeats 5] [--json FILE]
+    python scripts/benchmark.py --calls 1 10 100 [--path-steps 1e6 1e7 1e8] [--limit 300] [--sides ...] [--json FILE]
 
 Tasks: "saddle" and "dim 100" integrate SAM on a two-dimensional quadratic and on Styblinski-Tang in 100 dimensions,
 nothing escapes; "time to 1 %" estimates a mean escape time that is known in closed form, each side with the coarsest
@@ -11,6 +12,9 @@ one process with all threads instead. The sides alternate; the figures are media
 which do the job twice: the second time counts, and the first is reported apart, with torch's compiler's cache empty
 ("cold", the first of the repeats) and filled. Memory is beyond what importing takes, of the largest process. Peers that
 are not installed (pip install .[bench]) are left out.
+
+With --calls it is the wall time of so many calls from one plain script, SAM at the saddle, everything counted from the
+start of the interpreter; see benchmark_calls.py.
 """
 
 import argparse
@@ -26,15 +30,14 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata, util
 
 import torch
-from benchmark_sides import SIDES, Task
+from benchmark_calls import compare_calls
+from benchmark_sides import FAR, SADDLE, SIDES, Task
 
 CORES = os.cpu_count() or 1
 NAIVE = "naive torchsde"
 PEERS = {"JAX by hand": "jax", "diffrax, events": "diffrax", "numba by hand": "numba"}
-FAR = 1e3
 
 # (task, paths) by name. The exact mean of the last is 0.73944.
-SADDLE = Task("saddle", dim=2, batch_size=32, rho=0.05, radius=FAR, dt=0.01, n_steps=1000)
 DIM_100 = Task("dim 100", dim=100, batch_size=32, rho=0.05, radius=FAR, dt=0.001, n_steps=200)
 # Crossings between steps are missed: the error of 0.95 % is that of the chain of steps, by its transition matrix.
 FINE = Task("time to 1 %", dim=1, batch_size=1, rho=0.0, radius=0.1, dt=2.0**-13, n_steps=2**16)
@@ -144,6 +147,10 @@ def machine() -> dict[str, object]:
     return {"machine": model, "cores": CORES, "dtype": "float32", "python": platform.python_version(), **versions}
 
 
+def installed(sides: list[str]) -> list[str]:
+    return [side for side in sides if side not in PEERS or util.find_spec(PEERS[side])]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", nargs="+", choices=PATHS, default=list(PATHS))
@@ -151,16 +158,22 @@ def main() -> None:
     parser.add_argument("--paths", type=int, nargs="+", help="numbers of paths, instead of each task's own")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", metavar="FILE", help="also write the table as JSON")
+    parser.add_argument("--calls", type=int, nargs="+", help="measure so many calls from one script instead")
+    parser.add_argument("--path-steps", type=float, nargs="+", default=[1e6, 1e7, 1e8], help="of each of these calls")
+    parser.add_argument("--limit", type=float, default=300.0, help="seconds after which no further call is begun")
     arguments = parser.parse_args()
     report = {"machine": machine(), "rows": []}
     print(", ".join(f"{key} {value}" for key, value in report["machine"].items()))
-    for name in arguments.tasks:
-        sides = [side for side in SIDES_OF[name] if side in arguments.sides]
-        sides = [side for side in sides if side not in PEERS or util.find_spec(PEERS[side])]
-        for n_paths in arguments.paths or PATHS[name]:
-            rows = compare(name, n_paths, sides, arguments.repeats)
-            print_rows(rows)
-            report["rows"] += rows
+    if arguments.calls:
+        sides = installed([side for side in SIDES_OF["saddle"] if side in arguments.sides])
+        report["rows"] = compare_calls(sides, list(map(int, arguments.path_steps)), arguments.limit, arguments.calls)
+    else:
+        for name in arguments.tasks:
+            sides = installed([side for side in SIDES_OF[name] if side in arguments.sides])
+            for n_paths in arguments.paths or PATHS[name]:
+                rows = compare(name, n_paths, sides, arguments.repeats)
+                print_rows(rows)
+                report["rows"] += rows
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump(report, file, indent=2)

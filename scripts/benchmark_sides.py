@@ -1,18 +1,15 @@
 """What the benchmark compares: each side does one share of a task's paths, with one thread.
 
 A side is a function of (task, seed, paths) that prepares whatever it can prepare and returns the job, a function that
-does the work and returns the mean time of escape. Peers are imported where they are used: they may not be installed.
+does the work and returns the mean time of escape. What is compiled by hand is kept from call to call. Each side imports
+what it needs: peers may not be installed, and an import is part of a first call.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torchsde
-
-import sam_sde as ss
-from sam_sde.escape import execute, prepare
 
 LR, SIGMA = 0.01, 1.0
 LONGEST = 1024  # steps of torchsde with its own Brownian motion: of 65,536 it exceeds Python's recursion limit
@@ -40,6 +37,10 @@ class Task:
         return SIGMA * (LR / self.batch_size) ** 0.5
 
 
+FAR = 1e3
+SADDLE = Task("saddle", dim=2, batch_size=32, rho=0.05, radius=FAR, dt=0.01, n_steps=1000)
+
+
 def saddle(w):
     return 0.5 * (w[0] ** 2 - 0.1 * w[1] ** 2)
 
@@ -57,6 +58,9 @@ LOSSES = {"saddle": saddle, "time to 1 %": hilltop, "dim 100": styblinski_tang}
 
 def naive_torchsde(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
     """torchsde.sdeint with its own Brownian motion, all steps saved, crossings searched afterwards."""
+    import torch
+    import torchsde
+
     loss = LOSSES[task.name]
 
     class Optimizer:
@@ -90,6 +94,9 @@ def engine(name: str) -> Callable[[Task, int, int], Callable[[], float]]:
     """An engine of this project, through its Python interface."""
 
     def side(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
+        import sam_sde as ss
+        from sam_sde.escape import execute, prepare
+
         surface, noise = ss.LossSurface(LOSSES[task.name], task.dim), ss.IsotropicNoise(SIGMA)
         options = {"lr": LR, "batch_size": task.batch_size}
         optimizer = ss.SAM(surface, noise, rho=task.rho, **options) if task.rho else ss.SGD(surface, noise, **options)
@@ -112,6 +119,8 @@ def engine(name: str) -> Callable[[Task, int, int], Callable[[], float]]:
 
 def torch_by_hand(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
     """Uncompiled torch in place, with the gradient written by hand and the noise from torch.randn."""
+    import torch
+
     curvature = torch.tensor([1.0, -0.1])[:, None]
 
     def gradient(w):
@@ -134,8 +143,8 @@ def torch_by_hand(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
     return job
 
 
-def jax_by_hand(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
-    """jax.lax.scan over the steps, the loss's gradient by jax.grad, the noise from jax.random."""
+@functools.cache
+def jax_compiled(task: Task, n_paths: int) -> Callable:
     import jax
     import jax.numpy as jnp
 
@@ -155,11 +164,19 @@ def jax_by_hand(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
         (_, steps, _), _ = jax.lax.scan(step, start, jax.random.split(key, task.n_steps))
         return steps.mean() * task.dt
 
+    return integrate
+
+
+def jax_by_hand(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
+    """jax.lax.scan over the steps, the loss's gradient by jax.grad, the noise from jax.random."""
+    import jax
+
+    integrate = jax_compiled(task, n_paths)
     return lambda: integrate(jax.random.key(seed)).item()
 
 
-def diffrax_events(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
-    """diffrax.diffeqsolve of each path, ended by an Event, mapped over the paths."""
+@functools.cache
+def diffrax_compiled(task: Task) -> Callable:
     import diffrax
     import jax
     import jax.numpy as jnp
@@ -195,18 +212,26 @@ def diffrax_events(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
         )
         return solution.ts[-1]
 
+    return integrate
+
+
+def diffrax_events(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
+    """diffrax.diffeqsolve of each path, ended by an Event, mapped over the paths."""
+    import jax
+
+    integrate = diffrax_compiled(task)
     return lambda: np.mean(integrate(jax.random.split(jax.random.key(seed), n_paths))).item()
 
 
-def numba_by_hand(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
-    """A loop over the paths in numba, the gradient written by hand, the noise from numpy's generator."""
+@functools.cache
+def numba_compiled(task: Task) -> Callable:
     import numba
 
     rho, dt, n_steps, radius = task.rho, task.dt, task.n_steps, task.radius
     root = np.float32(task.scale * task.dt**0.5)
 
-    @numba.njit(fastmath=True)
-    def integrate(generator):
+    @numba.njit(fastmath=True, nogil=True)
+    def integrate(generator, n_paths):
         total = 0
         for _ in range(n_paths):
             x = y = np.float32(0.0)
@@ -223,7 +248,13 @@ def numba_by_hand(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
             total += k
         return total / n_paths * dt
 
-    return lambda: integrate(np.random.default_rng(seed))
+    return integrate
+
+
+def numba_by_hand(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
+    """A loop over the paths in numba, the gradient written by hand, the noise from numpy's generator."""
+    integrate = numba_compiled(task)
+    return lambda: integrate(np.random.default_rng(seed), n_paths)
 
 
 SIDES = {

@@ -66,15 +66,15 @@ class Setting:
         with locating(f"arms.{arm}", dict.fromkeys(defaults, "optimizer")):
             return supplies.call(factory, {**defaults, **own})
 
-    def runs(self, workers: int = 1) -> dict[str, EscapeRun]:
-        """One run for each arm, all of them checked before any is executed; `workers` processes will share its paths.
+    def runs(self, workers: int | None = None) -> dict[str, EscapeRun]:
+        """One run for each arm, all of them checked before any is executed; `workers` share its paths, see `prepare`.
 
         Raises
             ConfigError: naming the key that does not fit the others.
         """
         return {arm: self.run(arm, workers) for arm in self.config.arms}
 
-    def run(self, arm: str, workers: int = 1, **changes) -> EscapeRun:
+    def run(self, arm: str, workers: int | None = None, **changes) -> EscapeRun:
         """The run of one arm; changes: stand before what the section `run` says."""
         optimizer = self.dynamics(arm)
         config, options = self.config, run_options(self.config, arm) | changes

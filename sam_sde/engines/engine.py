@@ -1,5 +1,6 @@
 """An engine as the rest of the package sees it: what it takes, and what suits it."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ class Engine:
     suits: whether it may be chosen for an integration unasked.
     worth_from: coordinates of all paths in all steps from which its preparation pays.
     chunk: steps between two looks for exits, a multiple of chunk_unit.
+    in_threads: whether blocks may go side by side in threads, since it hardly ever holds the interpreter's lock.
     block_coordinates, largest_block: how many paths go together. A step should be long beside the time that torch takes
         to be called; a few larger arrays cost less than many calls, although they do not stay in the fastest cache.
     """
@@ -42,11 +44,13 @@ class Engine:
     worth_from: float = 0.0
     chunk: int = 32
     chunk_unit: int = 1
+    in_threads: bool = False
     block_coordinates: int = 2**17
     largest_block: int = 2**16
 
     def block_size(self, numbers: int, paths_per_worker: int, on_gpu: bool) -> int:
-        """Few large blocks, yet one for each worker, of paths with so many `numbers` each."""
+        """Few large blocks, as many for each worker, of paths with so many `numbers` each."""
         larger = LARGER_ON_GPU if on_gpu else 1
         fitting = min(self.largest_block * larger, self.block_coordinates * larger // numbers)
-        return max(SMALLEST_BLOCK, min(fitting, paths_per_worker))
+        blocks = math.ceil(paths_per_worker / max(SMALLEST_BLOCK, fitting))
+        return max(SMALLEST_BLOCK, math.ceil(paths_per_worker / blocks))

@@ -7,12 +7,12 @@ from sam_sde.escape.driver import DTYPES, escape_times, prepare, resolve_device
 from sam_sde.escape.ends import check_ends, end_states
 from sam_sde.escape.execution import EscapeInterrupted, execute
 from sam_sde.escape.pairing import compare
+from sam_sde.escape.processes import processes
 from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.start import NormalStart, PointStart, Start, as_start
 from sam_sde.escape.trajectory import Recorder, Trajectory
-from sam_sde.escape.workers import processes
 
 __all__ = [
     "DTYPES",

@@ -22,6 +22,11 @@ class _Prepared(NamedTuple):
     note: str | None
 
 
+def make_ready(run: EscapeRun) -> None:
+    """Prepares its engine, that the blocks of a run which go side by side find it."""
+    _prepared(run)
+
+
 def integrate_block(
     run: EscapeRun, first: int, report: Callable[[BlockReport], None], recorder: Recorder | None
 ) -> BlockResult:

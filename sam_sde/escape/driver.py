@@ -19,6 +19,7 @@ from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.run import EscapeRun, default_block_size
 from sam_sde.escape.start import Start, as_start
+from sam_sde.escape.worth import worthwhile_workers
 from sam_sde.parameters import Point
 from sam_sde.random import Stream
 from sam_sde.regions import Region
@@ -45,7 +46,7 @@ def prepare(
     block_size: int | None = None,
     chunk: int | None = None,
     compact_below: float = 0.8,
-    workers: int = 1,
+    workers: int | None = None,
 ) -> EscapeRun:
     """A run of `n_paths` paths, checked and ready to execute.
 
@@ -74,7 +75,10 @@ def prepare(
     )
     n_paths = checks.whole("n_paths", n_paths, low=1, high=MAX_PATHS)
     engine = choose_engine(engine, problem, n_paths)
-    workers, device = checks.whole("workers", workers, low=1), resolve_device(device)
+    device = resolve_device(device)
+    if workers is None:
+        workers = worthwhile_workers(problem, engine, n_paths, device)
+    workers = checks.whole("workers", workers, low=1)
     if block_size is None:
         block_size = default_block_size(dynamics, engine, n_paths, workers, device)
     chunk = ENGINES[engine].chunk if chunk is None else checks.whole("chunk", chunk, low=1)
@@ -111,7 +115,7 @@ def escape_times(
     block_size: int | None = None,
     chunk: int | None = None,
     compact_below: float = 0.8,
-    workers: int = 1,
+    workers: int | None = None,
     executor: Executor | None = None,
     accuracy: float | None = None,
     check_dt: CheckDt = "auto",
@@ -135,9 +139,10 @@ def escape_times(
     device: "auto" (CUDA where there is one), "cpu", "cuda", …; dtype: "float32" or "float64".
     block_size: paths integrated together; the default follows from engine, dim and workers.
     chunk, compact_below: see `sam_sde.engines.block.run_block`; they change the speed, not the result.
-    workers: processes that share the blocks of paths. A script that asks for more than one keeps its top level under
-        `if __name__ == "__main__":`, since each of them imports it.
-    executor: computes the blocks of paths in the place of `workers` processes; anything with the interface of
+    workers: how many share the blocks of paths: threads where the engine is "compiled" and runs on a CPU, else
+        processes, which are kept from call to call. None is as many as `torch.get_num_threads()` says, where the work
+        is worth it. Results do not depend on them, but for the rounding of blocks of another size.
+    executor: computes the blocks of paths in the place of `workers`; anything with the interface of
         `concurrent.futures.Executor`.
     accuracy: chooses dt and n_paths so that the total error of the restricted mean, statistical and of the step, is
         this times the mean, see `sam_sde.escape.accuracy.plan`; dt is then the longest step that is tried, and n_paths

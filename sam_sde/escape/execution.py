@@ -3,17 +3,19 @@
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from itertools import takewhile
 
 import torch
 
 from sam_sde.engines import BlockResult
 from sam_sde.escape.blocks import integrate_block
+from sam_sde.escape.processes import processes
 from sam_sde.escape.progress import Progress, Tally
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.trajectory import Recorder
-from sam_sde.escape.workers import integrate_on, processes
+from sam_sde.escape.workers import integrate_on, threads
 
 
 class EscapeInterrupted(KeyboardInterrupt):
@@ -36,7 +38,7 @@ def execute(
     """Integrates all paths; `progress` is called after each chunk. Raises EscapeInterrupted on Ctrl-C.
 
     executor: computes the blocks, anything with the interface of `concurrent.futures.Executor`; without one they are
-        integrated here, or by as many processes as the run says.
+        integrated here, or by as many threads or processes as the run says.
     """
     tally = Tally(run.n_paths, run.block_size, run.problem.n_steps, progress)
     blocks, interrupted = _blocks(run, tally, recorder, executor)
@@ -58,7 +60,7 @@ def _blocks(
     if executor is not None:
         shared = integrate_on(executor, run, tally, recorder)
     elif run.workers > 1 and len(run.first_paths) > 1:
-        with processes(run.workers) as executor:
+        with threads(run.workers) if run.in_threads else nullcontext(processes(run.workers)) as executor:
             shared = integrate_on(executor, run, tally, recorder)
     return _integrate_here(run, tally, recorder) if shared is None else shared
 

@@ -22,7 +22,7 @@ class EscapeRun:
     """What is to be integrated, and how. Creating it checks the start.
 
     n_paths: how many paths, numbered from 0; block_size: how many are integrated together.
-    engine: the name of one of `sam_sde.engines.ENGINES`. workers: processes that share the blocks.
+    engine: the name of one of `sam_sde.engines.ENGINES`. workers: threads or processes that share the blocks.
     chunk, compact_below: see `run_block`; they change the speed, not the result.
 
     Raises
@@ -50,6 +50,11 @@ class EscapeRun:
         """The first paths alone, of this problem or one like it."""
         block_size = default_block_size(problem.dynamics, self.engine, n_paths, self.workers, self.device)
         return replace(self, problem=problem, n_paths=n_paths, block_size=block_size)
+
+    @property
+    def in_threads(self) -> bool:
+        """Whether its workers are threads of this process."""
+        return ENGINES[self.engine].in_threads and self.device.type == "cpu"
 
     @property
     def first_paths(self) -> range:

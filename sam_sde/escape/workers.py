@@ -1,22 +1,20 @@
-"""Blocks of paths on an executor: processes of this machine, or any other with the interface of concurrent.futures."""
+"""Blocks of paths on an executor: threads, processes, or any other with the interface of concurrent.futures."""
 
 import contextlib
 import multiprocessing
 import os
 import pickle
-import signal
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 
 import cloudpickle
 import torch
 
 from sam_sde.engines import BlockResult
-from sam_sde.escape.blocks import integrate_block
+from sam_sde.escape.blocks import integrate_block, make_ready
 from sam_sde.escape.channel import Channel
 from sam_sde.escape.progress import BlockReport, Tally
 from sam_sde.escape.run import EscapeRun
@@ -27,13 +25,14 @@ SECONDS_BETWEEN_REPORTS = 0.1
 
 
 @contextlib.contextmanager
-def processes(count: int) -> Iterator[Executor]:
-    """An executor of `count` processes of one thread each, to be kept over several runs."""
-    executor = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
+def threads(count: int) -> Iterator[Executor]:
+    """An executor of `count` threads, which share no operation of torch with further ones."""
+    before = torch.get_num_threads()
     try:
-        yield executor
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as executor:
+            yield executor
     finally:
-        executor.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)  # what a thread sets holds for all that begin later
 
 
 def integrate_on(
@@ -46,17 +45,17 @@ def integrate_on(
     Raises
         Exception: whatever a block raised where it was computed.
     """
-    task = shipped(run)
-    if task is None:
-        return None
+    futures = []
     with tempfile.TemporaryDirectory(prefix="sam_sde-", ignore_cleanup_errors=True) as folder:
         channel = Channel(folder)
-        futures = [
-            executor.submit(_integrate_block, task, first, recorder if first == 0 else None, channel)
-            for first in run.first_paths
-        ]
         interrupted = False
         try:
+            task = _task(executor, run)
+            if task is None:
+                return None
+            for first in run.first_paths:
+                own = recorder if first == 0 else None
+                futures.append(executor.submit(_integrate_block, task, first, own, channel))
             _follow(futures, run, tally, channel)
         except KeyboardInterrupt:
             interrupted = True
@@ -65,6 +64,14 @@ def integrate_on(
             _end(futures, channel)
             raise
     return list(_finished_blocks(futures, recorder)), interrupted
+
+
+def _task(executor: Executor, run: EscapeRun) -> EscapeRun | bytes | None:
+    """The run for threads, which have what this one has, ready to be computed; for others as bytes."""
+    if isinstance(executor, ThreadPoolExecutor):
+        make_ready(run)
+        return run
+    return shipped(run)
 
 
 def shipped(run: EscapeRun) -> bytes | None:
@@ -113,30 +120,24 @@ def _finished_blocks(futures: list[Future], recorder: Recorder | None) -> Iterat
 
 # What follows runs where the executor computes.
 
-_last_task: tuple[bytes, EscapeRun] | None = None
+_last_task: tuple[Channel, EscapeRun] | None = None
 
 
-def _begin() -> None:
-    torch.set_num_threads(1)
-    # Ctrl-C reaches every process of a terminal; the first one tells the others when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_first, daemon=True).start()
-
-
-def _end_with_the_first() -> None:
-    """Where the first process is killed, nobody else tells the others."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def _integrate_block(task: bytes, first: int, recorder: Recorder | None, channel: Channel):
+def _integrate_block(task: EscapeRun | bytes, first: int, recorder: Recorder | None, channel: Channel):
     """One block; its result as arrays, for a tensor would be shared with a process that may be gone."""
-    global _last_task
-    if _last_task is None or _last_task[0] != task:
-        _last_task = (task, pickle.loads(task))
-    block = integrate_block(_last_task[1], first, _reporter(channel), recorder)
+    block = integrate_block(_run(task, channel), first, _reporter(channel), recorder)
     arrays = (block.outcome.numpy(), block.time.numpy(), block.point.numpy())
     return arrays, (block.interrupted_at, block.path_steps, block.engine, block.note, block.way), recorder
+
+
+def _run(task: EscapeRun | bytes, channel: Channel) -> EscapeRun:
+    """Read once for all blocks of a call; equal bytes of another call may name a file that has changed."""
+    global _last_task
+    if isinstance(task, EscapeRun):
+        return task
+    if _last_task is None or _last_task[0] != channel:
+        _last_task = (channel, pickle.loads(task))
+    return _last_task[1]
 
 
 def _reporter(channel: Channel) -> Callable[[BlockReport], None]:

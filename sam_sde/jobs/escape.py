@@ -1,11 +1,8 @@
 """Runs all arms of a configuration and writes what they found."""
 
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +21,6 @@ from sam_sde.escape import (
     compare,
     execute,
     plan,
-    processes,
 )
 from sam_sde.escape.result import MAX_COORDINATES
 from sam_sde.jobs.arms import ArmByArm, said
@@ -42,20 +38,17 @@ MAX_SURVIVAL_ROWS = 1000
 SAMPLE_PATHS = 5
 SAMPLE_STATES = 2000
 
-# Coordinates of all paths in all steps, times the samples of a loss over data, from which on all cores are used.
-WORTH_WORKERS = 2e9
-
 
 @dataclass
 class Experiment:
     """What a configuration describes with its checked runs, and the results of the arms that were executed.
 
-    workers: processes that share the paths; None for as many as there are cores where the work is worth it.
+    workers: how many share the paths; None for as many as there are cores where the work is worth it.
     arms: what became of the arms; judged: of the end states of each, where they are asked for.
     """
 
     setting: Setting
-    workers: int | None = 1
+    workers: int | None = None
     runs: dict[str, EscapeRun] = field(init=False)
     results: dict[str, EscapeResult] = field(default_factory=dict)
     recorders: dict[str, Recorder] = field(default_factory=dict)
@@ -67,11 +60,7 @@ class Experiment:
     wall_time: float = 0.0
 
     def __post_init__(self):
-        self.runs = self.setting.runs(self.workers or 1)
-        if self.workers is None:
-            self.workers = _worthwhile_workers(self.runs)
-            if self.workers > 1:
-                self.runs = self.setting.runs(self.workers)
+        self.runs = self.setting.runs(self.workers)
         self.arms = ArmByArm(self.runs)
         self.judged = ArmByArm(self.runs if self.config.run.ends is not None else [])
 
@@ -97,7 +86,7 @@ class Experiment:
                     self._keep(destination)
 
             try:
-                self._execute(report, ended)
+                self.arms.run(lambda arm: self._run(arm, report), ended)
             except KeyboardInterrupt:  # while the processes came to their end
                 self.arms.interrupted = True
             tell()
@@ -107,33 +96,16 @@ class Experiment:
             self.judged = ArmByArm(self.results)
             self.judged.run(self._judge)
 
-    def _execute(self, report: Callable[[str, Progress], None], ended: Callable[[], None]) -> None:
-        with ExitStack() as stack:
-            executor: Executor | None = None
-
-            def one(arm: str) -> None:
-                nonlocal executor
-                if executor is None and self.workers > 1:
-                    executor = stack.enter_context(processes(self.workers))
-                try:
-                    self._run(arm, report, executor)
-                except BrokenExecutor:
-                    executor = None  # the next arm has another one
-                    raise
-
-            self.arms.run(one, ended)
-
-    def _run(self, arm: str, report: Callable[[str, Progress], None], executor: Executor | None) -> None:
+    def _run(self, arm: str, report: Callable[[str, Progress], None]) -> None:
         asked = self.config.run
         if asked.accuracy is not None:
-            self.plans[arm] = plan(
-                self.runs[arm], asked.accuracy, lambda progress: report(f"{arm}, pilot", progress), executor
-            )
+            pilot = f"{arm}, pilot"
+            self.plans[arm] = plan(self.runs[arm], asked.accuracy, lambda progress: report(pilot, progress))
             chosen = {"dt": self.plans[arm].dt, "n_paths": self.plans[arm].n_paths}
             self.runs[arm] = self.setting.run(arm, self.workers, **chosen)
         run, self.recorders[arm] = self.runs[arm], _recorder(self.runs[arm])
         try:
-            result = execute(run, lambda progress: report(arm, progress), self.recorders[arm], executor)
+            result = execute(run, lambda progress: report(arm, progress), self.recorders[arm])
         except EscapeInterrupted as interrupt:
             if interrupt.result is not None:
                 self.results[arm] = interrupt.result
@@ -141,7 +113,7 @@ class Experiment:
         self.results[arm] = result
         if asked.accuracy is None:
             halved = f"{arm}, dt and dt/2"
-            self.results[arm] = checked(result, asked.check_dt, lambda progress: report(halved, progress), executor)
+            self.results[arm] = checked(result, asked.check_dt, lambda progress: report(halved, progress))
         else:
             self.results[arm] = replace(result, step_check=self.plans[arm].step_check)
 
@@ -264,7 +236,7 @@ class Experiment:
             "engines": {arm: result.engine for arm, result in self.results.items()},
             "ways": {arm: result.way for arm, result in self.results.items() if result.way},
             "device": _only({result.device for result in results}),
-            "workers": self.workers,
+            "workers": _only({run.workers for run in self.runs.values()}),
             "block_size": _only({result.block_size for result in results}),
             "dt": {arm: result.dt for arm, result in self.results.items()},
             "accuracy": {arm: _chosen(plan) for arm, plan in self.plans.items()},
@@ -272,19 +244,6 @@ class Experiment:
             "path_steps_per_second": round(path_steps / self.wall_time),
             "warnings": self.cautions(comparison),
         }
-
-
-def _worthwhile_workers(runs: dict[str, EscapeRun]) -> int:
-    """All cores for long work on a CPU: starting a process takes seconds."""
-    work = sum(run.n_paths * run.problem.n_steps * _numbers_of_a_step(run) for run in runs.values())
-    on_cpu = all(run.device.type == "cpu" for run in runs.values())
-    return (os.cpu_count() or 1) if on_cpu and work >= WORTH_WORKERS else 1
-
-
-def _numbers_of_a_step(run: EscapeRun) -> int:
-    """Coordinates of a path; a loss over data sums them over its samples."""
-    dynamics = run.problem.dynamics
-    return dynamics.dim * getattr(getattr(dynamics, "surface", None), "n_samples", 1)
 
 
 def _recorder(run: EscapeRun) -> Recorder:

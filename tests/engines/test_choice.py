@@ -83,3 +83,10 @@ def test_an_engine_more_is_an_entry_of_the_table(monkeypatch):
         SGD, start=[0, 0], region=ss.Ball([0, 0], 1.0), t_max=0.1, n_paths=3, engine="other", device="cpu"
     )
     assert result.engine == "other"
+
+
+def test_blocks_are_of_one_size_and_as_many_for_each_worker():
+    engine = replace(ENGINES["torchsde"], block_coordinates=2**12, largest_block=2**10)
+    sizes = {paths: engine.block_size(2, paths, on_gpu=False) for paths in (1, 64, 1024, 1025, 3000, 4096)}
+    assert sizes == {1: 64, 64: 64, 1024: 1024, 1025: 513, 3000: 1000, 4096: 1024}
+    assert engine.block_size(1000, 3000, on_gpu=False) == 64

@@ -4,10 +4,12 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 import sam_sde as ss
 from sam_sde.escape.channel import Channel
 from sam_sde.escape.progress import BlockReport
+from sam_sde.escape.workers import threads
 
 SGD = ss.SGD(ss.surfaces.quadratic([1.0, -1.0]), ss.IsotropicNoise(1.0), lr=0.01)
 OPTIONS = {"start": [0, 0], "region": ss.Ball([0, 0], 1.0), "t_max": 2.0, "n_paths": 200, "block_size": 64}
@@ -34,6 +36,19 @@ def test_any_executor_computes_the_blocks(executor):
         np.testing.assert_array_equal(getattr(shared, name), getattr(alone, name))
     assert getattr(executor, "tasks", 4) == 4  # blocks of 64 of 200 paths
     assert seen[-1] == ss.Progress(200, int((alone.outcome == ss.Outcome.ESCAPED).sum()), 1.0)
+
+
+def test_threads_of_torch_s_own_are_as_many_as_before():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with threads(2) as executor:
+            assert executor.submit(torch.get_num_threads).result() == 1
+        assert torch.get_num_threads() == 3
+        with ThreadPoolExecutor(1) as executor:
+            assert executor.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_an_interrupt_stops_the_blocks_of_any_executor():

@@ -29,10 +29,9 @@ def raises_away_from_the_start(w):
     raise RuntimeError("the loss met a step that it does not like")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pool():
-    with processes(2) as executor:
-        yield executor
+    return processes(2)
 
 
 @pytest.mark.slow

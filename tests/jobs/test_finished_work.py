@@ -29,14 +29,14 @@ CONFIG = {
     "run": {"n_paths": 40, "engine": "torchsde", "device": "cpu"},
 }
 
-# A loss that raises once, in its three hundredth call: that is when SAM is at work.
+# A loss that raises once, in its five thousandth call: that is when SAM is at work.
 LOSS = """
 calls = 0
 
 def saddle(w):
     global calls
     calls += 1
-    if calls == 300:
+    if calls == 5000:
         raise RuntimeError("the loss met a step that it does not like")
     return (w[0] ** 2 - w[1] ** 2) / 2
 """

@@ -21,8 +21,11 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, Stateles
 
 from sam_sde.engines.compiled.by_coordinates import CannotSplitError, split
 from sam_sde.engines.compiled.errors import first_line
+from sam_sde.engines.compiled.unlocked import unlocked
 
-LARGEST_LOOP = 1000  # operations; torch's own limit of 64 would split a few steps into several loops
+# The number of operations in a loop: torch's own limit of 64 would split a few steps into several loops. And of threads
+# in it: they would wait for each other after each of them, while blocks of paths can go side by side.
+OPTIONS = {"config_patches": {"max_fusion_size": 1000, "cpp.threads": 1}}
 
 
 class Loops(NamedTuple):
@@ -48,9 +51,8 @@ def compiled(
     inputs = stand_ins(examples, axes)
     module = traced(function, inputs)
     reason = _split(module) if by_coordinates else None
-    options = {"config_patches": {"max_fusion_size": LARGEST_LOOP}}
-    with tracing(TracingContext(inputs[0].fake_mode)):
-        loops = standalone_compile(module, inputs, dynamic_shapes="from_tracing_context", options=options)
+    with tracing(TracingContext(inputs[0].fake_mode)), unlocked():
+        loops = standalone_compile(module, inputs, dynamic_shapes="from_tracing_context", options=OPTIONS)
     _require_any_number(inputs)
     return Loops(loops, reason)
 

@@ -10,7 +10,8 @@ import torch
 
 from sam_sde.engines.compiled.errors import CannotCompileError, first_line
 from sam_sde.engines.compiled.layout import Layout
-from sam_sde.engines.compiled.quads import FEWEST_PATHS, Functions, places_in, scalars
+from sam_sde.engines.compiled.memory import Memory
+from sam_sde.engines.compiled.quads import FEWEST_PATHS, Functions, scalars
 from sam_sde.engines.engine import Engine
 from sam_sde.engines.integration import NOISE_TYPES, Chunk, Integration
 from sam_sde.engines.methods import INCREMENTS
@@ -55,45 +56,38 @@ def _functions(problem: Integration, start: torch.Tensor, layout: Layout) -> Fun
 
 
 class CompiledSteps:
-    """Advances paths; way: how the steps were compiled, "by coordinates", "in rows", or another one and its reason."""
+    """Advances paths; way: how the steps were compiled, "by coordinates", "in rows", or another one and its reason.
+
+    Several threads may use it at a time.
+    """
 
     def __init__(self, functions: Functions, layout: Layout, key: tuple[int, int], start: torch.Tensor):
         self.way = functions.way
         self._functions, self._layout, self._key = functions, layout, scalars(key, start.device)
-        self._states = layout.empty(0, 0, like=start)
-        self._paths = self._cells = None
+        self._memory = Memory(layout)
 
     @torch.no_grad()
     def __call__(self, problem: Integration, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int):
         if len(w) < FEWEST_PATHS:
             return self._with_companions(problem, w, paths, first_step, n_steps)
-        states = self._memory(w, math.ceil(n_steps / STEPS_PER_COUNTER) * STEPS_PER_COUNTER)
-        if self._paths is not paths:
-            self._paths, self._cells = paths, self._layout.cells(paths)
+        states, places = self._memory.states(w, math.ceil(n_steps / STEPS_PER_COUNTER))
+        cells, shared = self._memory.cells(paths), first_step % STEPS_PER_COUNTER
         states[0] = w
         nearest = torch.full_like(w[:, 0], -1.0)
-        for k in range(0, n_steps, STEPS_PER_COUNTER):
-            (step,) = scalars([first_step + k], w.device)
-            z = self._layout.normals(self._normals(step, shared=(first_step + k) % STEPS_PER_COUNTER))
-            places = places_in(self._layout, states[k + 1 : k + 1 + STEPS_PER_COUNTER])
-            nearest = self._functions.quad(states[k], z, step, nearest, *places)
+        for quad, (before, after) in enumerate(places):
+            (step,) = scalars([first_step + STEPS_PER_COUNTER * quad], w.device)
+            z = self._layout.normals(self._normals(cells, step, shared))
+            nearest = self._functions.quad(before, z, step, nearest, *after)
         # One that is not a number deserves a look.
         return Chunk(states[: n_steps + 1], None if problem.state_region is None else ~(nearest < 0))
 
-    def _normals(self, step: torch.Tensor, shared: int) -> torch.Tensor:
+    def _normals(self, cells: torch.Tensor, step: torch.Tensor, shared: int) -> torch.Tensor:
         """Of four steps from `step` on (4, cells); two counters hold them where the first has `shared` steps before."""
-        z = self._functions.normals(*self._key, self._cells, step)
+        z = self._functions.normals(*self._key, cells, step)
         if not shared:
             return z
-        following = self._functions.normals(*self._key, self._cells, step + STEPS_PER_COUNTER)
+        following = self._functions.normals(*self._key, cells, step + STEPS_PER_COUNTER)
         return torch.cat([z[shared:], following[:shared]])
-
-    def _memory(self, w: torch.Tensor, n_steps: int) -> torch.Tensor:
-        """For the states: what is new to a process takes longer to get than to fill."""
-        shape = (n_steps + 1, *w.shape)
-        if self._states.shape != shape:
-            self._states = self._layout.empty(*shape[:2], like=w)
-        return self._states
 
     def _with_companions(self, problem: Integration, w, paths, first_step: int, n_steps: int) -> Chunk:
         """The first path is taken along as often as needed, and left out of the result."""
@@ -114,4 +108,5 @@ ENGINE = Engine(
     suits=_without_data,
     worth_from=WORTH_COMPILING,
     chunk_unit=STEPS_PER_COUNTER,
+    in_threads=True,
 )

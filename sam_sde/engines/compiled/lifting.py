@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch.fx import Graph, Node
-from torch.utils._pytree import tree_map_only
+
+from sam_sde.engines.compiled.script import Script, Value, replaced
 
 aten = torch.ops.aten
 
@@ -42,30 +42,31 @@ class Number:
 
 
 class Numbers:
-    """Writes operations into a graph, with their numbers as elements of vectors, which are arguments of it."""
+    """Writes operations into a script, with their numbers as elements of vectors, which are arguments of it."""
 
-    def __init__(self, graph: Graph, argument: Callable[[str], Node]):
-        """argument: adds one of that name to the graph."""
-        self._graph, self._argument = graph, argument
-        self._vectors: dict[torch.dtype, tuple[Node, list[float]]] = {}
+    def __init__(self, script: Script, argument: Callable[[str], Value]):
+        """argument: adds one of that name to the script."""
+        self._script, self._argument = script, argument
+        self._vectors: dict[torch.dtype, tuple[Value, list[float]]] = {}
 
-    def vectors(self, device: torch.device) -> dict[Node, torch.Tensor]:
+    def vectors(self, device: torch.device) -> dict[Value, torch.Tensor]:
         """The arguments, and what is to be given for them."""
         return {
-            node: torch.tensor(numbers, dtype=dtype, device=device) for dtype, (node, numbers) in self._vectors.items()
+            value: torch.tensor(numbers, dtype=dtype, device=device)
+            for dtype, (value, numbers) in self._vectors.items()
         }
 
-    def write(self, operation: Callable, arguments: tuple, options: dict, recorded: tuple, result) -> Node:
+    def write(self, operation: Callable, arguments: tuple, options: dict, recorded: tuple, result) -> Value:
         """A call of the operation; recorded, result: the arguments and the result that it was recorded with."""
         if operation in FILLS and isinstance(arguments[FILLS[operation]], float) and result.is_floating_point():
             place = FILLS[operation]
-            zeros = self._graph.call_function(operation, (*arguments[:place], 0.0, *arguments[place + 1 :]), options)
+            zeros = self._script.call(operation, (*arguments[:place], 0.0, *arguments[place + 1 :]), options)
             operation, arguments, options = aten.add.Tensor, (zeros, Number(arguments[place], result.dtype)), {}
         elif operation is aten.rsub.Scalar and len(arguments) == 2 and isinstance(arguments[1], float):
             operation, arguments = aten.sub.Tensor, self._of_tensors(arguments[::-1], recorded[::-1])
         elif operation in OF_TENSORS and any(isinstance(each, float) for each in arguments[:2]):
             operation, arguments = OF_TENSORS[operation], self._of_tensors(arguments, recorded)
-        return self._graph.call_function(operation, self.elements(arguments), options)
+        return self._script.call(operation, self.elements(arguments), options)
 
     @staticmethod
     def _of_tensors(arguments: tuple, recorded: tuple) -> tuple:
@@ -74,11 +75,11 @@ class Numbers:
 
     def elements(self, arguments):
         """Arguments with elements for their numbers."""
-        return tree_map_only(Number, self._element, arguments)
+        return replaced(arguments, Number, self._element)
 
-    def _element(self, number: Number) -> Node:
+    def _element(self, number: Number) -> Value:
         if number.dtype not in self._vectors:
             self._vectors[number.dtype] = (self._argument(f"numbers_{number.dtype}".replace("torch.", "")), [])
         vector, numbers = self._vectors[number.dtype]
         numbers.append(number.value)
-        return self._graph.call_function(aten.select.int, (vector, 0, len(numbers) - 1))
+        return self._script.call(aten.select.int, (vector, 0, len(numbers) - 1))

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from sam_sde.engines.compiled.errors import CannotRecordError
-from sam_sde.engines.compiled.transcript import Call, Transcript, results_of, same
+from sam_sde.engines.compiled.script import values_in
+from sam_sde.engines.compiled.transcript import SAME, Call, Transcript, results_of, same
 
 FEW, MORE, CHECK = 5, 7, 11  # numbers of paths to record with, and to compare with
 
@@ -36,7 +36,7 @@ class Recording:
 class _Recorder(TorchDispatchMode):
     """Notes each operation, with its arguments and its result if these are to be kept, below vmap and autograd."""
 
-    def __init__(self, keep: bool = True):
+    def __init__(self, keep: bool):
         super().__init__()
         self.calls: list[Call] = []
         self._keep = keep
@@ -55,6 +55,11 @@ class _Run(NamedTuple):
     calls: list[Call]
     result: torch.Tensor | tuple[torch.Tensor, ...]
 
+    @property
+    def operations(self) -> list[Callable]:
+        """Without those that give their argument: how many there are depends on what is kept."""
+        return [call.operation for call in self.calls if call.operation not in SAME]
+
 
 def recorded(
     function: Callable, examples: Callable[[int], tuple[torch.Tensor, ...]], n_paths: int, tolerance: float = 0.0
@@ -71,11 +76,11 @@ def recorded(
     Raises
         CannotRecordError: it does not run the same operations each time.
     """
-    function(*examples(FEW))  # constants of the model make their copies
-    if _operations(function, examples(n_paths)) != _operations(function, examples(FEW)):
-        raise CannotRecordError(OTHERS)
     few, more = _record(function, examples(FEW)), _record(function, examples(MORE))
-    if [call.operation for call in few.calls] != [call.operation for call in more.calls]:
+    if few.operations != more.operations:  # constants of the model made their copies
+        few = _record(function, examples(FEW))
+    most = _record(function, examples(n_paths), keep=False)
+    if not few.operations == more.operations == most.operations or len(few.calls) != len(more.calls):
         raise CannotRecordError(OTHERS)
     recording = _in_common(few, more)
     check = examples(CHECK)
@@ -85,16 +90,14 @@ def recorded(
     return recording
 
 
-def _record(function: Callable, inputs: tuple[torch.Tensor, ...]) -> _Run:
-    with _Recorder() as recorder:
+def _record(function: Callable, inputs: tuple[torch.Tensor, ...], keep: bool = True) -> _Run:
+    with _Recorder(keep) as recorder:
         result = function(*inputs)
     return _Run(inputs, recorder.calls, result)
 
 
-def _operations(function: Callable, inputs: tuple[torch.Tensor, ...]) -> list[Callable]:
-    with _Recorder(keep=False) as recorder:
-        function(*inputs)
-    return [call.operation for call in recorder.calls]
+# By their structure: what was recorded before needs no graph.
+_operations_of: dict[str, Callable] = {}
 
 
 def _in_common(few: _Run, more: _Run) -> Recording:
@@ -103,7 +106,10 @@ def _in_common(few: _Run, more: _Run) -> Recording:
     transcript = Transcript(few.inputs, more.inputs, in_place)
     for pair in calls:
         transcript.add(*pair)
-    return Recording(*transcript.end(few.result, more.result))
+    script, arguments, structure = transcript.end(few.result, more.result)
+    if structure not in _operations_of:
+        _operations_of[structure] = script.graph().forward
+    return Recording(_operations_of[structure], arguments, structure)
 
 
 def _that_vary(few: _Run, more: _Run) -> Iterator[tuple[Call, Call]]:
@@ -112,6 +118,6 @@ def _that_vary(few: _Run, more: _Run) -> Iterator[tuple[Call, Call]]:
     for call, other in zip(few.calls, more.calls, strict=True):
         results = results_of(call.result)
         constant = all(same(*pair) for pair in zip(results, results_of(other.result), strict=True))
-        if not constant or not varying.isdisjoint(map(id, tree_leaves((call.arguments, call.options)))):
+        if not constant or not varying.isdisjoint(map(id, values_in((call.arguments, call.options), torch.Tensor))):
             varying.update(map(id, results))
             yield call, other

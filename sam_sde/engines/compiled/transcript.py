@@ -1,14 +1,14 @@
-"""A graph of operations, made of two recordings read side by side."""
+"""A script of operations, made of two recordings read side by side."""
 
 from collections.abc import Callable
 from operator import getitem, mul
 from typing import NamedTuple
 
 import torch
-from torch.fx import Graph, GraphModule, Node
 
 from sam_sde.engines.compiled.errors import CannotRecordError
 from sam_sde.engines.compiled.lifting import Number, Numbers
+from sam_sde.engines.compiled.script import Script, Value
 
 aten = torch.ops.aten
 
@@ -48,39 +48,38 @@ class Transcript:
 
     def __init__(self, few: tuple[torch.Tensor, ...], more: tuple[torch.Tensor, ...], in_place: bool):
         """few, more: the inputs. in_place: whether operations change what others gave."""
-        self._graph, self._in_place, self._device = Graph(), in_place, few[0].device
-        self._constants: dict[Node, torch.Tensor] = {}
-        self._computed: dict[str, Node] = {}
+        self._script, self._in_place, self._device = Script(), in_place, few[0].device
+        self._constants: dict[Value, torch.Tensor] = {}
+        self._computed: dict[str, Value] = {}
         pairs = list(zip(few, more, strict=True))
-        self._nodes = {self._key(*pair): self._graph.placeholder(f"input{i}") for i, pair in enumerate(pairs)}
+        self._values = {self._key(*pair): self._script.give(f"input{i}") for i, pair in enumerate(pairs)}
         one, other = next(pair for pair in pairs if pair[0].shape != pair[1].shape)
         axis = next(axis for axis in range(one.ndim) if one.shape[axis] != other.shape[axis])
         self._few, self._more = one.shape[axis], other.shape[axis]
-        self._n_paths = self._graph.call_method("size", (self._nodes[self._key(one, other)], axis))
-        self._numbers = Numbers(self._graph, self._argument)
+        self._n_paths = self._script.call("size", (self._values[self._key(one, other)], axis))
+        self._numbers = Numbers(self._script, self._argument)
 
     @staticmethod
     def _key(few: torch.Tensor, more: torch.Tensor) -> tuple[int, int]:
         return id(few), id(more)
 
-    def _argument(self, name: str) -> Node:
-        with self._graph.inserting_before(self._n_paths):
-            return self._graph.placeholder(name)
+    def _argument(self, name: str) -> Value:
+        return self._script.give(f"argument_{name}")
 
     def add(self, few: Call, more: Call) -> None:
         if not self._in_place and few.operation in OF_SHAPE and few.result.ndim == 0:
             return
         if not self._in_place and self._is_same(few):
-            self._nodes[self._key(few.result, more.result)] = self._common(few.arguments[0], more.arguments[0])
+            self._values[self._key(few.result, more.result)] = self._common(few.arguments[0], more.arguments[0])
             return
-        node = self._node(few, self._common(few.arguments, more.arguments), self._common(few.options, more.options))
+        value = self._value(few, self._common(few.arguments, more.arguments), self._common(few.options, more.options))
         if isinstance(few.result, torch.Tensor):
-            self._nodes[self._key(few.result, more.result)] = node
+            self._values[self._key(few.result, more.result)] = value
             return
         for i, pair in enumerate(zip(few.result, more.result, strict=True)):
-            self._nodes[self._key(*pair)] = self._graph.call_function(getitem, (node, i))
+            self._values[self._key(*pair)] = self._script.call(getitem, (value, i))
 
-    def _node(self, call: Call, arguments: tuple, options: dict) -> Node:
+    def _value(self, call: Call, arguments: tuple, options: dict) -> Value:
         """A new one, unless the same was computed before."""
         words = repr((call.operation, arguments, options))
         if self._in_place or words not in self._computed:
@@ -98,19 +97,18 @@ class Transcript:
             and call.result.dtype == call.arguments[0].dtype
         )
 
-    def end(self, few, more) -> tuple[Callable, tuple[torch.Tensor, ...], str]:
+    def end(self, few, more) -> tuple[Script, tuple[torch.Tensor, ...], str]:
         """The operations that lead to a result, their arguments after the inputs, and the text that tells them all."""
-        self._graph.output(self._numbers.elements(self._common(few, more)))
-        self._graph.eliminate_dead_code()
+        self._script.end(self._numbers.elements(self._common(few, more)))
         given = {**self._constants, **self._numbers.vectors(self._device)}
-        arguments = tuple(given[node] for node in self._graph.find_nodes(op="placeholder") if node in given)
+        arguments = tuple(given[value] for value in self._script.given if value in given)
         memory = [(each.dtype, each.device, each.shape, each.stride()) for each in arguments]
-        return GraphModule({}, self._graph).forward, arguments, f"{self._graph}\n{memory}"
+        return self._script, arguments, f"{self._script}\n{memory}"
 
     def _common(self, few, more):
         """The argument that was `few` in one recording and `more` in the other."""
         if isinstance(few, torch.Tensor):
-            return self._nodes.get(self._key(few, more)) or self._constant(few, more)
+            return self._values.get(self._key(few, more)) or self._constant(few, more)
         if isinstance(few, list | tuple):
             return type(few)(self._common(*pair) for pair in zip(few, more, strict=True))
         if isinstance(few, dict):
@@ -123,18 +121,18 @@ class Transcript:
                 f"what it does depends on the number of paths: {few:g} for {self._few} of them, "
                 f"{more:g} for {self._more}"
             )
-        return self._n_paths if per_path == 1 else self._graph.call_function(mul, (self._n_paths, per_path))
+        return self._n_paths if per_path == 1 else self._script.call(mul, (self._n_paths, per_path))
 
-    def _constant(self, few: torch.Tensor, more: torch.Tensor) -> Node | Number:
+    def _constant(self, few: torch.Tensor, more: torch.Tensor) -> Value | Number:
         if not same(few, more):
             raise CannotRecordError("a tensor that it reads is another one each time")
         if few.ndim == 0 and few.is_floating_point():  # as which the numbers of a loss come out of vmap
             return Number(few.item(), few.dtype)
         # Every operation makes its own, so that equal ones would keep equal operations apart.
         words = repr((few.dtype, few.device, few.shape, few.tolist() if few.numel() <= SMALL else id(few)))
-        node = self._computed.get(words)
-        if node is None:
-            node = self._computed[words] = self._argument(f"constant{len(self._constants)}")
-            self._constants[node] = few
-        self._nodes[self._key(few, more)] = node
-        return node
+        value = self._computed.get(words)
+        if value is None:
+            value = self._computed[words] = self._argument(f"constant{len(self._constants)}")
+            self._constants[value] = few
+        self._values[self._key(few, more)] = value
+        return value

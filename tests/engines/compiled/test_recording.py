@@ -7,6 +7,7 @@ import torch
 import sam_sde as ss
 from sam_sde.engines.compiled.errors import CannotRecordError
 from sam_sde.engines.compiled.recording import recorded
+from sam_sde.engines.compiled.script import Script
 from sam_sde.layout import in_columns
 from sam_sde.surfaces import beale, styblinski_tang
 
@@ -187,3 +188,18 @@ def test_recorded_methods_are_the_dynamics_methods(surface, kind, options):
             for n_paths in (20, 3, 1):
                 arguments = examples(n_paths)[:count]
                 torch.testing.assert_close(played(*arguments), method(*arguments), rtol=0, atol=0)
+
+
+def test_a_structure_that_is_known_needs_no_graph(monkeypatch):
+    def graph(script):
+        raise AssertionError("a graph is made")
+
+    def of_number(a: float):
+        return lambda t, w: (w * a).sin() + t
+
+    known = recorded(of_number(0.3), examples, LARGE)
+    monkeypatch.setattr(Script, "graph", graph)
+    for a in (0.3, 0.7):
+        assert recorded(of_number(a), examples, LARGE).operations is known.operations
+    with pytest.raises(AssertionError, match="a graph is made"):
+        recorded(lambda t, w: (w * 0.3).sin() + t + t.tan(), examples, LARGE)

@@ -102,6 +102,20 @@ def test_another_structure_is_compiled_for_itself(compilations):
 
 
 @pytest.mark.slow
+def test_a_loss_that_changed_is_no_loss_that_was_compiled(compilations):
+    """It is the same object, and what it reads is another number, another function, another number of terms."""
+    world = {"power": 2, "factor": 0.5, "function": torch.cos}
+    surface = ss.LossSurface(lambda w: world["factor"] * (w ** world["power"]).sum() - world["function"](w).sum(), 2)
+    dynamics = ss.SGD(surface, ss.IsotropicNoise(1.0), lr=0.02)
+    region = ss.Ball([0, 0], 1.0)
+    problem = EscapeProblem(dynamics=dynamics, region=region, stream=Stream(), t_max=1.0, dt=0.02)
+    for change in ({}, {"factor": 0.7}, {"power": 3}, {"function": torch.sin}, {"power": 2, "function": torch.cos}):
+        world |= change
+        assert_same_steps(problem, "by coordinates")
+    assert compilations.count("quad") == 3
+
+
+@pytest.mark.slow
 def test_many_coordinates_go_in_rows():
     dynamics = ss.SGD(styblinski_tang(20), ss.IsotropicNoise(1.0), lr=0.001)
     problem = EscapeProblem(dynamics=dynamics, region=ss.Ball([0] * 20, 1.0), stream=Stream(), t_max=1.0, dt=0.001)

@@ -1,0 +1,37 @@
+"""The memory that compiled steps write to: what is new to a process takes longer to get than to fill."""
+
+import threading
+
+import torch
+
+from sam_sde.engines.compiled.layout import Layout
+from sam_sde.engines.compiled.quads import places_in
+from sam_sde.random import STEPS_PER_COUNTER
+
+
+class Memory(threading.local):
+    """Each thread has its own, and uses it for chunk after chunk as long as these are alike."""
+
+    def __init__(self, layout: Layout):
+        self._layout = layout
+        self._states = self._places = self._paths = self._cells = None
+
+    def states(self, w: torch.Tensor, n_quads: int) -> tuple[torch.Tensor, list]:
+        """For states (4 · n_quads + 1, paths, dim) from w (paths, dim) on.
+
+        And for each four steps the state before them, and the places of those that they give.
+        """
+        shape = (STEPS_PER_COUNTER * n_quads + 1, *w.shape)
+        if self._states is None or self._states.shape != shape:
+            self._states = self._layout.empty(*shape[:2], like=w)
+            self._places = [
+                (self._states[k], places_in(self._layout, self._states[k + 1 : k + 1 + STEPS_PER_COUNTER]))
+                for k in range(0, shape[0] - 1, STEPS_PER_COUNTER)
+            ]
+        return self._states, self._places
+
+    def cells(self, paths: torch.Tensor) -> torch.Tensor:
+        """Those of the normals of the paths with these numbers, as `Layout.cells` has them."""
+        if self._paths is not paths:
+            self._paths, self._cells = paths, self._layout.cells(paths)
+        return self._cells
