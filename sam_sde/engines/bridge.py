@@ -46,7 +46,7 @@ def bridges(problem: EscapeProblem, candidates: Candidates, first_step: int) -> 
     region, t = problem.state_region, times(problem, candidates.w0, first_step + candidates.step)
     if problem.region.slope is not None:
         normal = region.normal(candidates.w0, candidates.face).to(candidates.w0)
-        variance = distance_variance(problem, t, candidates.w0, normal)
+        variance = distance_variance(problem, t, candidates.w0, normal).double()
         return Bridges(candidates.level0, candidates.level1, normal, variance, torch.zeros_like(variance))
     if not problem.by_distance:
         return _straight(problem, candidates)
@@ -68,7 +68,7 @@ def _by_distance(problem: EscapeProblem, candidates: Candidates, t: torch.Tensor
     normal0, normal1 = step_normals(region, w0, w1, face), unit_normals(region, w1, face)
     require_normals(problem, candidates, normal0)
     normal = torch.where(is_flat(normal0)[:, None], normal1, normal0)
-    variance = distance_variance(problem, t, w0, normal)
+    variance = distance_variance(problem, t, w0, normal).double()
     advance = ((w1 - w0) * normal).sum(-1).double()
     farthest = 2.0 * bridge_reach(variance) + advance.abs()
     distance0 = signed_distance(region, w0, face, normal0, farthest)
@@ -149,6 +149,7 @@ def _gap(problem: EscapeProblem, candidates: Candidates, found: Bridges, point: 
     if problem.region.slope is not None:
         return region.levels(point).gather(-1, face[:, None]).to(point), region.normal(point, face).to(point)
     normal = unit_normals(region, point, face)
+    normal = torch.where(is_flat(normal)[:, None], found.normal, normal)  # on the boundary itself φ³ is flat
     return -signed_distance(region, point, face, normal, found.farthest).to(point)[:, None], normal
 
 

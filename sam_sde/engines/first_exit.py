@@ -77,7 +77,7 @@ def _shift_crossings(problem: EscapeProblem, candidates: Candidates, first_step:
         return near_by_distance(problem, t, w1).gather(-1, face[:, None])[:, 0]
     if problem.region.slope is None:  # without noise nothing is shifted
         return candidates.level1 >= 0
-    variance = distance_variance(problem, t, w1, problem.state_region.normal(w1, face).to(w1))
+    variance = distance_variance(problem, t, w1, problem.state_region.normal(w1, face).to(w1)).double()
     return candidates.level1 >= -shift_distance(variance)
 
 

@@ -11,8 +11,8 @@ MARGIN = 1.5
 
 
 def distance_variance(problem: EscapeProblem, t, w: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
-    """v·dt = |gᵀn|²·dt (paths,) in float64, at states w and the times t, a number or (paths, 1)."""
-    return problem.dynamics.g_transpose_prod(t, w, normal).double().square().sum(-1) * problem.dt
+    """v·dt = |gᵀn|²·dt (paths,), at states w and the times t, a number or (paths, 1)."""
+    return problem.dynamics.g_transpose_prod(t, w, normal).square().sum(-1) * problem.dt
 
 
 def near_by_distance(problem: EscapeProblem, t, w: torch.Tensor) -> torch.Tensor:

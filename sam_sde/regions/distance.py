@@ -27,7 +27,7 @@ BESIDE = 1e-3
 
 # Before a run the boundary is looked for from 1e-3 of the size of the start to 1e3 times that.
 DOUBLINGS_AT_START = 20
-NEWTON_STEPS = 60
+NEWTON_STEPS = 40
 TOUCHES = 1e-9  # of the level at the start
 BEYOND = tuple(10.0**-k for k in range(2, 8))  # of the way to there
 
@@ -153,12 +153,12 @@ def _require_change_of_sign(region: Region, w: torch.Tensor, face: int, crossing
     normal = step_normals(region, w, w + w.abs().max().clamp(min=1.0), index)
     for _ in range(NEWTON_STEPS):
         gradient = region.normal(at, index).to(w)
-        square = row_sum(gradient.square())
-        if not level.isfinite().all() or level >= 0 or not square.isfinite().all() or square == 0:
+        step = -level[:, None] * gradient / row_sum(gradient.square())
+        if not level < TOUCHES * first or not step.isfinite().all():
             break
-        normal, at = unit_normals(region, at, index), at - level[:, None] * gradient / square
+        at, normal = at + step, step / _length(step)
         level = level_of(region, at, index)
-    if not TOUCHES * first < level <= 0:
+    if not TOUCHES * first <= level <= 0:
         return
     way = _length(at - w)
     beyond = torch.cat([at + part * way * normal for part in BEYOND])
