@@ -125,7 +125,7 @@ def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, chunk: C
     failed[exits.row] = False
     place = alive.place[failed]
     result.outcome[place] = Outcome.FAILED
-    result.time[place] = ((step + last_finite[failed] + 1) * problem.dt).double().clamp(max=problem.t_max)
+    result.time[place] = ((step + last_finite[failed] + 1).double() * problem.dt).clamp(max=problem.t_max)
     result.point[place] = states[last_finite[failed], failed.nonzero()[:, 0]]
 
     time = (step + exits.step + exits.fraction) * problem.dt

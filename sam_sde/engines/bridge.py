@@ -71,8 +71,8 @@ def _by_distance(problem: EscapeProblem, candidates: Candidates, t: torch.Tensor
     variance = distance_variance(problem, t, w0, normal).double()
     advance = ((w1 - w0) * normal).sum(-1).double()
     farthest = 2.0 * bridge_reach(variance) + advance.abs()
-    distance0 = signed_distance(region, w0, face, normal0, farthest)
-    distance1 = signed_distance(region, w1, face, normal1, farthest)
+    ends = (torch.cat(pair) for pair in ((w0, w1), (face, face), (normal0, normal1), (farthest, farthest)))
+    distance0, distance1 = signed_distance(region, *ends).chunk(2)
     # Where a ray meets no boundary, the plane that the other one met.
     level0 = -torch.where(distance0.isfinite(), distance0, distance1 + advance)
     level1 = -torch.where(distance1.isfinite(), distance1, distance0 - advance)
@@ -120,7 +120,7 @@ def exit_points(problem: EscapeProblem, candidates: Candidates, found: Bridges, 
     """The bridge at the time of crossing, given that its level is then 0.
 
     The bridge at fraction u has mean w₀ + u(w₁-w₀) and covariance u(1-u)dt·ggᵀ; conditioning on the level moves it
-    along ggᵀ∇φ/v. Newton steps along the normal then put it on a curved boundary.
+    along ggᵀ∇φ/v. Steps along the normal then put it on a curved boundary: two of Newton's, or one distance.
     """
     dynamics, w0, step = problem.dynamics, candidates.w0, first_step + candidates.step
     t, path = times(problem, w0, step), paths[candidates.row]
@@ -134,7 +134,7 @@ def exit_points(problem: EscapeProblem, candidates: Candidates, found: Bridges, 
     conditioned = dynamics.g_prod(t, w0, along) / variance
     level, _ = _gap(problem, candidates, found, point)
     point = point - torch.where(variance > 0, level * conditioned, 0.0)
-    for _ in range(2):
+    for _ in range(1 if problem.region.slope is None else 2):
         level, normal = _gap(problem, candidates, found, point)
         point = point - level * normal / normal.square().sum(-1, keepdim=True)
     if problem.region.slope is None:
