@@ -4,7 +4,7 @@ import torch
 
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.regions.crossing import bridge_reach, shift_distance
-from sam_sde.regions.distance import unit_normals
+from sam_sde.regions.distance import unit
 
 # Normal and noise vary along a step, and a bridge has those of its start.
 MARGIN = 1.5
@@ -24,7 +24,7 @@ def near_by_distance(problem: EscapeProblem, t, w: torch.Tensor) -> torch.Tensor
     region = problem.state_region
     columns = [region.levels(w)[:, face] >= 0 for face in range(region.faces)]
     for face in range(region.faces):
-        normal = unit_normals(region, w, torch.full_like(w[:, 0], face, dtype=torch.int64))
+        normal = unit(region.normal(w, torch.full_like(w[:, 0], face, dtype=torch.int64)).to(w))
         variance = distance_variance(problem, t, w, normal)
         distance = shift_distance(variance) if problem.crossing == "shift" else MARGIN * bridge_reach(variance)
         moved = w + distance.to(w)[:, None] * normal

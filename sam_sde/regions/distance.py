@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 DOUBLINGS = 3
 HALVINGS = 12
 
+# Any processor's vectors divide so many rows.
+ROWS = 32
+
 # A critical point inside, such as the start, has no direction; so far along the step it has one.
 BESIDE = 1e-3
 
@@ -34,15 +37,27 @@ BEYOND = tuple(10.0**-k for k in range(2, 8))  # of the way to there
 
 def level_of(region: Region, w: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
     """φ(w) of one face, chosen for each row, in the dtype of w."""
-    return region.levels(w).gather(-1, face[:, None])[:, 0].to(w)
+    return region.levels(_in_wholes(w)).to(w)[: len(w)].gather(-1, face[:, None])[:, 0]
 
 
 def unit_normals(region: Region, w: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
     """∇φ/‖∇φ‖; zeros where the gradient is zero or not finite."""
-    normal = region.normal(w, face).to(w)
+    return unit(region.normal(_in_wholes(w), _in_wholes(face)).to(w)[: len(w)])
+
+
+def unit(normal: torch.Tensor) -> torch.Tensor:
+    """Gradients as `unit_normals` has them."""
     largest = normal.abs().amax(-1, keepdim=True)
     normal = torch.where((largest > 0) & largest.isfinite(), normal / largest, 0.0)  # its square may overflow
     return torch.where(normal.isfinite().all(-1, keepdim=True) & (largest > 0), normal / _length(normal), 0.0)
+
+
+def _in_wholes(rows: torch.Tensor) -> torch.Tensor:
+    """With the first row repeated to a whole number of the vectors that a processor computes with.
+
+    Torch rounds the powers of the rows that fill none in another way, and how many rows there are should not matter.
+    """
+    return torch.cat([rows, rows[:1].expand(-len(rows) % ROWS, *rows.shape[1:])])
 
 
 def step_normals(region: Region, w0: torch.Tensor, w1: torch.Tensor, face: torch.Tensor) -> torch.Tensor:

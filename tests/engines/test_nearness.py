@@ -14,7 +14,7 @@ class Scaled(ss.Region):
     faces = 2
 
     def levels(self, w):
-        return 100.0 * torch.stack([w[:, 0] - 0.2, -0.2 - w[:, 0]], dim=-1) ** 3
+        return 100.0 * torch.stack([w[:, 1] - 0.2, -0.2 - w[:, 1]], dim=-1) ** 3
 
 
 REGIONS = {
