@@ -196,3 +196,10 @@ def test_a_critical_point_at_the_start_has_no_normal_and_needs_none():
     assert np.mean(expected.times < 0.5) > 0.3
     np.testing.assert_allclose(np.linalg.norm(found.exit_points, axis=1), 1.0, atol=1e-5)
     assert abs(found.times.mean() / expected.times.mean() - 1) < 0.1
+
+
+def test_an_exit_point_may_fall_on_the_boundary_itself_where_a_cube_is_flat():
+    """Noise that is the same in all directions moves the point along the normal, right to the boundary."""
+    cube, dynamics = ss.LevelSet(OF_BALL["flat at the boundary"]), ss.SGD(FLAT, ss.IsotropicNoise(1.0), lr=1.0)
+    found, expected = (escape(region, dynamics, dt=0.1, n_paths=4000) for region in (cube, BALL))
+    np.testing.assert_allclose(found.exit_points, expected.exit_points, atol=1e-3)
