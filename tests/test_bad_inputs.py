@@ -520,7 +520,10 @@ def escape_on(loss):
             "level: expected a scalar for one vector, got the shape (2,)",
         ),
         (lambda: escape(region=ss.LevelSet(lambda w: w[5])), "level: failed at the start, IndexError"),
-        (lambda: escape(region=ss.LevelSet(lambda w: -1.0 if w[0] < 1 else w[0])), "level: failed at the start"),
+        (
+            lambda: escape(region=ss.LevelSet(lambda w: -1.0 if w[0] < 1 else w[0])),
+            "level: expected a scalar for one vector, got float",
+        ),
         (lambda: ss.LevelSet(3), "level: expected a function of one vector"),
         (lambda: escape(t_max=-1), "t_max: expected a number above 0, got -1"),
         (lambda: escape(t_max="1"), "t_max: expected a finite number, got '1'"),

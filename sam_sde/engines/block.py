@@ -16,7 +16,8 @@ from sam_sde.statistics import Outcome
 class BlockResult:
     """How each path of a block ended: outcome (an `Outcome`), time, and the weights then (paths, dim).
 
-    A failed path has the time at which its state was no longer finite, and the last state that was. After Ctrl-C the
+    A failed path has the time at which its state was no longer finite, or the level there not a number, and the state
+    before that. After Ctrl-C the
     paths still inside are censored at the time they had reached, `interrupted_at`. path_steps: steps summed over paths,
     as integrated. engine: the one that did the work, and the `way` it took, if it has several; note: why it is not the
     one that was asked for.
@@ -120,11 +121,12 @@ def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, chunk: C
     states = chunk.states
     last_finite = _last_finite_step(states)
     exits = _exits(problem, chunk, alive.paths, step, torch.where(alive.finished, 0, last_finite))
+    last_finite = torch.where(alive.finished, last_finite, exits.n_valid)
     failed = (last_finite < len(states) - 1) & ~alive.finished
     failed[exits.row] = False
     place = alive.place[failed]
     result.outcome[place] = Outcome.FAILED
-    result.time[place] = ((step + last_finite[failed] + 1) * problem.dt).double().clamp(max=problem.t_max)
+    result.time[place] = ((step + last_finite[failed] + 1).double() * problem.dt).clamp(max=problem.t_max)
     result.point[place] = states[last_finite[failed], failed.nonzero()[:, 0]]
 
     time = (step + exits.step + exits.fraction) * problem.dt
@@ -144,7 +146,7 @@ def _exits(problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, step: int,
         return look(problem, chunk.states, paths, step, n_valid)
     row = (chunk.suspects & (n_valid > 0)).nonzero()[:, 0]
     exits = look(problem, chunk.states[:, row], paths[row], step, n_valid[row])
-    return exits._replace(row=row[exits.row])
+    return exits._replace(row=row[exits.row], n_valid=n_valid.index_copy(0, row, exits.n_valid))
 
 
 def _last_finite_step(states: torch.Tensor) -> torch.Tensor:

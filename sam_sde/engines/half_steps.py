@@ -32,7 +32,8 @@ def exits_in_halves(
     exits = first_exits(
         problem.halves, _with_middles(problem, states, paths, first_step), paths, 2 * first_step, 2 * n_valid
     )
-    return exits._replace(step=exits.step // 2, fraction=0.5 * (exits.step % 2 + exits.fraction))
+    fraction = 0.5 * (exits.step % 2 + exits.fraction)
+    return exits._replace(step=exits.step // 2, fraction=fraction, n_valid=exits.n_valid // 2)
 
 
 def _with_middles(problem: EscapeProblem, states: torch.Tensor, paths: torch.Tensor, first_step: int) -> torch.Tensor:

@@ -11,6 +11,7 @@ from sam_sde.engines.integration import MAX_STEPS, Integration
 from sam_sde.errors import ArgumentError
 from sam_sde.regions import OnWeights, Region
 from sam_sde.regions.crossing import CROSSINGS, bridge_reach, shift_distance
+from sam_sde.regions.distance import level_of, require_gradient, unit_normals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +57,19 @@ class EscapeProblem(Integration):
     @property
     def reach(self) -> float:
         """How far inside the boundary a step may begin or end and yet cross it; infinite where no bound is known."""
-        if self.crossing == "none":
-            return 0.0
         largest, slope = self.dynamics.largest_variance(), self.region.slope
+        if self.crossing == "none" or largest == 0:
+            return 0.0
         if largest is None or slope is None:
             return math.inf
         variance = largest * slope**2 * self.dt
         reach = bridge_reach(variance) if self.crossing == "bridge" else shift_distance(variance)
         return 1.0001 * reach  # more than rounding in float32 can exclude
+
+    @property
+    def by_distance(self) -> bool:
+        """Whether a crossing has to find the distance to the boundary, since the level of the region is none."""
+        return self.crossing != "none" and self.region.slope is None and self.dynamics.largest_variance() != 0
 
     def check_start(self, w: torch.Tensor) -> None:
         """Raises ValueError where paths cannot start at the weights w (paths, dim), of the run's dtype and device."""
@@ -72,6 +78,8 @@ class EscapeProblem(Integration):
         if self.crossing != "none":
             state = self._state_at(w)
             self.dynamics.check_method("g_transpose_prod", state, torch.ones_like(state))
+        if self.by_distance:
+            require_gradient(self.region, w[:1], self.crossing)
         if self.crossing == "shift":
             self._check_shift(w)
 
@@ -82,9 +90,19 @@ class EscapeProblem(Integration):
         level = self.region.levels(w)
         state = self._state_at(w)
         row, face = torch.ones_like(level, dtype=torch.bool).nonzero(as_tuple=True)
-        normal = self.state_region.normal(state[row], face)
-        variance = self.dynamics.g_transpose_prod(times(0.0, state[row]), state[row], normal).square().sum(-1) * self.dt
-        if (level.flatten() >= -shift_distance(variance)).any():
+        state, level = state[row], level.flatten()
+        if self.by_distance:
+            normal = unit_normals(self.state_region, state, face)
+        else:
+            normal = self.state_region.normal(state, face)
+        shift = shift_distance(
+            self.dynamics.g_transpose_prod(times(0.0, state), state, normal).square().sum(-1) * self.dt
+        )
+        if self.by_distance:
+            removed = level_of(self.state_region, state + shift[:, None] * normal, face) >= 0
+        else:
+            removed = level >= -shift
+        if removed.any():
             raise ArgumentError(
                 "start",
                 "inside the region, but in the layer of width 0.58 √(v·dt) that crossing 'shift' removes; "

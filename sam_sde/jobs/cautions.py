@@ -70,8 +70,8 @@ def _failures(arm: str, result: EscapeResult) -> str | None:
     if failed <= MANY_FAILURES * len(result):
         return None
     return (
-        f"{arm}: {failed} of {len(result)} paths failed (their state became NaN or infinite) and are left out of the "
-        "survival curve; try a smaller dt or lr, or a region that ends before the loss grows so steep"
+        f"{arm}: {failed} of {len(result)} paths failed (their state became NaN or infinite, or the level NaN) and are "
+        "left out of the survival curve; try a smaller dt or lr, or a region that ends before the loss grows so steep"
     )
 
 

@@ -23,7 +23,7 @@ def bridge_probability(level0: torch.Tensor, level1: torch.Tensor, variance: tor
     return torch.where(level1 >= 0, 1.0, inside)
 
 
-def bridge_reach(variance: float) -> float:
+def bridge_reach(variance: torch.Tensor | float) -> torch.Tensor | float:
     """A distance: where both |φ₀| and |φ₁| exceed it, `bridge_probability` is below every uniform.
 
     `variance` is the largest that v·dt can be.

@@ -16,6 +16,8 @@ from sam_sde.parameters import Point, Positive, Vector
 from sam_sde.regions.extent import ray_lengths
 from sam_sde.surfaces import LossSurface, require_surface
 
+WITHOUT_WRITING = "try without in-place operations, counters and random numbers: x = x / 4 instead of x /= 4"
+
 
 class Region(abc.ABC):
     """The set where every one of its faces has a negative level φ(w).
@@ -25,20 +27,22 @@ class Region(abc.ABC):
     Attributes
         dim: number of coordinates; None if any.
         faces: number of level functions.
-        slope: a bound on |∇φ| where one is known (1 for a signed distance), else None.
+        slope: 1 where φ is a signed distance, or |∇φ| where that is the same everywhere; None, the default, where it is
+            not known: the distance that a crossing needs is then found along the gradient.
     """
 
     dim: int | None = None
     faces = 1
-    slope: float | None = 1.0
+    slope: float | None = None
 
     @abc.abstractmethod
     def levels(self, w: torch.Tensor) -> torch.Tensor:
-        """φ(w) of each face."""
+        """φ(w) of each face, each path by itself."""
 
-    @abc.abstractmethod
     def normal(self, w: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
-        """∇φ(w) of one face, chosen for each path."""
+        """∇φ(w) of one face, chosen for each path; here by differentiating `levels`."""
+        levels, transposed = torch.func.vjp(lambda w: self.levels(w).to(w.dtype), w)
+        return transposed(torch.zeros_like(levels).scatter_(-1, face[:, None], 1.0))[0]
 
     def extent(self, inside: Point, directions: torch.Tensor, farthest: float) -> torch.Tensor:
         """How far the region extends from a point inside, along each of the `directions`.
@@ -62,10 +66,14 @@ class Region(abc.ABC):
         return ray_lengths(lambda w: (self.levels(w) < 0).all(-1), inside, directions, farthest)
 
     def check_start(self, w: torch.Tensor) -> None:
-        """Raises ValueError where w (paths, dim) has another number of coordinates or is not inside."""
+        """Raises ValueError where w (paths, dim) has another number of coordinates or is not inside.
+
+        The levels must be numbers that depend on w alone, and leave it as it is.
+        """
         if self.dim not in (None, w.shape[-1]):
             raise ArgumentError("region", f"made for {self.dim} coordinates, but a state has {w.shape[-1]}")
-        level = self.levels(w).amax(-1)
+        level = self._checked_levels(w).amax(-1)
+        self._check_slope(w)
         outside = ~(level < 0)
         if outside.any():
             worst = int(outside.nonzero()[0])
@@ -77,12 +85,56 @@ class Region(abc.ABC):
                 f"{level[worst].item():.6g} and should be negative",
             )
 
+    def _checked_levels(self, w: torch.Tensor) -> torch.Tensor:
+        given = w.clone()
+        try:
+            levels, again = self.levels(given), self.levels(w.clone())
+        except Exception as error:
+            said = " ".join(str(error).split())
+            raise ArgumentError(
+                "region", f"the levels of {self} failed at the start, {type(error).__name__}: {said}"
+            ) from error
+        self._check_kind(levels, (len(w), self.faces))
+        if given._version:  # counts writes, which zeros would not show
+            raise ArgumentError("region", f"the levels of {self} write into the weights; {WITHOUT_WRITING}")
+        if not torch.equal(levels.nan_to_num(), again.nan_to_num()):
+            raise ArgumentError(
+                "region",
+                f"the levels of {self} differ from call to call, {levels.flatten()[0].item():.6g} and then "
+                f"{again.flatten()[0].item():.6g} at the first start; {WITHOUT_WRITING}",
+            )
+        return levels
+
+    def _check_slope(self, w: torch.Tensor) -> None:
+        """At a centre, where a distance has a kink, the gradient may be anything up to the slope."""
+        for face in range(self.faces if self.slope is not None else 0):
+            length = row_norm(self.normal(w, torch.full_like(w[:, 0], face, dtype=torch.int64)))
+            wrong = (length > 0) & ((length / self.slope - 1).abs() > 1e-3)
+            if wrong.any():
+                raise ArgumentError(
+                    "region",
+                    f"{self} says that its slope is {self.slope:g}, but at the start the gradient of its level has the "
+                    f"length {length[wrong][0].item():.6g}; try slope = None, for a slope that is not known",
+                )
+
+    def _check_kind(self, levels: object, shape: tuple[int, ...]) -> None:
+        if not isinstance(levels, torch.Tensor):
+            raise ArgumentError("region", f"expected a tensor of levels, got {type(levels).__name__}")
+        if levels.shape != shape:
+            raise ArgumentError(
+                "region", f"expected levels of the shape (paths, faces) = {shape}, got {tuple(levels.shape)}"
+            )
+        if levels.dtype is torch.bool or levels.is_complex():
+            raise ArgumentError("region", f"expected levels that are real numbers, negative inside, got {levels.dtype}")
+
     def __repr__(self) -> str:
         return type(self).__name__
 
 
 class Ball(Region):
     """‖w - centre‖ < radius; φ is the signed distance."""
+
+    slope = 1.0
 
     def __init__(self, centre: Point, radius: Positive):
         self._centre = DeviceCopies(checks.vector("centre", centre))
@@ -110,6 +162,7 @@ class Slab(Region):
     """|n·(w - centre)| < half_width, n the unit vector along `direction`: two faces, each a signed distance."""
 
     faces = 2
+    slope = 1.0
 
     def __init__(self, centre: Point, direction: Vector, half_width: Positive):
         self._centre = DeviceCopies(checks.vector("centre", centre))
@@ -145,6 +198,8 @@ class Box(Region):
     An infinite bound is written as a large number.
     """
 
+    slope = 1.0
+
     def __init__(self, low: Point, high: Point):
         low = checks.vector("low", low)
         high = checks.vector("high", high, len(low))
@@ -179,6 +234,8 @@ class UnstableDistance(Region):
             `distance`), or no eigenvalue there is negative.
     """
 
+    slope = 1.0
+
     def __init__(self, surface: LossSurface, at: Point, distance: Positive):
         at = checks.vector("at", at, require_surface(surface).dim)
         self.distance = checks.positive("distance", distance)
@@ -209,9 +266,11 @@ class UnstableDistance(Region):
 
 
 class LevelSet(Region):
-    """φ(w) < 0 for any differentiable torch function φ of ONE vector w (dim,)."""
+    """φ(w) < 0 for any torch function φ of ONE vector w (dim,) that returns a scalar.
 
-    slope = None
+    It may be scaled as one likes, and need not be a distance. The crossings "bridge" and "shift" take the direction of
+    the boundary from its gradient there, and are refused where it has none.
+    """
 
     def __init__(self, level: Callable[[torch.Tensor], torch.Tensor]):
         if not callable(level):
@@ -219,28 +278,25 @@ class LevelSet(Region):
         self.level = level
 
     def levels(self, w):
-        return torch.func.vmap(self.level)(w)[:, None]
-
-    def normal(self, w, face):
-        return torch.func.vmap(torch.func.grad(self.level))(w)
+        return torch.func.vmap(self.level)(w)[:, None].to(w.dtype)
 
     def check_start(self, w):
         try:
-            shape = self.level(w[0]).shape
-            if shape == ():
-                self.levels(w), self.normal(w, None)
+            level = self.level(w[0].clone())
         except Exception as error:
             said = " ".join(str(error).split())
             raise ArgumentError("level", f"failed at the start, {type(error).__name__}: {said}") from error
-        if shape != ():
-            raise ArgumentError("level", f"expected a scalar for one vector, got the shape {tuple(shape)}")
+        if not isinstance(level, torch.Tensor) or level.shape != ():
+            got = f"the shape {tuple(level.shape)}" if isinstance(level, torch.Tensor) else type(level).__name__
+            raise ArgumentError("level", f"expected a scalar for one vector, got {got}; compute it by torch from w")
+        if level.dtype is torch.bool or level.is_complex():
+            raise ArgumentError("level", f"expected a real number that is negative inside, got {level.dtype}")
         super().check_start(w)
 
 
 class _LossSide(Region):
     """One side of a level of the loss: sign · (ℓ(w) - level) < 0."""
 
-    slope = None
     sign: float
 
     def __init__(self, surface: LossSurface, level: float):

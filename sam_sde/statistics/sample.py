@@ -12,7 +12,8 @@ class Outcome(IntEnum):
     """How a path ended.
 
     A censored path was still inside the region when it was last looked at, normally at t_max. A failed one
-    had a state that became NaN or infinite: nothing is known about when it would have left.
+    had a state that became NaN or infinite, or one where the region's level is NaN: nothing is known about when it
+    would have left.
     """
 
     ESCAPED = 0

@@ -186,12 +186,12 @@ def test_a_level_set_that_is_the_signed_distance_is_the_ball(dt):
     np.testing.assert_allclose(of_level.exit_points, of_ball.exit_points, atol=1e-3 * RADIUS)
 
 
-def test_a_level_set_of_another_level_function_agrees_to_the_order_of_the_step():
-    # |w|² - r² is not linear across a step; the same paths leave up to 2 % later, on average, at this step.
+@pytest.mark.parametrize("dt", [COARSE, FINE])
+def test_a_level_set_of_another_level_function_is_the_ball_too(dt):
     square = ss.LevelSet(lambda w: (w * w).sum() - RADIUS**2)
-    of_level, of_ball = (exits(region, dt=FINE, n_paths=10_000, seed=6) for region in (square, DISK))
-    assert -0.002 < of_level.times.mean() / of_ball.times.mean() - 1 < 0.02
-    assert np.abs(np.linalg.norm(of_level.exit_points, axis=1) - RADIUS).max() < 1e-3 * RADIUS
+    of_level, of_ball = (exits(region, dt=dt, n_paths=5_000, seed=6) for region in (square, DISK))
+    np.testing.assert_allclose(of_level.times, of_ball.times, rtol=1e-3, atol=1e-4 * TIME)
+    assert np.abs(np.linalg.norm(of_level.exit_points, axis=1) - RADIUS).max() < 1e-5 * RADIUS
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import torch
 from sam_sde.dynamics import times
 from sam_sde.engines.integration import Integration
 from sam_sde.engines.methods import INCREMENTS
+from sam_sde.engines.nearness import near_by_distance
 from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
 
 
@@ -35,7 +36,15 @@ def _nearness(problem: Integration) -> Callable:
         return lambda t, before, after: torch.full_like(before[:, 0], -1.0)
     reach = problem.reach
     if math.isfinite(reach):
-        return lambda t, before, after: torch.maximum(region.levels(before), region.levels(after)).amax(-1) + reach
+        return lambda t, before, after: (
+            torch.maximum(region.levels(before), region.levels(after)).amax(-1).to(before) + reach
+        )
+    if problem.by_distance:
+        return lambda t, before, after: _signs(
+            near_by_distance(problem, t, before)
+            | near_by_distance(problem, t + problem.dt, after)
+            | region.levels(after).isnan()
+        ).to(before)
 
     def variance(t: torch.Tensor, w: torch.Tensor, face: int) -> torch.Tensor:
         normal = region.normal(w, torch.full_like(w[:, 0], face, dtype=torch.int64))
@@ -51,6 +60,11 @@ def _nearness(problem: Integration) -> Callable:
                 possible = possible | (exponent < NEGLIGIBLE_EXPONENT * variance(t, before, face))
             else:
                 possible = possible | (level1[:, face] >= -shift_distance(variance(t + problem.dt, after, face)))
-        return torch.where(possible, 1.0, -1.0).to(before)
+        return _signs(possible[:, None]).to(before)
 
     return nearness
+
+
+def _signs(possible: torch.Tensor) -> torch.Tensor:
+    """1 for each row of (paths, faces) in which anything is possible, else -1."""
+    return torch.where(possible.any(-1), 1.0, -1.0)

@@ -1,0 +1,69 @@
+"""Steps of a chunk that may cross a face."""
+
+from typing import NamedTuple
+
+import torch
+
+from sam_sde.engines.nearness import near_by_distance
+from sam_sde.engines.problem import EscapeProblem
+
+
+class Candidates(NamedTuple):
+    """Indices of step, row and face; the states at both ends; the levels there in float64."""
+
+    step: torch.Tensor
+    row: torch.Tensor
+    face: torch.Tensor
+    w0: torch.Tensor
+    w1: torch.Tensor
+    level0: torch.Tensor
+    level1: torch.Tensor
+
+    def only(self, chosen: torch.Tensor) -> "Candidates":
+        return Candidates(*(column[chosen] for column in self))
+
+
+def times(problem: EscapeProblem, w: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+    """Times (paths, 1) in the dtype of the states w, for products with them to keep it."""
+    return (step.double() * problem.dt).to(w)[:, None]
+
+
+def candidates_of(
+    problem: EscapeProblem, states: torch.Tensor, first_step: int, n_valid: torch.Tensor
+) -> tuple[Candidates, torch.Tensor]:
+    """All steps whose crossing cannot be excluded, and how many steps of each path have a level (paths,).
+
+    n_valid (paths,): how many of them count.
+    """
+    n_steps, n_paths, dim = len(states) - 1, states.shape[1], states.shape[2]
+    every = states.reshape(-1, dim)
+    level = problem.state_region.levels(every).to(states).reshape(n_steps + 1, n_paths, -1)
+    n_valid = torch.minimum(n_valid, _steps_with_level(level))
+    if problem.by_distance:
+        step = torch.arange(first_step, first_step + n_steps + 1, device=states.device).repeat_interleave(n_paths)
+        near = near_by_distance(problem, times(problem, every, step), every).reshape(level.shape)
+    else:
+        near = level >= -problem.reach
+    step, row, face = (near[:-1] | near[1:]).nonzero(as_tuple=True)
+    level1 = level[step + 1, row, face]
+    # A path is surely out from the first step that ends outside: later ones need no look.
+    surely_out = n_valid.clone().scatter_reduce_(0, row, torch.where(level1 >= 0, step + 1, n_steps), "amin")
+    wanted = step < surely_out[row]
+    step, row, face = step[wanted], row[wanted], face[wanted]
+    found = Candidates(
+        step,
+        row,
+        face,
+        states[step, row],
+        states[step + 1, row],
+        level[step, row, face].double(),
+        level1[wanted].double(),
+    )
+    return found, n_valid
+
+
+def _steps_with_level(level: torch.Tensor) -> torch.Tensor:
+    """The number of steps (paths,) before one ends where a level is not a number."""
+    lost = level[1:].isnan().any(-1)
+    first = lost.int().argmax(0)
+    return torch.where(lost.any(0), first, len(lost))
