@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import torch
 
+from sam_sde.engines.integration import Chunk
 from sam_sde.engines.problem import EscapeProblem
+from sam_sde.layout import row_norm
 from sam_sde.random import Purpose
 from sam_sde.regions.crossing import (
     bridge_probability,
@@ -38,16 +40,17 @@ class _Candidates(NamedTuple):
 
 
 def first_exits(
-    problem: EscapeProblem, states: torch.Tensor, paths: torch.Tensor, first_step: int, n_valid: torch.Tensor
+    problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, first_step: int, n_valid: torch.Tensor
 ) -> Exits:
-    """The first exits in states (steps + 1, paths, dim).
+    """The first exits in a chunk of states (steps + 1, paths, dim).
 
     n_valid (paths,): number of steps of each path that count; 0 for a path that is finished, fewer than all for one
     whose state becomes NaN or infinite.
     """
+    states = chunk.states
     if not states.shape[1]:
         return _none(states)
-    candidates = _candidates(problem, states, n_valid)
+    candidates = _candidates(problem, chunk, states, n_valid)
     if not len(candidates.step):
         return _none(states)
     if problem.crossing == "bridge":
@@ -74,13 +77,16 @@ def _none(states: torch.Tensor) -> Exits:
     return Exits(index, index, index.double(), states[0, :0])
 
 
-def _candidates(problem: EscapeProblem, states: torch.Tensor, n_valid: torch.Tensor) -> _Candidates:
-    """All steps whose crossing cannot be excluded by the levels and the largest variance of the noise."""
+def _candidates(problem: EscapeProblem, chunk: Chunk, states: torch.Tensor, n_valid: torch.Tensor) -> _Candidates:
+    """All steps whose crossing cannot be excluded by the levels and the largest variance of the noise.
+
+    states: those of the chunk, rounded.
+    """
     n_steps, dim = len(states) - 1, states.shape[2]
     level = problem.state_region.levels(states.reshape(-1, dim)).reshape(n_steps + 1, states.shape[1], -1)
-    near = level >= -problem.reach
+    near = level >= -problem.reach - rounding_of_levels(problem, states[0])
     step, row, face = (near[:-1] | near[1:]).nonzero(as_tuple=True)
-    level1 = level[step + 1, row, face]
+    level0, level1 = (_level(problem, chunk, states, level, at, row, face) for at in (step, step + 1))
     # A path is surely out from the first step that ends outside: later ones need no look.
     surely_out = n_valid.clone().scatter_reduce_(0, row, torch.where(level1 >= 0, step + 1, n_steps), "amin")
     wanted = step < surely_out[row]
@@ -91,9 +97,24 @@ def _candidates(problem: EscapeProblem, states: torch.Tensor, n_valid: torch.Ten
         face,
         states[step, row],
         states[step + 1, row],
-        level[step, row, face].double(),
-        level1[wanted].double(),
+        level0[wanted],
+        level1[wanted],
     )
+
+
+def rounding_of_levels(problem: EscapeProblem, w: torch.Tensor) -> torch.Tensor | float:
+    """By how much levels at w and near it may be wrong since states are rounded, (paths, 1); 0 where not known."""
+    slope = problem.state_region.slope
+    return 0.0 if slope is None else slope * torch.finfo(w.dtype).eps * row_norm(w)
+
+
+def _level(problem: EscapeProblem, chunk: Chunk, states, level, step, row, face) -> torch.Tensor:
+    """The levels in float64, and where they are distances to first order in what rounding took from the states."""
+    region, rounded = problem.state_region, level[step, row, face].double()
+    if states.dtype == torch.float64 or region.slope is None or not len(row):
+        return rounded
+    w = states[step, row]
+    return rounded + (region.normal(w, face) * (chunk.exact(step, row) - w)).sum(-1)
 
 
 def _variance(problem: EscapeProblem, w: torch.Tensor, step: torch.Tensor, face: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,11 @@
 torchsde adds dt to its clock in floating point, where 0.1 + 0.1 + … misses its mark and makes a step of 1e-12. Here
 time is measured in steps of dt: the drift is f·dt, the diffusion g·√dt, and a step has the length 1. Whole numbers are
 exact, so every step has the same length, and an increment of the Brownian motion is found by its index.
+
+The states are summed in double precision, and rounded where drift and noise are evaluated.
 """
 
+from functools import partial
 from types import SimpleNamespace
 
 import torch
@@ -42,8 +45,10 @@ class StateCollector:
         return states
 
 
-def in_steps(dynamics: Dynamics, dt: float, collector: StateCollector) -> SimpleNamespace:
+def in_steps(dynamics: Dynamics, dt: float, collector: StateCollector, dtype: torch.dtype) -> SimpleNamespace:
     """The dynamics in torchsde's protocol, with time measured in steps of dt; they are told it as a number.
+
+    dtype: that in which the dynamics are told the states.
 
     torchsde evaluates every method that it finds, so only those of use are there.
     """
@@ -54,39 +59,50 @@ def in_steps(dynamics: Dynamics, dt: float, collector: StateCollector) -> Simple
 
     def f(step, w):
         collector.see(w)
-        return dynamics.f(time(step), w) * dt
+        return dynamics.f(time(step), w.to(dtype)) * dt
 
     def f_and_g_prod(step, w, z):
         collector.see(w)
-        drift, noise = dynamics.f_and_g_prod(time(step), w, z)
+        drift, noise = dynamics.f_and_g_prod(time(step), w.to(dtype), z)
         return drift * dt, noise * root_dt
 
     sde = SimpleNamespace(noise_type=dynamics.noise_type, sde_type=dynamics.sde_type, f=f)
     if dynamics.noise_type == "diagonal":
-        sde.g = lambda step, w: dynamics.g(time(step), w) * root_dt
+        sde.g = lambda step, w: dynamics.g(time(step), w.to(dtype)) * root_dt
     else:
-        sde.g_prod = lambda step, w, z: dynamics.g_prod(time(step), w, z) * root_dt
+        sde.g_prod = lambda step, w, z: dynamics.g_prod(time(step), w.to(dtype), z) * root_dt
     if hasattr(dynamics, "f_and_g_prod"):
         sde.f_and_g_prod = f_and_g_prod
     return sde
 
 
 def prepare(integration: Integration, start: torch.Tensor) -> Advance:
-    """The function that advances blocks like `start` (paths, state_dim): `advance`, for there is nothing to prepare."""
-    return advance
+    """The function that advances blocks like `start` (paths, state_dim)."""
+    return partial(advance, dtype=start.dtype)
 
 
-def advance(integration: Integration, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int) -> Chunk:
-    """Takes n_steps from w (paths, state_dim) at `first_step`; `paths` are the paths' numbers."""
-    w, collector, dynamics = in_columns(w), StateCollector(), integration.dynamics
-    sde = in_steps(dynamics, integration.dt, collector)
-    brownian = KeyedBrownian(integration.stream, paths, dynamics.channels, w.dtype, first_step, collector.step_begins)
+def advance(
+    integration: Integration,
+    w: torch.Tensor,
+    paths: torch.Tensor,
+    first_step: int,
+    n_steps: int,
+    dtype: torch.dtype | None = None,
+) -> Chunk:
+    """Takes n_steps from w (paths, state_dim) at `first_step`; `paths` are the paths' numbers.
+
+    dtype: that in which drift and noise are evaluated; default that of w.
+    """
+    dtype = dtype or w.dtype
+    w, collector, dynamics = in_columns(w.double()), StateCollector(), integration.dynamics
+    sde = in_steps(dynamics, integration.dt, collector, dtype)
+    brownian = KeyedBrownian(integration.stream, paths, dynamics.channels, dtype, first_step, collector.step_begins)
     clock = torch.tensor([first_step, first_step + n_steps], dtype=torch.float64)
     devices = [w.device] if w.is_cuda else []
     # torchsde draws from the global generator to check g_prod; the user's random numbers stay as they were.
     with torch.no_grad(), torch.random.fork_rng(devices=devices):
         ends = torchsde.sdeint(sde, w, clock, bm=brownian, method=integration.method, dt=1.0)
-    return Chunk(collector.take(ends[-1]))
+    return Chunk(collector.take(ends[-1]), dtype)
 
 
 ENGINE = Engine(

@@ -47,5 +47,5 @@ class EscapeRun:
         return torch.arange(first, min(first + self.block_size, self.n_paths), device=self.device)
 
     def states_at_start(self, paths: torch.Tensor) -> torch.Tensor:
-        """The states (paths, state_dim) in which the paths with these numbers start."""
+        """The states (paths, state_dim) in which the paths with these numbers start, in float64."""
         return start_states(self.start, self.problem.dynamics, self.problem.stream, paths, self.dtype)

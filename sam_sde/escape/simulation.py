@@ -61,23 +61,30 @@ def simulate(
     paths = torch.arange(checks.whole("n_paths", n_paths, low=1), device=resolve_device(device))
     dynamics.check_start(start.points(paths, stream).to(resolve_dtype(dtype)))
     states = start_states(start, dynamics, stream, paths, resolve_dtype(dtype))
-    return _recorded(integration, engine, states, paths, t_max, every)
+    return _recorded(integration, engine, states, paths, t_max, every, resolve_dtype(dtype))
 
 
 def _recorded(
-    integration: Integration, engine: str, states: torch.Tensor, paths: torch.Tensor, t_max: float, every: int
+    integration: Integration,
+    engine: str,
+    states: torch.Tensor,
+    paths: torch.Tensor,
+    t_max: float,
+    every: int,
+    dtype: torch.dtype,
 ) -> list[Trajectory]:
     dynamics, recorder = integration.dynamics, Recorder(paths.tolist(), every)
-    advance = ENGINES[engine].prepare(integration, states)
+    advance = ENGINES[engine].prepare(integration, states.to(dtype))
     n_steps = math.ceil(t_max / integration.dt * (1 - 1e-12))
     finite = torch.full_like(paths, n_steps)  # the steps after which each state is still finite
     for step in range(0, n_steps, STEPS_AT_ONCE):
-        chunk = advance(integration, states, paths, step, min(STEPS_AT_ONCE, n_steps - step)).states
+        steps = advance(integration, states, paths, step, min(STEPS_AT_ONCE, n_steps - step))
+        chunk = steps.states
         recorder.record(step, paths, dynamics.weights(chunk))
         good = torch.isfinite(chunk).all(-1).long().cumprod(0).sum(0) - 1
         finite = torch.minimum(finite, torch.where(good < len(chunk) - 1, step + good, n_steps))
-        states = chunk[-1].clone()
-    ends = dynamics.weights(states).cpu().numpy()
+        states = steps.end
+    ends = dynamics.weights(chunk[-1]).cpu().numpy()
     found = []
     for path, last, end in zip(paths.tolist(), finite.tolist(), ends, strict=True):
         failed = last < n_steps

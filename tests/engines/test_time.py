@@ -116,5 +116,5 @@ def test_what_engines_tell_is_a_number_or_a_tensor_beside_the_paths():
     told.clear()
     problem = EscapeProblem(dynamics=Asked(), region=ss.Ball([0, 0], 1.0), stream=Stream(), t_max=1.0, dt=0.01)
     w = torch.zeros(10, 2)
-    step_of(problem)(w, torch.zeros(10, 2), torch.tensor(8), w[:, 0] - 1)
+    step_of(problem)(w, torch.zeros(10, 2), torch.zeros(10, 2), torch.tensor(8), w[:, 0] - 1)
     assert [t.shape for t, _ in told[:1]] == [()]

@@ -66,18 +66,20 @@ class CompiledSteps:
     def __call__(self, problem: Integration, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int):
         if len(w) < FEWEST_PATHS:
             return self._with_companions(problem, w, paths, first_step, n_steps)
-        states = self._memory(w, math.ceil(n_steps / STEPS_PER_COUNTER) * STEPS_PER_COUNTER)
+        anchor, states = self._memory(len(w), math.ceil(n_steps / STEPS_PER_COUNTER) * STEPS_PER_COUNTER)
         if self._paths is not paths:
             self._paths, self._cells = paths, self._layout.cells(paths)
-        states[0] = w
-        nearest = torch.full_like(w[:, 0], -1.0)
+        anchor[:] = w
+        states[0] = w - anchor
+        nearest = torch.full_like(anchor[:, 0], -1.0)
         for k in range(0, n_steps, STEPS_PER_COUNTER):
             (step,) = scalars([first_step + k], w.device)
             z = self._layout.normals(self._normals(step, shared=(first_step + k) % STEPS_PER_COUNTER))
             places = places_in(self._layout, states[k + 1 : k + 1 + STEPS_PER_COUNTER])
-            nearest = self._functions.quad(states[k], z, step, nearest, *places)
+            nearest = self._functions.quad(anchor, states[k], z, step, nearest, *places)
         # One that is not a number deserves a look.
-        return Chunk(states[: n_steps + 1], None if problem.state_region is None else ~(nearest < 0))
+        suspects = None if problem.state_region is None else ~(nearest < 0)
+        return Chunk(states[: n_steps + 1], states.dtype, anchor, suspects)
 
     def _normals(self, step: torch.Tensor, shared: int) -> torch.Tensor:
         """Of four steps from `step` on (4, cells); two counters hold them where the first has `shared` steps before."""
@@ -87,19 +89,18 @@ class CompiledSteps:
         following = self._functions.normals(*self._key, self._cells, step + STEPS_PER_COUNTER)
         return torch.cat([z[shared:], following[:shared]])
 
-    def _memory(self, w: torch.Tensor, n_steps: int) -> torch.Tensor:
-        """For the states: what is new to a process takes longer to get than to fill."""
-        shape = (n_steps + 1, *w.shape)
-        if self._states.shape != shape:
-            self._states = self._layout.empty(*shape[:2], like=w)
-        return self._states
+    def _memory(self, n_paths: int, n_steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """For the anchor and the states: what is new to a process takes longer to get than to fill."""
+        shape = (n_steps + 2, n_paths)
+        if self._states.shape[:2] != shape:
+            self._states = self._layout.empty(*shape, like=self._states)
+        return self._states[0], self._states[1:]
 
     def _with_companions(self, problem: Integration, w, paths, first_step: int, n_steps: int) -> Chunk:
         """The first path is taken along as often as needed, and left out of the result."""
         n, missing = len(w), FEWEST_PATHS - len(w)
         w, paths = torch.cat([w, w[:1].expand(missing, -1)]), torch.cat([paths, paths[:1].expand(missing)])
-        states, suspects = self(problem, w, paths, first_step, n_steps)
-        return Chunk(states[:, :n], None if suspects is None else suspects[:n])
+        return self(problem, w, paths, first_step, n_steps).of_rows(slice(n))
 
 
 def _without_data(integration: Integration) -> bool:
