@@ -63,14 +63,14 @@ def in_steps(dynamics: Dynamics, dt: float, collector: StateCollector, dtype: to
 
     def f_and_g_prod(step, w, z):
         collector.see(w)
-        drift, noise = dynamics.f_and_g_prod(time(step), w.to(dtype), z)
+        drift, noise = dynamics.f_and_g_prod(time(step), w.to(dtype), z.to(dtype))
         return drift * dt, noise * root_dt
 
     sde = SimpleNamespace(noise_type=dynamics.noise_type, sde_type=dynamics.sde_type, f=f)
     if dynamics.noise_type == "diagonal":
         sde.g = lambda step, w: dynamics.g(time(step), w.to(dtype)) * root_dt
     else:
-        sde.g_prod = lambda step, w, z: dynamics.g_prod(time(step), w.to(dtype), z) * root_dt
+        sde.g_prod = lambda step, w, z: dynamics.g_prod(time(step), w.to(dtype), z.to(dtype)) * root_dt
     if hasattr(dynamics, "f_and_g_prod"):
         sde.f_and_g_prod = f_and_g_prod
     return sde
