@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor
 
@@ -126,7 +127,9 @@ def escape_times(
     crossing: "bridge" (a path may leave and return within a step), "shift" (the region is shrunk instead), or "none"
         (only the ends of steps count, as for the discrete algorithm); "auto" is "bridge", and "none" where the engine
         is "discrete".
-    device: "auto" (CUDA where there is one), "cpu", "cuda", …; dtype: "float32" or "float64".
+    device: "auto" (CUDA where there is one), "cpu", "cuda", …
+    dtype: "float32" or "float64", in which drift, noise and levels are evaluated; the states are summed with the digits
+        of float64 in any case, so that small steps far from zero count. A UserWarning says where float32 is too coarse.
     block_size: paths integrated together; the default follows from engine, dim and workers.
     chunk, compact_below: see `sam_sde.engines.block.run_block`; they change the speed, not the result.
     workers: processes that share the blocks of paths. A script that asks for more than one keeps its top level under
@@ -160,7 +163,12 @@ def escape_times(
         compact_below=compact_below,
         workers=workers,
     )
-    return execute(run, progress, executor=executor)
+    for sentence in run.precision_warnings:
+        warnings.warn(sentence, stacklevel=2)
+    result = execute(run, progress, executor=executor)
+    if result.overflow_warning is not None:
+        warnings.warn(result.overflow_warning, stacklevel=2)
+    return result
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

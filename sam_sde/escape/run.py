@@ -1,10 +1,13 @@
 """A checked escape run: a problem with its paths, and where and how they are to be computed."""
 
+import contextlib
 from dataclasses import dataclass
 
 import torch
 
 from sam_sde.engines import EscapeProblem
+from sam_sde.errors import ArgumentError
+from sam_sde.escape.precision import precision_warnings
 from sam_sde.escape.start import Start, start_states
 
 
@@ -35,7 +38,24 @@ class EscapeRun:
         last = 1 if self.start.std == 0 else self.n_paths
         for first in range(0, last, self.block_size):
             paths = torch.arange(first, min(first + self.block_size, last), device=self.device)
-            self.problem.check_start(self.start.points(paths, self.problem.stream).to(self.dtype))
+            self._check_start(self.start.points(paths, self.problem.stream))
+
+    def _check_start(self, w: torch.Tensor) -> None:
+        try:
+            self.problem.check_start(w.to(self.dtype))
+        except ArgumentError as error:
+            with contextlib.suppress(ArgumentError):
+                self.problem.check_start(w)
+                raise ArgumentError(
+                    error.name, f"{error.message}; so it is in {self.dtype} alone, try dtype 'float64'"
+                ) from None
+            raise
+
+    @property
+    def precision_warnings(self) -> list[str]:
+        """Why the run may come out wrong in its precision; one sentence for each reason."""
+        problem = self.problem
+        return precision_warnings(problem.dynamics, self.start.mean, problem.t_max, self.dtype, problem.region)
 
     @property
     def first_paths(self) -> range:

@@ -1,6 +1,7 @@
 """Whole trajectories of a few paths, with a region that ends them or without one."""
 
 import math
+import warnings
 
 import torch
 
@@ -11,6 +12,7 @@ from sam_sde.engines.integration import STEPS_AT_ONCE
 from sam_sde.errors import ArgumentError
 from sam_sde.escape.blocks import trajectories
 from sam_sde.escape.driver import prepare, resolve_device, resolve_dtype
+from sam_sde.escape.precision import precision_warnings
 from sam_sde.escape.start import Start, as_start, start_states
 from sam_sde.escape.trajectory import Recorder, Trajectory
 from sam_sde.parameters import Point
@@ -48,6 +50,7 @@ def simulate(
     if region is not None:
         options = {"seed": seed, "arm": arm, "dt": dt, "engine": engine, "device": device, "dtype": dtype}
         run = prepare(dynamics, start=start, region=region, t_max=t_max, n_paths=n_paths, **options)
+        _warn(run.precision_warnings)
         return trajectories(run, list(range(n_paths)), every)
     if not isinstance(dynamics, Dynamics):
         raise ArgumentError("dynamics", f"expected an optimizer such as SGD(...) or SAM(...), got {dynamics!r}")
@@ -60,8 +63,14 @@ def simulate(
     dynamics.check_schedules(t_max)
     paths = torch.arange(checks.whole("n_paths", n_paths, low=1), device=resolve_device(device))
     dynamics.check_start(start.points(paths, stream).to(resolve_dtype(dtype)))
+    _warn(precision_warnings(dynamics, start.mean, t_max, resolve_dtype(dtype)))
     states = start_states(start, dynamics, stream, paths, resolve_dtype(dtype))
     return _recorded(integration, engine, states, paths, t_max, every, resolve_dtype(dtype))
+
+
+def _warn(sentences: list[str]) -> None:
+    for sentence in sentences:
+        warnings.warn(sentence, stacklevel=3)
 
 
 def _recorded(
