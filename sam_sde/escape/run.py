@@ -1,6 +1,5 @@
 """A checked escape run: a problem with its paths, and where and how they are to be computed."""
 
-import contextlib
 from dataclasses import dataclass
 
 import torch
@@ -44,12 +43,17 @@ class EscapeRun:
         try:
             self.problem.check_start(w.to(self.dtype))
         except ArgumentError as error:
-            with contextlib.suppress(ArgumentError):
-                self.problem.check_start(w)
-                raise ArgumentError(
-                    error.name, f"{error.message}; so it is in {self.dtype} alone, try dtype 'float64'"
-                ) from None
+            if self.dtype != torch.float64 and self._can_start(w):
+                message = f"{error.message}; so it is in single precision alone, try dtype 'float64'"
+                raise ArgumentError(error.name, message) from None
             raise
+
+    def _can_start(self, w: torch.Tensor) -> bool:
+        try:
+            self.problem.check_start(w)
+        except ArgumentError:
+            return False
+        return True
 
     @property
     def precision_warnings(self) -> list[str]:

@@ -57,9 +57,7 @@ def _nearness(problem: Integration) -> Callable:
 
     reach = problem.reach
     if math.isfinite(reach):
-        return lambda t, before, after, near: (
-            torch.maximum(levels(before, near), levels(after, near)).amax(-1) + reach
-        )
+        return lambda t, before, after, near: torch.maximum(levels(before, near), levels(after, near)).amax(-1) + reach
 
     def variance(t: torch.Tensor, w: torch.Tensor, face: int) -> torch.Tensor:
         normal = region.normal(w, torch.full_like(w[:, 0], face, dtype=torch.int64))
