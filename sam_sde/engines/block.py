@@ -92,9 +92,9 @@ def run_block(
             steps = advance(problem, alive.w, alive.paths, step, n_steps)
             if record is not None:
                 record(step, alive.paths, problem.dynamics.weights(steps.states))
+            alive.w = steps.end
             _settle(problem, result, alive, steps, step)
             result.path_steps += len(alive.place) * n_steps
-            alive.w = steps.end
             alive = alive.compacted(compact_below)
             step += n_steps
             if report is not None:
@@ -117,8 +117,8 @@ def _settle_inside(result: BlockResult, alive: _Alive) -> None:
 
 
 def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, chunk: Chunk, step: int) -> None:
-    """Writes down the paths that left or failed in this chunk, and marks them as finished."""
-    last_finite = _last_finite_step(chunk)
+    """Writes down the paths that left or failed in this chunk, at whose end they are, and marks them as finished."""
+    last_finite = _last_finite_step(chunk, alive.w)
     exits = _exits(problem, chunk, alive.paths, step, torch.where(alive.finished, 0, last_finite))
     failed = (last_finite < len(chunk.moved) - 1) & ~alive.finished
     failed[exits.row] = False
@@ -146,11 +146,10 @@ def _exits(problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, step: int,
     return exits._replace(row=row[exits.row])
 
 
-def _last_finite_step(chunk: Chunk) -> torch.Tensor:
+def _last_finite_step(chunk: Chunk, end: torch.Tensor) -> torch.Tensor:
     """Index (paths,) of the last state that is finite; a state that is not stays so, thus the last one tells."""
-    end = chunk.end.to(chunk.dtype)
     last = torch.full((len(end),), len(chunk.moved) - 1, device=end.device)
-    bad = ~torch.isfinite(end.sum(-1))  # or too large to add, which the next line sees
+    bad = ~torch.isfinite(end.sum(-1).to(chunk.dtype))  # or too large to add, which the next line sees
     if bad.any():
         last[bad] = torch.isfinite(chunk.of_rows(bad).states).all(-1).sum(0) - 1
     return last

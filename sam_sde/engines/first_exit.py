@@ -6,7 +6,7 @@ import torch
 
 from sam_sde.engines.integration import Chunk
 from sam_sde.engines.problem import EscapeProblem
-from sam_sde.layout import row_norm
+from sam_sde.layout import row_sum
 from sam_sde.random import Purpose
 from sam_sde.regions.crossing import (
     bridge_probability,
@@ -105,7 +105,7 @@ def _candidates(problem: EscapeProblem, chunk: Chunk, states: torch.Tensor, n_va
 def rounding_of_levels(problem: EscapeProblem, w: torch.Tensor) -> torch.Tensor | float:
     """By how much levels at w and near it may be wrong since states are rounded, (paths, 1); 0 where not known."""
     slope = problem.state_region.slope
-    return 0.0 if slope is None else slope * torch.finfo(w.dtype).eps * row_norm(w)
+    return 0.0 if slope is None else (slope * torch.finfo(w.dtype).eps) * row_sum(w.abs())
 
 
 def _level(problem: EscapeProblem, chunk: Chunk, states, level, step, row, face) -> torch.Tensor:

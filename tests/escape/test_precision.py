@@ -18,7 +18,7 @@ def saddle(shift: float, curvature: float = 1.0) -> ss.LossSurface:
 
 
 def escape(dynamics, shift, radius, **options):
-    options = {"start": [shift, shift], "n_paths": 2000, "t_max": 20.0, **options}
+    options = {"start": [shift, shift], "n_paths": 1000, "t_max": 20.0, **options}
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         return ss.escape_times(dynamics, region=ss.Ball([shift, shift], radius), **options)
@@ -26,28 +26,29 @@ def escape(dynamics, shift, radius, **options):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_saddle_far_from_zero_is_left_when_it_should_be(engine):
-    """A step of the noise is a sixth of a unit in the last place. With v = ησ², λ = 1 and
+    """A step of the noise is a third of a unit in the last place. With v = ησ², λ = 1 and
     log y(T) = log r: E T = (log(2λr²/v) + γ + log 2)/(2λ).
     """
-    found = escape(ss.SGD(saddle(1000.0), WHITE, lr=0.001), 1000.0, 0.01, engine=engine)
+    found = escape(ss.SGD(saddle(1000.0), WHITE, lr=0.004, batch_size=4), 1000.0, 0.01, engine=engine)
     assert (found.outcome == ss.Outcome.ESCAPED).all()
     exact = (np.log(2 * 0.01**2 / 1e-7) + np.euler_gamma + np.log(2)) / 2
     spread = found.times.std() / len(found) ** 0.5
-    assert abs(found.times.mean() - exact) < 4 * spread + 0.01  # what the other coordinate and the step do
+    assert abs(found.times.mean() - exact) < 4 * spread + 0.02  # what the other coordinate and the step do
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_start_beside_a_saddle_is_left_at_the_time_of_the_equation(engine):
-    """w - 1 grows like exp(2t): log(0.5/1e-4)/2."""
-    sgd = ss.SGD(saddle(1.0, curvature=2.0), ss.NoNoise(), lr=1e-4)
-    found = escape(sgd, 1.0, 0.5, start=[1.0, 1.0001], engine=engine, n_paths=8)
-    np.testing.assert_allclose(found.times, np.log(5000) / 2, rtol=2e-4)
+@pytest.mark.parametrize(("beside", "lr"), [(1e-5, 1e-3), pytest.param(1e-4, 1e-4, marks=pytest.mark.slow)])
+def test_a_start_beside_a_saddle_is_left_at_the_time_of_the_equation(engine, beside, lr):
+    """w - 1 grows like exp(2t), or like (1 + 2 lr)^k; the first steps are a sixth of a unit in the last place."""
+    sgd = ss.SGD(saddle(1.0, curvature=2.0), ss.NoNoise(), lr=lr)
+    found = escape(sgd, 1.0, 0.5, start=[1.0, 1.0 + beside], engine=engine, n_paths=8)
+    np.testing.assert_allclose(found.times, lr * np.log(0.5 / beside) / np.log1p(2 * lr), rtol=4e-4)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_brownian_motion_far_from_zero_leaves_a_ball_of_few_units_in_the_last_place(engine):
-    """E T = r²/(dim·v), r being 16 of these units; the discrete walk looks at steps only, and leaves a larger ball."""
-    flat, r, v = ss.LossSurface(lambda w: 0.0 * w.sum(), dim=2), 1e-3, 1e-7
+    """E T = r²/(dim·v), r being 8 of these units; the discrete walk looks at steps only, and leaves a larger ball."""
+    flat, r, v = ss.LossSurface(lambda w: 0.0 * w.sum(), dim=2), 5e-4, 1e-7
     found = escape(ss.SGD(flat, WHITE, lr=0.001), 1000.0, r, t_max=60.0, engine=engine)
     seen = r + (0.5826 * (v * 0.001) ** 0.5 if engine == "discrete" else 0.0)
     spread = found.times.std() / len(found) ** 0.5
@@ -152,7 +153,7 @@ def test_a_loss_that_overflows_in_single_precision_names_the_dtype():
 
 def test_a_start_that_single_precision_refuses_names_the_dtype():
     sgd = ss.SGD(saddle(1000.0), WHITE, lr=0.001)
-    with pytest.raises(ss.ArgumentError, match="start: .*outside.*in single precision alone, try dtype 'float64'"):
+    with pytest.raises(ss.ArgumentError, match=r"start: .*outside.*in single precision alone, try dtype 'float64'"):
         ss.escape_times(sgd, **far(1000.0, start=[1000.00004, 1000], region=ss.Ball([1000, 1000], 5e-5)))
-    with pytest.raises(ss.ArgumentError, match="not finite.*try dtype 'float64'"):
+    with pytest.raises(ss.ArgumentError, match=r"not finite.*try dtype 'float64'"):
         ss.escape_times(sgd, **far(1e30))

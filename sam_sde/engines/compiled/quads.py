@@ -15,8 +15,8 @@ FEWEST_PATHS = 8
 class Functions(NamedTuple):
     """Both, compiled for a problem, and in which way.
 
-    quad: (anchor, moved (paths, dim), normals (4, paths, channels), number of the first step, `nearest`, places for four
-        states as counted from the anchor) to `nearest`.
+    quad: (anchor, moved (paths, dim), normals (4, paths, channels), number of the first step, `nearest`, places for
+        what is moved after each of four steps) to `nearest`.
     normals: (key, cells, number of the first step) to the normals (4, cells).
     way: "by coordinates", "in rows", or another one and its reason.
     """
@@ -27,7 +27,7 @@ class Functions(NamedTuple):
 
 
 def quad_of(take: Callable, layout: Layout) -> Callable:
-    """Four steps, each by `take` (anchor, moved, z, step, nearest, further arguments), with what is moved written down."""
+    """Four steps, each by `take` (anchor, moved, z, step, nearest, further arguments), with `moved` kept in places."""
 
     def quad(anchor, moved, z, step, nearest, *places_and_arguments):
         states = []
@@ -55,7 +55,7 @@ def normals_for(dtype: torch.dtype) -> Callable:
 
 
 def inputs_of_step(start: torch.Tensor, layout: Layout, n_paths: int) -> tuple[torch.Tensor, ...]:
-    """Anchor, moved, z, number of the step and `nearest`, as a step may have them, others for other numbers of paths."""
+    """Anchor, moved, z, number of the step, `nearest`, as a step may have them, others for another number of paths."""
     anchor, moved, z, step, nearest, *_ = inputs_of_quad(start, layout, n_paths)
     return anchor, moved, z[0], step, nearest
 
