@@ -80,6 +80,8 @@ def _blind(dynamics: GradientDynamics, exact: torch.Tensor, size: float, varianc
     half_a_unit = 0.5 * unit_in_the_last_place(exact)
     signs = torch.cos(torch.arange(1, exact.shape[1] + 1, device=exact.device)).sign().to(exact)[None]
     slope = dynamics.surface.hessian_product(exact, signs).norm().item()
+    if not variance and size <= 8 * torch.finfo(exact.dtype).eps * slope * exact.norm().item():
+        return None  # at a critical point without noise, nothing moves
     driven = max(size, (variance * slope / signs.norm().item()) ** 0.5)
     if not half_a_unit * slope > BLIND * driven:  # not a number where there is no Hessian
         return None
