@@ -1,4 +1,6 @@
-"""The command line: arguments in, one call, an exit code out (0 done, 2 bad input, 130 interrupted).
+"""The command line: arguments in, one call, an exit code out.
+
+0: done; 1: an arm failed, the others are done; 2: bad input, or nowhere to write to; 130: interrupted.
 
 What a command needs is imported inside of it: help, and figures drawn from tables, do without torch.
 """
@@ -6,7 +8,9 @@ What a command needs is imported inside of it: help, and figures drawn from tabl
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,11 +19,14 @@ import typer
 from rich.console import Console
 
 from sam_sde.errors import InputError
+from sam_sde.interrupts import end_as_on_ctrl_c
 from sam_sde.terminal import print_caution, print_table, progress_report, say
 from sam_sde.wording import comparison_text, ends_lines, summary_text, weak_text
 
 if TYPE_CHECKING:
+    from sam_sde.jobs.arms import ArmByArm
     from sam_sde.jobs.escape import Experiment
+    from sam_sde.jobs.results import Destination
 
 app = typer.Typer(
     name="sam-sde",
@@ -35,6 +42,8 @@ ALLOCATOR_WORDS = (
     "DefaultCPUAllocator: not enough memory: you tried to allocate",
 )
 
+OUT_OF_MEMORY = "out of memory; try a smaller run.block_size or run.n_paths"
+
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file that describes the experiment.")]
 Changes = Annotated[
     list[str] | None,
@@ -44,7 +53,7 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the re
 
 
 def reports_errors(command: Callable) -> Callable:
-    """Ends a command with one message and exit code 2 for bad input, and with 130 on Ctrl-C."""
+    """Ends a command with one message and exit code 2 for bad input, and with 130 on Ctrl-C and SIGTERM."""
 
     @functools.wraps(command)
     def run(*arguments, **options):
@@ -57,10 +66,10 @@ def reports_errors(command: Callable) -> Callable:
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
-            errors.print("error: out of memory; try a smaller run.block_size or run.n_paths", style="bold red")
+            errors.print(f"error: {OUT_OF_MEMORY}", style="bold red")
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            errors.print("interrupted; nothing was written", markup=False)
+        except KeyboardInterrupt as interrupt:
+            say(f"interrupted; {interrupt if interrupt.args else 'nothing was written'}", error=True)
             raise typer.Exit(130) from None
 
     run.__signature__ = inspect.signature(command)
@@ -74,13 +83,32 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, kinds) or any(words in str(error) for words in ALLOCATOR_WORDS)
 
 
-def results_folder(out: Path | None, config: Path) -> Path:
-    """The folder for the results, made where it is missing."""
-    from sam_sde.files import make_folder
+@contextmanager
+def results_of(command: str, out: Path | None, config: Path) -> Iterator["Destination"]:
+    """Where a command writes; an interrupt says what it has written."""
+    from sam_sde.jobs.results import Destination
 
-    out = out or Path("results") / config.stem
-    make_folder(out)
-    return out
+    destination = Destination(out or Path("results") / config.stem, command)
+    try:
+        yield destination
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(destination.told) from None
+
+
+def end_as(*runs: "ArmByArm") -> None:
+    """Says which arms failed, each with its traceback, and ends the command where not all is done."""
+    for name, error in [item for run in runs for item in run.errors.items()]:
+        known = isinstance(error, InputError) or out_of_memory(error)
+        if not known:
+            say("".join(traceback.format_exception(error)).rstrip(), error=True)
+        reason = OUT_OF_MEMORY if out_of_memory(error) else error if known else f"{type(error).__name__}, see above"
+        Console(stderr=True, soft_wrap=True).print(
+            f"error: {name} failed: {reason}", style="bold red", markup=False, highlight=False
+        )
+    if any(run.interrupted for run in runs):
+        raise typer.Exit(130)
+    if any(run.errors for run in runs):
+        raise typer.Exit(1)
 
 
 def show_version(wanted: bool) -> None:
@@ -110,6 +138,9 @@ def escape(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that share the paths; default all cores for long runs.")
     ] = None,
+    check_dt: Annotated[
+        bool, typer.Option("--check-dt", help="Some paths again at dt and dt/2: what the step does to each figure.")
+    ] = False,
 ) -> None:
     """Run all arms: escape times, their comparison, CSV files and figures."""
     from sam_sde.config.building import Setting
@@ -117,18 +148,18 @@ def escape(
     from sam_sde.figures.folder import draw_result
     from sam_sde.jobs.escape import Experiment
 
-    experiment = Experiment(Setting(load_config(config, changes or ()), config.parent), workers)
-    out = results_folder(out, config)
-    with progress_report(Console(stderr=True)) as report:
-        experiment.execute(report)
-    if not experiment.results:
-        raise KeyboardInterrupt
-    experiment.write(out, all_paths)
-    print_escape(experiment)
-    draw_result(out, "escape")
-    say(f"written to {out}")
-    if not experiment.complete:
-        raise typer.Exit(130)
+    changes = [*(changes or ()), *(["run.check_dt=true"] if check_dt else ())]
+    experiment = Experiment(Setting(load_config(config, changes), config.parent), workers)
+    with results_of("escape", out, config) as destination:
+        with progress_report(Console(stderr=True)) as report:
+            experiment.execute(report, destination)
+        try:
+            experiment.write(destination, all_paths)
+        finally:  # on a full disk the numbers are shown at least
+            print_escape(experiment)
+        draw_result(destination.written, "escape")
+        say(f"written to {destination.written}")
+    end_as(experiment.arms, experiment.judged)
 
 
 def print_escape(experiment: "Experiment") -> None:
@@ -158,17 +189,20 @@ def simulate(
     from sam_sde.config.loading import load_config
     from sam_sde.figures.folder import draw_result
     from sam_sde.jobs.escape import Experiment
-    from sam_sde.jobs.simulate import simulate_paths
+    from sam_sde.jobs.simulate import Simulation
 
     experiment = Experiment(Setting(load_config(config, changes or ()), config.parent))
     for run in experiment.runs.values():
         checks.whole("--replay", replay or 0, low=0, high=run.n_paths - 1)
-    out = results_folder(out, config)
-    written, ends = simulate_paths(experiment, out, paths=paths, replay=replay, every=every)
-    written += draw_result(out, "simulate")
-    for end in ends:
-        say(end)
-    say(f"written: {', '.join(map(str, written))}")
+    simulation = Simulation(experiment, paths=paths, replay=replay, every=every)
+    with results_of("simulate", out, config) as destination:
+        simulation.execute()
+        written = simulation.write(destination)
+        written += draw_result(destination.written, "simulate")
+        for line in simulation.lines():
+            say(line)
+        say(f"written: {', '.join(map(str, written))}")
+    end_as(simulation.arms)
 
 
 @app.command()
@@ -181,12 +215,15 @@ def weak(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
     from sam_sde.jobs.weak import WeakExperiment
 
     experiment = WeakExperiment(Setting(load_config(config, changes or ()), config.parent))
-    out = results_folder(out, config)
-    experiment.execute(lambda arm, lr: say(f"{arm}: lr {lr:g}", error=True))
-    experiment.write(out)
-    draw_result(out, "weak")
-    print_table(weak_text(experiment.errors, experiment.orders))
-    say(f"written to {out}")
+    with results_of("weak", out, config) as destination:
+        experiment.execute(lambda arm, lr: say(f"{arm}: lr {lr:g}", error=True), destination)
+        try:
+            experiment.write(destination)
+        finally:
+            print_table(weak_text(experiment.errors, experiment.orders))
+        draw_result(destination.written, "weak")
+        say(f"written to {destination.written}")
+    end_as(experiment.arms)
 
 
 @app.command()
@@ -240,6 +277,7 @@ def list_names() -> None:
 
 
 def main() -> None:
+    end_as_on_ctrl_c()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # a terminal without Greek letters shows a ? for ρ
     app()

@@ -12,6 +12,7 @@ import hashlib
 import math
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 
 import torch
 
@@ -36,6 +37,7 @@ class Purpose(IntEnum):
     MINIBATCH = 6
     ASCENT_MINIBATCH = 7
     VELOCITY = 8
+    REFINEMENT = 9
 
 
 Counter = tuple["torch.Tensor", "torch.Tensor", "torch.Tensor", "torch.Tensor"]
@@ -83,6 +85,27 @@ def normals_of_quad(
     return torch.stack([*_box_muller(*words[:2], dtype), *_box_muller(*words[2:], dtype)])
 
 
+def diffusion_of_quad(key: tuple, path, quad, coordinate, dtype: torch.dtype) -> torch.Tensor:
+    """`normals_of_quad` of the diffusion."""
+    return normals_of_quad(key, Purpose.DIFFUSION, path, quad, coordinate, dtype)
+
+
+def refined_diffusion_of_quad(key: tuple, path, quad, coordinate, dtype: torch.dtype) -> torch.Tensor:
+    """Standard normals (4, …) of four half steps of the Brownian motion whose whole steps have `diffusion_of_quad`.
+
+    A whole step with the normal z has the halves (z + ζ)/√2 and (z - ζ)/√2, ζ another normal: a Brownian bridge.
+    """
+    second_pair = quad % 2 == 1
+
+    def two_steps(purpose: Purpose) -> torch.Tensor:
+        words = philox((coordinate, path, quad // 2, torch.full_like(quad, purpose)), key)
+        chosen = (torch.where(second_pair, second, first) for first, second in zip(words[:2], words[2:], strict=True))
+        return torch.stack(_box_muller(*chosen, dtype))
+
+    z, zeta = two_steps(Purpose.DIFFUSION), two_steps(Purpose.REFINEMENT)
+    return 0.5**0.5 * torch.stack([z + zeta, z - zeta], dim=1).flatten(0, 1)
+
+
 @dataclass(frozen=True)
 class Stream:
     """All random numbers of one arm, keyed by (purpose, path, step, coordinate).
@@ -93,6 +116,9 @@ class Stream:
     seed: int = 0
     arm: str = ""
     key: tuple[int, int] = field(init=False, repr=False)
+
+    # (key, path, quad, coordinate, dtype) to the normals (4, …) that drive four steps.
+    diffusion = staticmethod(diffusion_of_quad)
 
     def __post_init__(self):
         checks.whole("seed", self.seed, low=0, high=2**64 - 1)
@@ -106,9 +132,10 @@ class Stream:
         self, purpose: Purpose, path: torch.Tensor, quads: range, coordinates: int, dtype: torch.dtype
     ) -> torch.Tensor:
         """Standard normals (quads, 4, paths, coordinates) of the four steps 4·quad … 4·quad + 3 of each quad."""
+        of_quad = self.diffusion if purpose is Purpose.DIFFUSION else partial(normals_of_quad, purpose=purpose)
         quad = torch.arange(quads.start, quads.stop, device=path.device)[:, None, None]
         coordinate = torch.arange(coordinates, device=path.device)[:, None]
-        return normals_of_quad(self.key, purpose, path, quad, coordinate, dtype).movedim(0, 1).mT
+        return of_quad(self.key, path=path, quad=quad, coordinate=coordinate, dtype=dtype).movedim(0, 1).mT
 
     def uniforms(
         self, purpose: Purpose, path: torch.Tensor, step: torch.Tensor, coordinate: torch.Tensor
@@ -130,3 +157,9 @@ class Stream:
             torch.where(first_pair, word0, word2), torch.where(first_pair, word1, word3), torch.float64
         )
         return torch.where(position % 2 == 0, cosine, sine)
+
+
+class RefinedStream(Stream):
+    """The numbers of a stream for steps of half the length, driven by the same Brownian motion."""
+
+    diffusion = staticmethod(refined_diffusion_of_quad)

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+# Nearly the smallest positive number; log10_p_value tells how much smaller a p-value is.
+SMALLEST_P_VALUE = 1e-300
+
 
 @dataclass(frozen=True)
 class TextTable:
@@ -29,13 +32,18 @@ def summary_text(summary: "pd.DataFrame") -> TextTable:
                 f"{row.n_paths}",
                 f"{100 * row.fraction_escaped:.4g} %",
                 f"{row.n_failed}",
-                interval(row.rmst, row.rmst_low, row.rmst_high, missing="not known"),
+                interval(row.rmst, row.rmst_low, row.rmst_high, missing="not known") + step_words(row.dt_change),
                 interval(row.median, row.median_low, row.median_high),
                 interval(row.rate, row.rate_low, row.rate_high),
             )
             for row in summary.itertuples()
         ],
     )
+
+
+def step_words(dt_change: float) -> str:
+    """What halving the step adds to a figure, beside its statistical interval; nothing where it is not known."""
+    return f", {dt_change:+.2g} at dt/2" if _known(dt_change) else ""
 
 
 def comparison_text(comparison: "pd.DataFrame", *, paired: bool) -> TextTable:
@@ -49,7 +57,7 @@ def comparison_text(comparison: "pd.DataFrame", *, paired: bool) -> TextTable:
                 interval(row.rmst_difference, row.difference_low, row.difference_high, missing="not known"),
                 interval(row.rmst_ratio, row.ratio_low, row.ratio_high, missing="not known"),
                 interval(row.rate_ratio, row.rate_ratio_low, row.rate_ratio_high, missing="not known"),
-                f"{row.p_adjusted:.2g}" if _known(row.p_adjusted) else "",
+                _p_value(row.p_adjusted),
             )
             for row in comparison.itertuples()
         ],
@@ -97,6 +105,12 @@ def interval(value: float, low: float, high: float, missing: str = "not reached"
     if not _known(value):
         return missing
     return f"{value:.4g} ({low:.4g}–{high:.4g})" if _known(low) and _known(high) else f"{value:.4g}"
+
+
+def _p_value(value: float) -> str:
+    if not _known(value):
+        return ""
+    return f"{value:.2g}" if value >= SMALLEST_P_VALUE else f"< {SMALLEST_P_VALUE:g}"
 
 
 def _known(value: float) -> bool:

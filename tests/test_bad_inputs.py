@@ -408,7 +408,7 @@ def nested_aliases(levels):
         pytest.param("[" * 5000, ["nested too deeply"], id="deep"),
         pytest.param('a: !!float ""', ["line 1, column 4", "not a valid float"], id="empty float"),
         pytest.param('a: !!bool "abc"', ["not a valid bool"], id="tagged word"),
-        pytest.param("a: 2024-13-45", ["not a valid timestamp", "quotes"], id="impossible date"),
+        pytest.param("a: !!timestamp '2024-13-45'", ["not a valid timestamp", "quotes"], id="impossible date"),
         pytest.param("a: !!python/object/apply:os.getcwd []", ["could not determine a constructor"], id="code"),
         pytest.param(config({}) + "noise: {kind: none}\n", ["the key 'noise' is given twice"], id="duplicate section"),
         pytest.param(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from sam_sde.random import Purpose, Stream, philox
+from sam_sde.random import Purpose, RefinedStream, Stream, philox
 
 # Known answers of Philox 4x32-10 in Random123 1.14 (kat_vectors): counter, key, words.
 KNOWN_ANSWERS = [
@@ -98,6 +98,16 @@ def test_single_uniforms_are_uniform_and_never_zero_or_above_one():
     assert uniform.min() > 0
     assert uniform.max() <= 1
     assert stats.kstest(uniform, "uniform").pvalue > 1e-4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_two_half_steps_make_the_whole_one_and_are_independent(dtype):
+    whole = draw(20_000, 2, 2, dtype)
+    halves = draw(20_000, 4, 2, dtype, RefinedStream(7, "arm"))
+    np.testing.assert_allclose((halves[::2] + halves[1::2]) / 2**0.5, whole, atol=1e-6)
+    correlation = np.corrcoef(halves.transpose(0, 2, 1).reshape(-1, 20_000)) - np.eye(32)
+    assert np.abs(correlation).max() < 5 / np.sqrt(20_000)
+    assert abs(np.mean(halves.astype(float) ** 2) - 1) < 4 * np.sqrt(2 / halves.size)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 1.5, "0", True])

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "sam_sde"
 # From the top down; rooms in one line do not import each other.
 FLOORS = [
     ["errors", "parameters", "deferred"],
-    ["checks", "files", "device_copies", "layout"],
+    ["checks", "files", "interrupts", "device_copies", "layout", "purity"],
     ["statistics", "random"],
     ["surfaces"],
     ["noise"],

@@ -51,6 +51,8 @@ def test_the_comparison_has_a_row_for_each_other_arm():
     table = comparison_text(rows("comparison", row | {"p_adjusted": 1.234e-9}), paired=False)
     assert table.title == "Compared with SGD"
     assert table.rows == [("SAM", "0.5 (0.25–0.75)", "not known", "not known", "1.2e-09")]
+    below = comparison_text(rows("comparison", row | {"p_adjusted": 0.0}), paired=False)
+    assert below.rows[0][-1] == "< 1e-300"
     paired = comparison_text(rows("comparison", row), paired=True)
     assert paired.title == "Compared with SGD (paired: common noise)"
     assert paired.rows[0][-1] == ""

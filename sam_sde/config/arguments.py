@@ -57,7 +57,7 @@ def schedule_of(section: Section) -> Schedule:
 def data_of(section: str | CSVFile, folder: Path) -> Dataset:
     if isinstance(section, str):
         return load_dataset(section)
-    return load_csv(section.csv, section.target, folder)
+    return load_csv(section.csv, section.target, folder, header=section.header, index=section.index)
 
 
 def point_of(name: str, point: list[float] | float | str, surface: LossSurface) -> list[float]:

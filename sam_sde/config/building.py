@@ -72,10 +72,12 @@ class Setting:
         Raises
             ConfigError: naming the key that does not fit the others.
         """
-        return {arm: self._run(arm, self.dynamics(arm), workers) for arm in self.config.arms}
+        return {arm: self.run(arm, workers) for arm in self.config.arms}
 
-    def _run(self, arm: str, optimizer: Dynamics, workers: int) -> EscapeRun:
-        config, options = self.config, run_options(self.config, arm)
+    def run(self, arm: str, workers: int = 1, **changes) -> EscapeRun:
+        """The run of one arm; changes: stand before what the section `run` says."""
+        optimizer = self.dynamics(arm)
+        config, options = self.config, run_options(self.config, arm) | changes
         if options["dt"] is None and optimizer.lr > config.escape.t_max:
             raise ConfigError(
                 f"escape.t_max: expected at least one step of arms.{arm}, lr = {optimizer.lr:g}, "
@@ -154,11 +156,11 @@ def run_options(config: Config, arm: str) -> dict:
 
     The crossing is that of the SDEs; where an arm alone is run as the algorithm, so are dt and method.
     """
-    options = config.run.model_dump(exclude={"common_noise", "ends"})
+    options = config.run.model_dump(exclude={"common_noise", "ends", "check_dt", "accuracy"})
     options["engine"] = config.arms[arm].engine or config.run.engine
     engine = asked_engine(options["engine"])
     if not engine.of_sde:
         options["crossing"] = engine.default_crossing
         if asked_engine(config.run.engine).of_sde:
-            options |= {"dt": None, "method": "euler"}
+            options |= {"dt": None, "method": "auto"}
     return options

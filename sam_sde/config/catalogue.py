@@ -14,7 +14,7 @@ def catalogue() -> dict[str, list[str]]:
     return {
         "surfaces": [*_lines(SURFACES), 'expression: "x**2 - y**2" [dim]', 'python: "file.py:function" dim'],
         "models": _lines(MODELS),
-        "data": [*DATASETS, "csv: file.csv [target]"],
+        "data": [*DATASETS, "csv: file.csv [target] [header=True] [index=False]"],
         "noise": _lines(NOISES),
         "optimizers": [
             f"{_line(kind, factory, parameters_of(GradientDynamics))} [engine]" for kind, factory in OPTIMIZERS.items()

@@ -80,6 +80,8 @@ def written(annotation: Any) -> Any:
 class CSVFile(Section):
     csv: str
     target: str | None = None
+    header: bool = True
+    index: bool = False
 
 
 def _data_kind(value: Any) -> str:

@@ -6,49 +6,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sam_sde.checks import nearest, shown
 from sam_sde.config.errors import ConfigError
 from sam_sde.config.schema import Config
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number and a key given twice is an error."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, TypeError, LookupError, AttributeError):
-            kind = node.tag.rpartition(":")[2]
-            raise yaml.constructor.ConstructorError(
-                None, None, f"this is not a valid {kind}; text is written in quotes", node.start_mark
-            ) from None
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str | int | float | bool | None):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-# YAML 1.1 wants a dot and a signed exponent in 1.0e+5; YAML 1.2, Python and people write 1e5.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d[\d_]*(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+from sam_sde.config.yaml_text import cut, parse
 
 
 def load_config(path: Path, changes: Sequence[str] = ()) -> Config:
     """Reads a YAML configuration, applies `KEY=VALUE` changes (`run.n_paths=100`, `arms.SAM.rho=0.02`), and checks it.
+
+    A name with a dot is written in quotes, as in TOML: `arms."SAM 0.1".rho=0.02`.
 
     Raises
         ConfigError: the file cannot be read, is no YAML, or does not fit the schema.
@@ -58,7 +28,7 @@ def load_config(path: Path, changes: Sequence[str] = ()) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise ConfigError(f"cannot read {path}: {reason}") from None
-    document = _parse(text, str(path))
+    document = parse(text, str(path))
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected the keys {', '.join(Config.model_fields)}, got {_got(document)}")
     for change in changes:
@@ -74,45 +44,49 @@ def check_config(document: dict[str, Any]) -> Config:
         raise ConfigError(explain(error, document)) from None
 
 
-def _parse(text: str, source: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)
-    except RecursionError:
-        raise ConfigError(f"{source}: not valid YAML: nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{source}: not valid YAML: {_cut(_yaml_problem(error), 300)}") from None
+# A name of a key: in quotes, as in TOML, or without dots and equals signs.
+_NAME = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([^.="'\s][^.=]*?))\s*(?=[.=])""")
 
 
-def _yaml_problem(error: Exception) -> str:
-    """What the parser says, with the place as an editor shows it."""
-    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return str(error).splitlines()[0]
-    said = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {error.problem}"
-    if error.context is not None and error.context_mark is not None:
-        said += f" ({error.context} that begins in line {error.context_mark.line + 1})"
-    return said + ("; indent with spaces, not with tabs" if r"'\t'" in said else "")
+def _split(change: str) -> tuple[list[str], str]:
+    """The names that the key of KEY=VALUE consists of, and the value."""
+    names, place = [], -1
+    while place < 0 or change[place] == ".":
+        match = _NAME.match(change, place + 1)
+        if match is None or not any(match.groups()):
+            raise ConfigError(f"--set: expected KEY=VALUE such as run.n_paths=1000, got {shown(change)}")
+        names.append(next(filter(None, match.groups())))
+        place = match.end()
+    return names, change[place + 1 :]
 
 
 def _apply(document: dict, change: str) -> None:
     """Sets one value, in place; missing sections are made, and the schema says whether they may be there."""
-    key, separator, value = change.partition("=")
-    names = key.strip().split(".")
-    if not separator or not all(names):
-        raise ConfigError(f"--set: expected KEY=VALUE such as run.n_paths=1000, got {shown(change)}")
-    source = f"--set {_cut(change, 80)}"
-    arms = document.get("arms")
-    if len(names) > 2 and names[0] == "arms" and isinstance(arms, dict) and names[1] not in arms and names[2] != "kind":
+    source = f"--set {cut(change, 80)}"
+    arms = document.get("arms") if isinstance(document.get("arms"), dict) else {}
+    _refuse_without_quotes(change, arms, source)
+    names, value = _split(change)
+    if len(names) > 2 and names[0] == "arms" and arms and names[1] not in arms and names[2] != "kind":
         raise ConfigError(f"{source}: unknown arm {names[1]!r}; {nearest(names[1], list(map(str, arms)))}")
     target = document
     for i, name in enumerate(names[:-1], start=1):
-        if target.get(name) is None:
-            target[name] = {}
-        target = target[name]
-        if not isinstance(target, dict):
+        section = {} if target.get(name) is None else target[name]
+        if not isinstance(section, dict):
             raise ConfigError(
-                f"{source}: {'.'.join(names[:i])} has no keys of its own but the value {shown(target)}; set all of it"
+                f"{source}: {'.'.join(names[:i])} has no keys of its own but the value {shown(section)}; set all of it"
             )
-    target[names[-1]] = _parse(value, source)
+        target[name] = dict(section)  # which another key may have as well, by an alias
+        target = target[name]
+    target[names[-1]] = parse(value, source)
+
+
+def _refuse_without_quotes(change: str, arms: dict, source: str) -> None:
+    """Says how an arm is written whose name has a dot or an equals sign, where its name stands as it is."""
+    rest = change.strip().removeprefix("arms.")
+    for arm in filter(re.compile(r"[.=]").search, map(str, arms)):
+        if rest != change.strip() and re.match(re.escape(arm) + r"\s*[.=]", rest):
+            quote = "'" if '"' in arm else '"'
+            raise ConfigError(f"{source}: write the name of this arm in quotes, as arms.{quote}{arm}{quote}.KEY=VALUE")
 
 
 def explain(error: ValidationError, document: Any, prefix: str = "") -> str:
@@ -135,7 +109,7 @@ def _written(details: ErrorDetails, document: Any) -> list[str]:
         parts.append(str(last))
     if "key" in details.get("ctx", {}):
         parts.append(details["ctx"]["key"])
-    return [_cut(part, 80) for part in parts]
+    return [cut(part, 80) for part in parts]
 
 
 def _holds(document: Any, part: int | str) -> bool:
@@ -176,6 +150,8 @@ def _message(details: ErrorDetails) -> str:
         "greater_than_equal": "a number of at least {ge:.10g}",
         "less_than_equal": "a number of at most {le}",
     }
+    if details["type"] == "string_type" and isinstance(details["input"], bool | int | float):
+        got += "; write it in quotes if it is text"
     if details["type"] not in expected:
         return f"{details['msg']}{got}"
     return f"expected {expected[details['type']].format(**context)}{got}"
@@ -185,7 +161,7 @@ def _section_hint(details: ErrorDetails) -> str:
     """How to write a section where its kind stands alone."""
     word = details["input"]
     key = "kind" if details["type"] == "no_section" else "name" if details["loc"] == ("surface",) else None
-    return f"; try {{{key}: {_cut(word, 40)}}}" if key and isinstance(word, str) else ""
+    return f"; try {{{key}: {cut(word, 40)}}}" if key and isinstance(word, str) else ""
 
 
 def _got(value: Any) -> str:
@@ -193,7 +169,3 @@ def _got(value: Any) -> str:
     if value is None:
         return "nothing"
     return str(value).lower() if isinstance(value, bool) else shown(value)
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -106,7 +106,7 @@ class Run(Section):
     n_paths: Count = 20_000
     dt: Positive | None = None
     seed: Annotated[Whole, Field(ge=0, le=2**64 - 1)] = 0
-    method: Literal[METHODS] = "euler"
+    method: Literal["auto", *METHODS] = "auto"
     engine: Literal["auto", *ENGINES] = "auto"
     device: str = "auto"
     dtype: Literal[tuple(DTYPES)] = "float32"
@@ -114,6 +114,18 @@ class Run(Section):
     common_noise: bool = False
     block_size: Count | None = None
     ends: Count | None = None  # paths of each arm whose end states are judged
+    accuracy: Annotated[float, Field(gt=0, lt=1)] | None = None  # total error of the mean, which n_paths and dt follow
+    check_dt: bool | Literal["auto"] = "auto"  # some paths again at dt/2
+
+    @model_validator(mode="after")
+    def _accuracy_chooses_paths_of_each_arm(self):
+        if self.accuracy is not None and self.common_noise:
+            raise PydanticCustomError(
+                "accuracy",
+                "chooses n_paths and dt for each arm, and common_noise pairs the paths of all; leave one of them out",
+                {"key": "accuracy"},
+            )
+        return self
 
 
 class Config(Section):

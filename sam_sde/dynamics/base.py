@@ -9,12 +9,20 @@ from typing import Union
 import torch
 
 from sam_sde.dynamics.minibatch import Minibatch
-from sam_sde.errors import ArgumentError
+from sam_sde.errors import ArgumentError, InputError
+from sam_sde.purity import called_twice
 
 # What an algorithm has beside its step: the gradients of minibatches are made from it.
 MAKES_MINIBATCHES = ("surface", "noise", "batch_size", "ascent", "micro_batch")
 
 Time = Union[float, "torch.Tensor"]
+
+
+def times(t: Time, x: torch.Tensor) -> torch.Tensor:
+    """One time for all states x (paths, …) as dynamics are told it: (paths, 1), in the dtype and on the device of x."""
+    if isinstance(t, torch.Tensor):
+        return t.to(x).expand(len(x), 1)
+    return x.new_full((len(x), 1), t)
 
 
 class Dynamics(abc.ABC):
@@ -23,10 +31,10 @@ class Dynamics(abc.ABC):
     A subclass gives the drift `f`, and the diffusion either as `g` or as the two products `g_prod` and
     `g_transpose_prod`; with those two no matrix is ever formed. One that is an algorithm too gives its `step`.
 
-    Shapes: states x (paths, state_dim) with the weights first, z (paths, channels). The time t is a number, or a tensor
-    that broadcasts against (paths, 1): `(1 + t) * x` is right for every t, and torch functions of time are those of
-    `torch.as_tensor(t, dtype=x.dtype, device=x.device)`. A `g` that is a matrix has one axis more than such a tensor,
-    which is then `[..., None]`.
+    Shapes: states x (paths, state_dim) with the weights first, z (paths, channels), and the time t always a tensor
+    (paths, 1) of the dtype and on the device of x, since paths are asked about at different times: `torch.exp(-t) * x`,
+    `torch.where(t < 1, a, b)`, and `torch.exp(-t)[..., None] * matrix` for a `g` that is a matrix. None of the methods
+    may write into its arguments. The optimizers of this package take a number for t as well.
 
     Attributes
         dim: number of weights.
@@ -141,11 +149,40 @@ class Dynamics(abc.ABC):
         """Raises ValueError where the dynamics cannot start from the weights w (paths, dim)."""
         z = uneven(w, self.channels)
         state = self.initial_state(w, z)
-        drift = self.f(0.0, state)
-        if drift.shape != state.shape or not torch.isfinite(drift).all():
-            raise ArgumentError("start", f"the drift there is not finite or not of shape {tuple(state.shape)}")
-        if not torch.isfinite(self.g_prod(0.0, state, z)).all():
+        self.check_method("f", state)
+        self.check_method("g_prod", state, z)
+        t = times(0.0, state)
+        if not torch.isfinite(self.f(t, state)).all():
+            raise ArgumentError("start", "the drift there is not finite")
+        if not torch.isfinite(self.g_prod(t, state, z)).all():
             raise ArgumentError("start", "the noise there is not finite")
+
+    def check_method(self, name: str, state: torch.Tensor, *others: torch.Tensor) -> None:
+        """Tries the method `name`, which takes (t, state, *others), on two paths in `state` (paths, state_dim).
+
+        Raises ValueError where it fails, writes into its arguments, gives something else at the second call, or no
+        tensor of the right shape and dtype.
+        """
+        two = torch.arange(2, device=state.device).clamp(max=len(state) - 1)
+        state, others = state[two], [other[two] for other in others]
+        expected = (2, self.channels) if name == "g_transpose_prod" else tuple(state.shape)
+        who = f"{type(self).__name__}.{name}"
+        try:
+            result = called_twice("dynamics", who, getattr(self, name), times(0.0, state), state, *others)
+        except InputError:
+            raise
+        except Exception as error:
+            said = " ".join(str(error).split())[:160]
+            raise ArgumentError(
+                "dynamics",
+                f"{who} failed on two paths with {type(error).__name__}: {said}; the time t is a tensor (paths, 1) of "
+                "the dtype of the states: try torch.exp(-t), torch.where(t < 1, a, b), t[..., None] beside a matrix",
+            ) from error
+        got = (tuple(result.shape), result.dtype) if isinstance(result, torch.Tensor) else type(result).__name__
+        if got != (expected, state.dtype):
+            raise ArgumentError(
+                "dynamics", f"expected {expected} numbers of {state.dtype} from {who} for two paths, got {got}"
+            )
 
 
 def uneven(w: torch.Tensor, channels: int) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from annotated_types import Ge, Le
 
 from sam_sde import checks
-from sam_sde.dynamics.base import Dynamics, Time, uneven
+from sam_sde.dynamics.base import Dynamics, Time, times, uneven
 from sam_sde.dynamics.minibatch import Minibatch, mean
 from sam_sde.dynamics.motion import MOMENTUM_MODELS, VELOCITIES, FirstOrder, HeavyBall, InitialVelocity, MomentumModel
 from sam_sde.dynamics.schedules import check_schedule, factor_at, require_schedule
@@ -120,7 +120,7 @@ class GradientDynamics(Dynamics):
         return self.descent(t, w), self.descent_noise(t, w, z)
 
     def perturbed(self, t: Time, w: torch.Tensor) -> torch.Tensor:
-        """w^p (paths, dim): where the descent takes its gradient at time t, a number or (paths, 1). Here w itself."""
+        """w^p (paths, dim): where the descent takes its gradient at time t. Here w itself."""
         return w
 
     @property
@@ -146,7 +146,7 @@ class GradientDynamics(Dynamics):
             return w
         if self.initial_velocity == "zero":
             return torch.cat([w, torch.zeros_like(w)], dim=-1)
-        descent, noise = self.descent_and_noise(0.0, w, z)
+        descent, noise = self.descent_and_noise(times(0.0, w), w, z)
         return torch.cat([w, self._motion.equilibrium(self._decayed(descent, w), noise)], dim=-1)
 
     def f(self, t: Time, x: torch.Tensor) -> torch.Tensor:
@@ -238,7 +238,7 @@ class GradientDynamics(Dynamics):
         """Raises ValueError where noise was asked for, yet neither it nor the descent would move any path."""
         if self.noise.largest_variance() == 0.0 or self.noise_scale == 0.0:
             return
-        descent, noise = self.descent_and_noise(0.0, w, uneven(w, self.channels))
+        descent, noise = self.descent_and_noise(times(0.0, w), w, uneven(w, self.channels))
         if not self._decayed(descent, w).any() and not noise.any():
             raise ArgumentError(
                 "start",

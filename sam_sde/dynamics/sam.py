@@ -22,6 +22,7 @@ from sam_sde.dynamics.schedules import check_schedule, factor_at, require_schedu
 from sam_sde.errors import ArgumentError
 from sam_sde.noise import Noise
 from sam_sde.parameters import Count, NonNegative, TimeFunction
+from sam_sde.purity import called_twice
 from sam_sde.surfaces import LossSurface
 
 Ascent = Literal["full", "same", "independent"]
@@ -145,7 +146,9 @@ class PerturbedSGD(GradientDynamics):
         self.surface.check_at(w)
         gradient = self.surface.gradient(w)
         try:
-            shape = self.perturbation(gradient, gradient.new_zeros(())).shape
+            shape = called_twice("perturbation", "it", self.perturbation, gradient, gradient.new_zeros(())).shape
+        except ArgumentError:
+            raise
         except Exception as error:
             raise ArgumentError("perturbation", f"failed at the start, {type(error).__name__}: {error}") from error
         if shape != w.shape:

@@ -10,6 +10,7 @@ import torch
 from sam_sde import checks
 from sam_sde.errors import ArgumentError
 from sam_sde.parameters import Fraction, NonNegative, Positive, TimeFunction
+from sam_sde.purity import called_twice
 
 # The clock is in single precision where the states are: a step that begins at a change must count as after it.
 AFTER = 1.0 - 1e-6
@@ -119,8 +120,10 @@ def check_schedule(name: str, schedule: TimeFunction, t_max: float) -> None:
     """Raises ValueError where a schedule is no elementwise function, or not finite and 0 or more, up to t_max."""
     times = torch.linspace(0.0, t_max, CHECKED_TIMES, dtype=torch.float64)[:, None]
     try:
-        values = torch.as_tensor(schedule(times), dtype=torch.float64)
+        values = called_twice(name, "it", lambda t: torch.as_tensor(schedule(t), dtype=torch.float64), times)
         torch.as_tensor(schedule(times[0, 0]), dtype=torch.float64)
+    except ArgumentError:
+        raise
     except Exception as error:
         said = " ".join(str(error).split())[:120]
         raise ArgumentError(

@@ -90,7 +90,7 @@ class Switch(Dynamics):
         return product(self.active(t))
 
     def step(self, t: Time, state: torch.Tensor, minibatches: Iterable[Minibatch]) -> torch.Tensor:
-        return self.active(t).step(t, state, minibatches)
+        return self.active(float(torch.as_tensor(t).max())).step(t, state, minibatches)
 
     def check_algorithm(self) -> None:
         for part in self.parts:

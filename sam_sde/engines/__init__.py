@@ -1,9 +1,10 @@
 """Engines advance a block of paths until they leave, t_max, or failure."""
 
 from sam_sde.engines.block import BlockResult, run_block
-from sam_sde.engines.choice import ENGINES, METHODS, asked_engine, choose_engine
+from sam_sde.engines.choice import ENGINES, METHODS, asked_engine, choose_engine, default_method
 from sam_sde.engines.compiled.engine import CannotCompileError
 from sam_sde.engines.engine import Engine
+from sam_sde.engines.half_steps import half_steps
 from sam_sde.engines.integration import Advance, Chunk, Integration, integrate
 from sam_sde.engines.problem import EscapeProblem
 
@@ -19,6 +20,8 @@ __all__ = [
     "Integration",
     "asked_engine",
     "choose_engine",
+    "default_method",
+    "half_steps",
     "integrate",
     "run_block",
 ]

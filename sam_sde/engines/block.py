@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from sam_sde.engines.first_exit import Exits, first_exits
+from sam_sde.engines.half_steps import exits_in_halves
 from sam_sde.engines.integration import Advance, Chunk
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.statistics import Outcome
@@ -60,15 +61,15 @@ def run_block(
     start: torch.Tensor,
     paths: torch.Tensor,
     *,
-    dtype: torch.dtype,
     chunk: int,
+    dtype: torch.dtype | None = None,
     compact_below: float = 0.8,
     report: Callable[[int, int], None] | None = None,
     record: Callable[[int, torch.Tensor, torch.Tensor], None] | None = None,
 ) -> BlockResult:
     """Integrates the paths with numbers `paths` (paths,) from `start` (paths, state_dim) until each has ended.
 
-    dtype: that in which drift and noise are evaluated, and points are given; the start may have more digits.
+    dtype: that in which drift and noise are evaluated, and points are given; default that of the start.
     chunk: steps between two looks for exits; the memory is that of chunk + 1 states.
     compact_below: finished paths are removed once fewer than this fraction of the carried ones is alive.
     report: called after each chunk with (steps done, paths of the block that escaped).
@@ -77,7 +78,7 @@ def run_block(
     result = BlockResult(
         outcome=torch.full((len(paths),), Outcome.CENSORED, dtype=torch.int8, device=start.device),
         time=torch.full((len(paths),), problem.t_max, dtype=torch.float64, device=start.device),
-        point=start.to(dtype, copy=True),
+        point=start.to(dtype or start.dtype, copy=True),
     )
     alive = _Alive(
         torch.arange(len(paths), device=start.device),
@@ -139,10 +140,11 @@ def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, chunk: C
 
 def _exits(problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, step: int, n_valid: torch.Tensor) -> Exits:
     """The first exits, looked for among the suspects only."""
+    look = first_exits if problem.halves is None else exits_in_halves
     if chunk.suspects is None:
-        return first_exits(problem, chunk, paths, step, n_valid)
+        return look(problem, chunk, paths, step, n_valid)
     row = (chunk.suspects & (n_valid > 0)).nonzero()[:, 0]
-    exits = first_exits(problem, chunk.of_rows(row), paths[row], step, n_valid[row])
+    exits = look(problem, chunk.of_rows(row), paths[row], step, n_valid[row])
     return exits._replace(row=row[exits.row])
 
 

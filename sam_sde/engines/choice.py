@@ -34,6 +34,11 @@ def asked_engine(engine: str) -> Engine:
     return ENGINES[SDE_ENGINES[0] if name == "auto" else name]
 
 
+def default_method(engine: str) -> str:
+    """The method of an integration of which none is said."""
+    return "heun" if asked_engine(engine).of_sde else "euler"
+
+
 def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
     """The name of the engine; "auto" is one for SDEs that knows the method.
 

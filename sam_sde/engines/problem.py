@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from sam_sde import checks
+from sam_sde.dynamics import times
 from sam_sde.engines.integration import MAX_STEPS, Integration
 from sam_sde.errors import ArgumentError
 from sam_sde.regions import OnWeights, Region
@@ -18,6 +19,7 @@ class EscapeProblem(Integration):
 
     t_max: time at which a path still inside is censored; rounded up to whole steps of dt.
     crossing: "bridge", "shift" or "none" (see `sam_sde.regions.crossing`).
+    halves: the same problem at dt/2, of `half_steps`; then crossings within a step are looked for in its two halves.
     state_region: the region, which is one of weights, as engines see it: on the states of the dynamics.
 
     Raises
@@ -27,6 +29,7 @@ class EscapeProblem(Integration):
     region: Region
     t_max: float
     crossing: str = "bridge"
+    halves: "EscapeProblem | None" = field(default=None, repr=False)
     n_steps: int = field(init=False)
     state_region: Region = field(init=False, repr=False)
 
@@ -66,15 +69,21 @@ class EscapeProblem(Integration):
         """Raises ValueError where paths cannot start at the weights w (paths, dim), of the run's dtype and device."""
         self.dynamics.check_start(w)
         self.region.check_start(w)
+        if self.crossing != "none":
+            state = self._state_at(w)
+            self.dynamics.check_method("g_transpose_prod", state, torch.ones_like(state))
         if self.crossing == "shift":
             self._check_shift(w)
 
+    def _state_at(self, w: torch.Tensor) -> torch.Tensor:
+        return self.dynamics.initial_state(w, w.new_zeros(len(w), self.dynamics.channels))
+
     def _check_shift(self, w: torch.Tensor) -> None:
         level = self.region.levels(w)
-        state = self.dynamics.initial_state(w, w.new_zeros(len(w), self.dynamics.channels))
+        state = self._state_at(w)
         row, face = torch.ones_like(level, dtype=torch.bool).nonzero(as_tuple=True)
         normal = self.state_region.normal(state[row], face)
-        variance = self.dynamics.g_transpose_prod(0.0, state[row], normal).square().sum(-1) * self.dt
+        variance = self.dynamics.g_transpose_prod(times(0.0, state[row]), state[row], normal).square().sum(-1) * self.dt
         if (level.flatten() >= -shift_distance(variance)).any():
             raise ArgumentError(
                 "start",

@@ -13,10 +13,11 @@ from types import SimpleNamespace
 import torch
 import torchsde
 
-from sam_sde.dynamics import Dynamics
+from sam_sde.dynamics import Dynamics, times
 from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.engines.engine import Engine
 from sam_sde.engines.integration import Advance, Chunk, Integration
+from sam_sde.engines.methods import INCREMENTS
 from sam_sde.layout import in_columns, stack_steps
 
 
@@ -45,34 +46,48 @@ class StateCollector:
         return states
 
 
-def in_steps(dynamics: Dynamics, dt: float, collector: StateCollector, dtype: torch.dtype) -> SimpleNamespace:
-    """The dynamics in torchsde's protocol, with time measured in steps of dt; they are told it as a number.
+def in_steps(integration: Integration, collector: StateCollector, dtype: torch.dtype) -> SimpleNamespace:
+    """The dynamics in torchsde's protocol, with time measured in steps of dt; of a switch, the one that is active.
 
     dtype: that in which the dynamics are told the states.
 
-    torchsde evaluates every method that it finds, so only those of use are there.
+    torchsde evaluates every method that it finds, so only those of use are there. Its "euler" adds drift and noise as
+    they come from `INCREMENTS`; its other methods are its own.
     """
+    dynamics, dt = integration.dynamics, integration.dt
     root_dt = dt**0.5
 
-    def time(step) -> float:
-        return float(step) * dt
+    def now(step, w) -> tuple[Dynamics, torch.Tensor, torch.Tensor]:
+        t, w = float(step) * dt, w.to(dtype)
+        return dynamics.active(t), times(t, w), w
 
     def f(step, w):
         collector.see(w)
-        return dynamics.f(time(step), w.to(dtype)) * dt
+        active, t, w = now(step, w)
+        return active.f(t, w) * dt
+
+    def g(step, w):
+        _, t, w = now(step, w)
+        return dynamics.g(t, w) * root_dt
+
+    def g_prod(step, w, z):
+        active, t, w = now(step, w)
+        return active.g_prod(t, w, z[:, : active.channels].to(dtype)) * root_dt
 
     def f_and_g_prod(step, w, z):
         collector.see(w)
-        drift, noise = dynamics.f_and_g_prod(time(step), w.to(dtype), z.to(dtype))
-        return drift * dt, noise * root_dt
+        active, _, w = now(step, w)
+        return INCREMENTS[integration.method](active, float(step) * dt, w, z[:, : active.channels].to(dtype), dt)
 
-    sde = SimpleNamespace(noise_type=dynamics.noise_type, sde_type=dynamics.sde_type, f=f)
-    if dynamics.noise_type == "diagonal":
-        sde.g = lambda step, w: dynamics.g(time(step), w.to(dtype)) * root_dt
-    else:
-        sde.g_prod = lambda step, w, z: dynamics.g_prod(time(step), w.to(dtype), z.to(dtype)) * root_dt
-    if hasattr(dynamics, "f_and_g_prod"):
+    sde = SimpleNamespace(noise_type=dynamics.noise_type, sde_type=dynamics.sde_type)
+    if integration.method in INCREMENTS:
         sde.f_and_g_prod = f_and_g_prod
+        return sde
+    sde.f = f
+    if dynamics.noise_type == "diagonal":
+        sde.g = g
+    else:
+        sde.g_prod = g_prod
     return sde
 
 
@@ -95,21 +110,22 @@ def advance(
     """
     dtype = dtype or w.dtype
     w, collector, dynamics = in_columns(w.double()), StateCollector(), integration.dynamics
-    sde = in_steps(dynamics, integration.dt, collector, dtype)
+    sde = in_steps(integration, collector, dtype)
+    method = "euler" if integration.method in INCREMENTS else integration.method
     brownian = KeyedBrownian(integration.stream, paths, dynamics.channels, dtype, first_step, collector.step_begins)
     clock = torch.tensor([first_step, first_step + n_steps], dtype=torch.float64)
     devices = [w.device] if w.is_cuda else []
     # torchsde draws from the global generator to check g_prod; the user's random numbers stay as they were.
     with torch.no_grad(), torch.random.fork_rng(devices=devices):
-        ends = torchsde.sdeint(sde, w, clock, bm=brownian, method=integration.method, dt=1.0)
+        ends = torchsde.sdeint(sde, w, clock, bm=brownian, method=method, dt=1.0)
     return Chunk(collector.take(ends[-1]), dtype)
 
 
 ENGINE = Engine(
     prepare=prepare,
     methods={
-        "additive": ("euler", "milstein", "srk"),
-        "diagonal": ("euler", "milstein", "srk"),
-        "general": ("euler",),
+        "additive": (*INCREMENTS, "milstein", "srk"),
+        "diagonal": (*INCREMENTS, "milstein", "srk"),
+        "general": tuple(INCREMENTS),
     },
 )

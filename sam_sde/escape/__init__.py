@@ -1,6 +1,8 @@
 """Escape times: the driver, its result, and trajectories of single paths."""
 
+from sam_sde.escape.accuracy import Plan, plan
 from sam_sde.escape.blocks import trajectories
+from sam_sde.escape.checking import checked
 from sam_sde.escape.driver import DTYPES, escape_times, prepare, resolve_device
 from sam_sde.escape.ends import check_ends, end_states
 from sam_sde.escape.execution import EscapeInterrupted, execute
@@ -18,6 +20,7 @@ __all__ = [
     "EscapeResult",
     "EscapeRun",
     "NormalStart",
+    "Plan",
     "PointStart",
     "Progress",
     "Recorder",
@@ -25,10 +28,12 @@ __all__ = [
     "Trajectory",
     "as_start",
     "check_ends",
+    "checked",
     "compare",
     "end_states",
     "escape_times",
     "execute",
+    "plan",
     "prepare",
     "processes",
     "resolve_device",

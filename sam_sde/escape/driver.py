@@ -3,19 +3,22 @@
 import math
 import textwrap
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import torch
 
 from sam_sde import checks
 from sam_sde.dynamics import Dynamics
-from sam_sde.engines import ENGINES, EscapeProblem, asked_engine, choose_engine
+from sam_sde.engines import ENGINES, EscapeProblem, asked_engine, choose_engine, default_method
 from sam_sde.errors import ArgumentError
+from sam_sde.escape.accuracy import PILOT_PATHS, plan
+from sam_sde.escape.checking import CheckDt, checked, require_check
 from sam_sde.escape.execution import execute
 from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
-from sam_sde.escape.run import EscapeRun
+from sam_sde.escape.run import EscapeRun, default_block_size
 from sam_sde.escape.start import Start, as_start
 from sam_sde.parameters import Point
 from sam_sde.random import Stream
@@ -35,7 +38,7 @@ def prepare(
     seed: int = 0,
     arm: str = "",
     dt: float | None = None,
-    method: str = "euler",
+    method: str = "auto",
     engine: str = "auto",
     crossing: str = "auto",
     device: str | torch.device = "auto",
@@ -58,6 +61,8 @@ def prepare(
         raise ArgumentError("region", f"expected a Region such as Ball(...) or LevelSet(...), got {region!r}")
     if crossing == "auto":
         crossing = asked_engine(engine).default_crossing
+    if method == "auto":
+        method = default_method(engine)
     t_max, dt = checks.positive("t_max", t_max), checks.positive("dt", dynamics.lr if dt is None else dt)
     problem = EscapeProblem(
         dynamics=dynamics,
@@ -72,9 +77,7 @@ def prepare(
     engine = choose_engine(engine, problem, n_paths)
     workers, device = checks.whole("workers", workers, low=1), resolve_device(device)
     if block_size is None:
-        # A path has its state and, for each step, its noise: with data one number a sample.
-        numbers = max(dynamics.state_dim, dynamics.channels)
-        block_size = ENGINES[engine].block_size(numbers, math.ceil(n_paths / workers), device.type == "cuda")
+        block_size = default_block_size(dynamics, engine, n_paths, workers, device)
     chunk = ENGINES[engine].chunk if chunk is None else checks.whole("chunk", chunk, low=1)
     chunk_unit = ENGINES[engine].chunk_unit
     return EscapeRun(
@@ -97,11 +100,11 @@ def escape_times(
     start: Point | Start,
     region: Region,
     t_max: float,
-    n_paths: int,
+    n_paths: int | None = None,
     seed: int = 0,
     arm: str = "",
     dt: float | None = None,
-    method: str = "euler",
+    method: str = "auto",
     engine: str = "auto",
     crossing: str = "auto",
     device: str | torch.device = "auto",
@@ -111,6 +114,8 @@ def escape_times(
     compact_below: float = 0.8,
     workers: int = 1,
     executor: Executor | None = None,
+    accuracy: float | None = None,
+    check_dt: CheckDt = "auto",
     progress: Callable[[Progress], None] | None = None,
 ) -> EscapeResult:
     """First times at which paths of `dynamics` leave a region. Times are t = lr·steps.
@@ -120,7 +125,8 @@ def escape_times(
     seed, arm: the key of the random numbers. Runs with different seeds or arms are independent; path i of equal
         seed and arm is the same path in every run, whatever n_paths, chunk or companions.
     dt: step of the integration; default the dynamics' lr, one step of the optimizer.
-    method: "euler"; for constant noise also "milstein" and "srk" (of torchsde), and "heun", of weak order 2 (compiled).
+    method: "auto" is "heun", which averages the drift over a step; "euler"; and of the torchsde engine, for constant or
+        diagonal noise, "milstein" and "srk". See `sam_sde.engines.methods`.
     engine: "torchsde", the reference; "compiled", the same paths ten times faster after compiling for twenty seconds;
         "auto" takes the compiled one where the work is worth it. "discrete": the algorithm itself instead of its SDE,
         with dt = lr and crossing "none"; with data it draws minibatches, else Gaussian noise of the covariance Σ/B.
@@ -136,6 +142,12 @@ def escape_times(
         `if __name__ == "__main__":`, since each of them imports it.
     executor: computes the blocks of paths in the place of `workers` processes; anything with the interface of
         `concurrent.futures.Executor`.
+    accuracy: chooses dt and n_paths so that the total error of the restricted mean, statistical and of the step, is
+        this times the mean, see `sam_sde.escape.accuracy.plan`; dt is then the longest step that is tried, and n_paths
+        may be left out.
+    check_dt: True integrates as many of the paths again, at dt and at dt/2 with the same Brownian motion, as tell the
+        change of every figure of the summary (`result.step_check.changes`) better than the figure itself is known;
+        "auto" does so with a few of the paths where that costs under a fifth of the run; False never.
     progress: called after each chunk of steps with a `Progress`.
 
     Raises
@@ -144,31 +156,41 @@ def escape_times(
 
     >>> escape_times(sgd, start=[0, 0], region=Ball([0, 0], 1.0), t_max=50.0, n_paths=100_000, seed=0)
     """
-    run = prepare(
-        dynamics,
-        start=start,
-        region=region,
-        t_max=t_max,
-        n_paths=n_paths,
-        seed=seed,
-        arm=arm,
-        dt=dt,
-        method=method,
-        engine=engine,
-        crossing=crossing,
-        device=device,
-        dtype=dtype,
-        block_size=block_size,
-        chunk=chunk,
-        compact_below=compact_below,
-        workers=workers,
-    )
-    for sentence in run.precision_warnings:
-        warnings.warn(sentence, stacklevel=2)
-    result = execute(run, progress, executor=executor)
-    if result.overflow_warning is not None:
-        warnings.warn(result.overflow_warning, stacklevel=2)
+    require_check(check_dt)
+    options = {
+        "start": start,
+        "region": region,
+        "t_max": t_max,
+        "seed": seed,
+        "arm": arm,
+        "method": method,
+        "engine": engine,
+        "crossing": crossing,
+        "device": device,
+        "dtype": dtype,
+        "block_size": block_size,
+        "chunk": chunk,
+        "compact_below": compact_below,
+        "workers": workers,
+    }
+    if accuracy is None:
+        run = prepare(dynamics, n_paths=n_paths, dt=dt, **options)
+        _warn(run.precision_warnings)
+        result = checked(execute(run, progress, executor=executor), check_dt, progress, executor)
+        _warn(filter(None, [result.overflow_warning]))
+        return result
+    pilot = prepare(dynamics, n_paths=PILOT_PATHS, dt=dt, **options)
+    chosen = plan(pilot, accuracy, progress, executor)
+    run = prepare(dynamics, n_paths=chosen.n_paths, dt=chosen.dt, **options)
+    _warn(run.precision_warnings)
+    result = replace(execute(run, progress, executor=executor), step_check=chosen.step_check)
+    _warn(filter(None, [result.overflow_warning]))
     return result
+
+
+def _warn(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        warnings.warn(sentence, stacklevel=3)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

@@ -120,7 +120,7 @@ def _judged(dynamics: GradientDynamics, ended: Ended, paths: np.ndarray, toleran
 
 
 def _measured(dynamics: GradientDynamics, w: Tensor, time: Tensor) -> _Measured:
-    perturbed, decay = dynamics.perturbed(time[:, None], w), dynamics.weight_decay * w
+    perturbed, decay = dynamics.perturbed(time[:, None].to(w), w), dynamics.weight_decay * w
     gradient, perturbed_gradient = (dynamics.surface.gradient(at) + decay for at in (w, perturbed))
     here = curvature(dynamics.surface, dynamics.noise, w, dynamics.weight_decay)
     return _Measured(w, perturbed, gradient, perturbed_gradient, here)

@@ -1,5 +1,6 @@
 """Escape times of one arm, and what can be asked of them."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sam_sde.escape.blocks import trajectories
 from sam_sde.escape.ends import Ended, end_states
 from sam_sde.escape.precision import overflow_warning
 from sam_sde.escape.run import EscapeRun
+from sam_sde.escape.step_check import StepCheck
 from sam_sde.escape.trajectory import Trajectory
 from sam_sde.files import write_csv
 from sam_sde.random import Stream
@@ -34,6 +36,7 @@ class EscapeResult(Sample):
         run: what was asked for.
         engine, device, block_size: what computed it. way: how the compiled engine did, and why
             not otherwise. path_steps: steps summed over paths, as integrated.
+        step_check: how the figures change with a step of dt/2, where that was looked at.
     """
 
     exit_points: np.ndarray
@@ -45,6 +48,7 @@ class EscapeResult(Sample):
     block_size: int
     path_steps: int
     run: EscapeRun = field(repr=False)
+    step_check: StepCheck | None = None
 
     @property
     def steps(self) -> np.ndarray:
@@ -58,8 +62,12 @@ class EscapeResult(Sample):
         return overflow_warning(self.run.problem.dynamics, self.dt, torch.from_numpy(failed).to(self.run.device))
 
     def summary(self) -> dict[str, float]:
-        """Counts, fraction, mean, restricted mean, median and rate with their 95 % intervals."""
-        return summarize(self)
+        """Counts, fraction, mean, restricted mean, median and rate with their 95 % intervals.
+
+        dt_change: the change of the restricted mean with a step of dt/2, with its interval; NaN where not looked at.
+        """
+        unknown = dict.fromkeys(("dt_change", "dt_change_low", "dt_change_high"), math.nan)
+        return summarize(self) | (unknown if self.step_check is None else self.step_check.dt_change)
 
     def survival(self) -> pd.DataFrame:
         """Kaplan–Meier curve: time, survival, low, high, at_risk."""

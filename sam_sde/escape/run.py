@@ -1,13 +1,22 @@
 """A checked escape run: a problem with its paths, and where and how they are to be computed."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
 
-from sam_sde.engines import EscapeProblem
+from sam_sde.dynamics import Dynamics
+from sam_sde.engines import ENGINES, EscapeProblem
 from sam_sde.errors import ArgumentError
 from sam_sde.escape.precision import precision_warnings
 from sam_sde.escape.start import Start, start_states
+
+
+def default_block_size(dynamics: Dynamics, engine: str, n_paths: int, workers: int, device: torch.device) -> int:
+    """How many paths an engine integrates together where it is not told."""
+    # A path has its state and, for each step, its noise: with data one number a sample.
+    numbers = max(dynamics.state_dim, dynamics.channels)
+    return ENGINES[engine].block_size(numbers, math.ceil(n_paths / workers), device.type == "cuda")
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,11 @@ class EscapeRun:
         """Why the run may come out wrong in its precision; one sentence for each reason."""
         problem = self.problem
         return precision_warnings(problem.dynamics, self.start.mean, problem.t_max, self.dtype, problem.region)
+
+    def of(self, problem: EscapeProblem, n_paths: int) -> "EscapeRun":
+        """The first paths alone, of this problem or one like it."""
+        block_size = default_block_size(problem.dynamics, self.engine, n_paths, self.workers, self.device)
+        return replace(self, problem=problem, n_paths=n_paths, block_size=block_size)
 
     @property
     def first_paths(self) -> range:

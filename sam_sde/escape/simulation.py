@@ -7,7 +7,7 @@ import torch
 
 from sam_sde import checks
 from sam_sde.dynamics import Dynamics
-from sam_sde.engines import ENGINES, Integration, asked_engine
+from sam_sde.engines import ENGINES, Integration, asked_engine, default_method
 from sam_sde.engines.integration import STEPS_AT_ONCE
 from sam_sde.errors import ArgumentError
 from sam_sde.escape.blocks import trajectories
@@ -58,7 +58,7 @@ def simulate(
     checks.one_of("engine", engine, ENGINES)
     stream = Stream(checks.whole("seed", seed, low=0, high=2**64 - 1), arm)
     dt = checks.positive("dt", dynamics.lr if dt is None else dt)
-    integration = Integration(dynamics=dynamics, stream=stream, dt=dt)
+    integration = Integration(dynamics=dynamics, stream=stream, dt=dt, method=default_method(engine))
     asked_engine(engine).check(integration)
     dynamics.check_schedules(t_max)
     paths = torch.arange(checks.whole("n_paths", n_paths, low=1), device=resolve_device(device))

@@ -6,10 +6,11 @@ import os
 import pickle
 import signal
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 
 import cloudpickle
 import torch
@@ -100,9 +101,9 @@ def _end(futures: list[Future], channel: Channel) -> None:
 
 
 def _finished_blocks(futures: list[Future], recorder: Recorder | None) -> Iterator[BlockResult]:
-    """The results up to the first block that was not begun."""
+    """The results up to the first block that was not begun, or whose process an interrupt has ended as well."""
     for future in futures:
-        if future.cancelled():
+        if future.cancelled() or isinstance(future.exception(), BrokenExecutor):
             return
         arrays, others, recorded = future.result()
         if recorded is not None:
@@ -119,6 +120,13 @@ def _begin() -> None:
     torch.set_num_threads(1)
     # Ctrl-C reaches every process of a terminal; the first one tells the others when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_first, daemon=True).start()
+
+
+def _end_with_the_first() -> None:
+    """Where the first process is killed, nobody else tells the others."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _integrate_block(task: bytes, first: int, recorder: Recorder | None, channel: Channel):

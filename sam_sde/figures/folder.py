@@ -12,7 +12,8 @@ from sam_sde.figures.styles import arm_styles
 from sam_sde.figures.times import draw_escape_times, draw_survival
 from sam_sde.figures.weak import draw_weak
 from sam_sde.files import write_whole
-from sam_sde.jobs.record import RECORDS, read_record
+from sam_sde.jobs.record import RECORDS
+from sam_sde.jobs.results import read_record, settle
 from sam_sde.jobs.tables import FIGURE_KINDS, TABLES, tables_of
 
 DPI = 200
@@ -32,19 +33,20 @@ def draw_result(folder: Path, command: str) -> list[Path]:
 def redraw(folder: Path) -> tuple[list[Path], list[str]]:
     """Draws all figures of `folder` again, whichever commands wrote their tables; all are drawn before any is written.
 
-    Returns the files, and a sentence for each result that an interrupt left incomplete.
+    Returns the files, and a sentence for each result of which something is unfinished.
 
     Raises
         InputError: there are no results, or one is not what its record says.
     """
+    settle(folder)
     records = {command: read_record(folder, command) for command in _commands(folder)}
     figures = {}
     for command, record in records.items():
         figures |= _figures(folder, command, record)
-    interrupted = [name for name, record in records.items() if record["interrupted"]]
     notes = [
-        f"{folder / RECORDS[name]} is of an interrupted run: arms, paths or end states are missing"
-        for name in interrupted
+        f"{folder / RECORDS[command]} is of a run that did not end: {what}: {why}"
+        for command, record in records.items()
+        for what, why in record["unfinished"].items()
     ]
     return _save(folder, figures), notes
 

@@ -6,7 +6,8 @@ import pandas as pd
 
 from sam_sde.engines import ENGINES
 from sam_sde.escape import EscapeResult, EscapeRun
-from sam_sde.statistics import Outcome
+from sam_sde.escape.checking import statistical_half_width
+from sam_sde.statistics import Departure, Outcome, departure_from_constant_rate
 from sam_sde.theory import lost_damping, perturbation_over_noise, trap_exponent
 
 FEW_ESCAPES = 0.05
@@ -23,17 +24,31 @@ def find_cautions(
     of_sdes = [arm for arm in results if ENGINES[runs[arm].engine].of_sde]
     found = [_unresolved_step(arm, runs[arm]) for arm in of_sdes]
     found += [_lost_damping(arm, runs[arm]) for arm in of_sdes]
+    found += [_step_beyond_statistics(arm, result) for arm, result in results.items() if result.step_check is not None]
     found += [f"{arm}: {sentence}" for arm in results for sentence in runs[arm].precision_warnings]
     found += [_few_escapes(arm, runs[arm], result) for arm, result in results.items()]
     found += [_failures(arm, result) for arm, result in results.items()]
+    found.append(_changing_rates(results))
     if comparison is not None:
         found += [
-            f"{row.arm}: its survival curve seems to cross that of {row.reference}, so which of them stays longer "
-            "depends on the time; look at the curves, one ratio does not tell"
+            f"{row.arm}: its survival curve crosses that of {row.reference}, so which of them stays longer depends on "
+            "the time; look at the curves, one ratio does not tell"
             for row in comparison.itertuples()
             if row.curves_cross
         ]
     return [sentence for sentence in found if sentence]
+
+
+def _step_beyond_statistics(arm: str, result: EscapeResult) -> str | None:
+    """Where the change with dt/2 is more than the statistical error, and more than chance."""
+    change, low, high = result.step_check.dt_change.values()
+    half_width = statistical_half_width(result)
+    if not abs(change) > half_width or low <= 0 <= high:
+        return None
+    return (
+        f"{arm}: its mean time changes by {change:.2g} ({low:.2g} to {high:.2g}) with a step of dt/2, more than its "
+        f"statistical error of ±{half_width:.2g}; set run.dt below {result.dt / 2:.2g}, or run.accuracy"
+    )
 
 
 def _few_escapes(arm: str, run: EscapeRun, result: EscapeResult) -> str | None:
@@ -63,6 +78,25 @@ def _failures(arm: str, result: EscapeResult) -> str | None:
     )
 
 
+def _changing_rates(results: Mapping[str, EscapeResult]) -> str | None:
+    """One sentence for all arms: escapes from a saddle have a delay first, so there are often several."""
+    departures = {arm: departure_from_constant_rate(result) for arm, result in results.items()}
+    refuted = [f"{arm} ({_departure(found)})" for arm, found in departures.items() if found and found.refutes]
+    if not refuted:
+        return None
+    return (
+        f"{', '.join(refuted)}: no constant rate; `rate` and `rate_ratio` are averages to t_max that do not "
+        "extrapolate, read rmst and rmst_ratio"
+    )
+
+
+def _departure(departure: Departure) -> str:
+    return (
+        f"{100 * departure.escapes:.2g} % of the escapes in the first {100 * departure.time_inside:.2g} % of the time "
+        "inside"
+    )
+
+
 def _unresolved_step(arm: str, run: EscapeRun) -> str | None:
     ratio = perturbation_over_noise(run.problem.dynamics, run.start.mean, run.problem.dt)
     if ratio is None or not ratio > 1:  # not a number where there is no Hessian
@@ -81,6 +115,6 @@ def _lost_damping(arm: str, run: EscapeRun) -> str | None:
         return None
     return (
         f"{arm}: a step does not resolve the momentum, Euler changes its damping 1-γ by {100 * fraction:.3g} % "
-        f"(dt·‖H‖/(1-γ)); the SDE needs a dt below {problem.dt * MUCH_DAMPING / fraction:.2g}, or, for constant noise, "
-        "method srk or heun"
+        f"(dt·‖H‖/(1-γ)); the SDE needs a dt below {problem.dt * MUCH_DAMPING / fraction:.2g}, or "
+        "method heun"
     )

@@ -4,26 +4,40 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from concurrent.futures import BrokenExecutor, Executor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from sam_sde.config.building import Setting
 from sam_sde.config.schema import Config
-from sam_sde.escape import EscapeInterrupted, EscapeResult, EscapeRun, Progress, Recorder, compare, execute, processes
+from sam_sde.escape import (
+    EscapeInterrupted,
+    EscapeResult,
+    EscapeRun,
+    Plan,
+    Progress,
+    Recorder,
+    checked,
+    compare,
+    execute,
+    plan,
+    processes,
+)
 from sam_sde.escape.result import MAX_COORDINATES
+from sam_sde.jobs.arms import ArmByArm, said
 from sam_sde.jobs.cautions import find_cautions
 from sam_sde.jobs.landscape import landscape_tables
-from sam_sde.jobs.record import make_record, write_result
+from sam_sde.jobs.record import make_record
+from sam_sde.jobs.results import Destination
 from sam_sde.jobs.tables import by_arm
 from sam_sde.jobs.trajectories import trajectory_table
-from sam_sde.statistics import summary_table, survival_curve, thin
+from sam_sde.statistics import survival_curve, thin
 
 MAX_PATH_ROWS = 10**6
+MAX_KEPT_ROWS = 10**5  # of what is written after each arm, in under a second
 MAX_SURVIVAL_ROWS = 1000
 SAMPLE_PATHS = 5
 SAMPLE_STATES = 2000
@@ -37,6 +51,7 @@ class Experiment:
     """What a configuration describes with its checked runs, and the results of the arms that were executed.
 
     workers: processes that share the paths; None for as many as there are cores where the work is worth it.
+    arms: what became of the arms; judged: of the end states of each, where they are asked for.
     """
 
     setting: Setting
@@ -44,8 +59,10 @@ class Experiment:
     runs: dict[str, EscapeRun] = field(init=False)
     results: dict[str, EscapeResult] = field(default_factory=dict)
     recorders: dict[str, Recorder] = field(default_factory=dict)
-    ends: pd.DataFrame | None = None
-    interrupted: str | None = None
+    plans: dict[str, Plan] = field(default_factory=dict)
+    ends_of: dict[str, pd.DataFrame] = field(default_factory=dict)
+    arms: ArmByArm = field(init=False)
+    judged: ArmByArm = field(init=False)
     notes: list[str] = field(default_factory=list)
     wall_time: float = 0.0
 
@@ -55,89 +72,168 @@ class Experiment:
             self.workers = _worthwhile_workers(self.runs)
             if self.workers > 1:
                 self.runs = self.setting.runs(self.workers)
+        self.arms = ArmByArm(self.runs)
+        self.judged = ArmByArm(self.runs if self.config.run.ends is not None else [])
 
-    def execute(self, report: Callable[[str, Progress], None]) -> None:
-        """Runs arm after arm; an interrupt ends it with what was finished."""
+    def execute(self, report: Callable[[str, Progress], None], destination: Destination | None = None) -> None:
+        """Runs arm after arm; one that fails is left behind, an interrupt ends it with what was finished.
+
+        destination: where the results of the arms that have ended are kept as long as others have not.
+
+        Raises
+            Exception: what the first arm raised, or KeyboardInterrupt, where no arm has a result.
+        """
         begin = time.perf_counter()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            if self.workers > 1:
-                with processes(self.workers) as executor:
-                    self._execute(report, executor)
-            else:
-                self._execute(report, None)
-        self.notes = list(dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning))
-        self.wall_time = time.perf_counter() - begin
-        if self.config.run.ends is not None and not self.interrupted:
-            with suppress(KeyboardInterrupt):  # what was integrated is kept; `complete` tells
-                self.ends = by_arm({arm: result.ends(self.config.run.ends) for arm, result in self.results.items()})
 
-    def _execute(self, report: Callable[[str, Progress], None], executor: Executor | None) -> None:
+            def tell() -> None:
+                self.notes = list(dict.fromkeys(str(w.message) for w in caught if w.category is UserWarning))
+                self.wall_time = time.perf_counter() - begin
+
+            def ended() -> None:
+                tell()
+                if destination is not None and self.unfinished:
+                    self._keep(destination)
+
+            try:
+                self._execute(report, ended)
+            except KeyboardInterrupt:  # while the processes came to their end
+                self.arms.interrupted = True
+            tell()
+        if not self.results:
+            self.arms.raise_the_first()
+        if self.config.run.ends is not None and not self.arms.interrupted:
+            self.judged = ArmByArm(self.results)
+            self.judged.run(self._judge)
+
+    def _execute(self, report: Callable[[str, Progress], None], ended: Callable[[], None]) -> None:
+        with ExitStack() as stack:
+            executor: Executor | None = None
+
+            def one(arm: str) -> None:
+                nonlocal executor
+                if executor is None and self.workers > 1:
+                    executor = stack.enter_context(processes(self.workers))
+                try:
+                    self._run(arm, report, executor)
+                except BrokenExecutor:
+                    executor = None  # the next arm has another one
+                    raise
+
+            self.arms.run(one, ended)
+
+    def _run(self, arm: str, report: Callable[[str, Progress], None], executor: Executor | None) -> None:
+        asked = self.config.run
+        if asked.accuracy is not None:
+            self.plans[arm] = plan(
+                self.runs[arm], asked.accuracy, lambda progress: report(f"{arm}, pilot", progress), executor
+            )
+            chosen = {"dt": self.plans[arm].dt, "n_paths": self.plans[arm].n_paths}
+            self.runs[arm] = self.setting.run(arm, self.workers, **chosen)
+        run, self.recorders[arm] = self.runs[arm], _recorder(self.runs[arm])
         try:
-            for arm, run in self.runs.items():
-                self.recorders[arm] = _recorder(run)
-                self.results[arm] = execute(
-                    run, lambda progress, arm=arm: report(arm, progress), self.recorders[arm], executor
-                )
-        except KeyboardInterrupt as interrupt:
-            self.interrupted = arm
-            if isinstance(interrupt, EscapeInterrupted) and interrupt.result is not None:
+            result = execute(run, lambda progress: report(arm, progress), self.recorders[arm], executor)
+        except EscapeInterrupted as interrupt:
+            if interrupt.result is not None:
                 self.results[arm] = interrupt.result
+            raise
+        self.results[arm] = result
+        if asked.accuracy is None:
+            halved = f"{arm}, dt and dt/2"
+            self.results[arm] = checked(result, asked.check_dt, lambda progress: report(halved, progress), executor)
+        else:
+            self.results[arm] = replace(result, step_check=self.plans[arm].step_check)
+
+    def _judge(self, arm: str) -> None:
+        self.ends_of[arm] = self.results[arm].ends(self.config.run.ends)
+
+    def _keep(self, destination: Destination) -> None:
+        """The tables of what has ended so far; those of the picture can wait."""
+        few = sum(map(len, self.results.values())) <= MAX_KEPT_ROWS
+        comparison = self.comparison()
+        tables = self._tables(comparison, MAX_COORDINATES if few else 0, {})
+        destination.keep(tables, self.record(comparison))
 
     @property
-    def complete(self) -> bool:
-        """Whether all that the configuration asks for was done, without an interrupt."""
-        return not self.interrupted and (self.ends is not None or self.config.run.ends is None)
+    def unfinished(self) -> dict[str, str]:
+        """What the configuration asks for and is not there, and why."""
+        found = {
+            arm: why + (", so its paths that are still inside are censored there" if self._is_cut(arm) else "")
+            for arm, why in self.arms.unfinished.items()
+        }
+        return found | {f"end states of {arm}": why for arm, why in self.judged.unfinished.items()}
+
+    def _is_cut(self, arm: str) -> bool:
+        """Whether a result has not all paths, or not to the end."""
+        result, run = self.results.get(arm), self.runs[arm]
+        return result is not None and (len(result) < run.n_paths or result.t_max < run.problem.t_max)
+
+    @property
+    def interrupted(self) -> bool:
+        return self.arms.interrupted or self.judged.interrupted
+
+    @property
+    def ends(self) -> pd.DataFrame | None:
+        return by_arm(self.ends_of) if self.ends_of else None
 
     @property
     def config(self) -> Config:
         return self.setting.config
 
     def summary(self) -> pd.DataFrame:
-        return summary_table(self.results)
+        return pd.DataFrame([{"arm": arm, **result.summary()} for arm, result in self.results.items()])
 
     def comparison(self) -> pd.DataFrame | None:
-        """None where there is nothing to compare: one arm, or an interrupt before there were two."""
+        """None where there is nothing to compare: one arm, or no result of the reference."""
         reference = self.config.reference or next(iter(self.config.arms))
         results = dict(self.results)
-        if self.interrupted and self.config.run.common_noise:
-            results.pop(self.interrupted, None)  # its paths have no partners
+        if self.config.run.common_noise:  # the paths of an arm that did not end have no partners
+            results = {arm: result for arm, result in results.items() if arm not in self.arms.unfinished}
         return compare(results, reference) if len(results) > 1 and reference in results else None
 
     def cautions(self, comparison: pd.DataFrame | None) -> list[str]:
-        """One sentence for each thing that limits what the results say."""
-        found = self.notes + find_cautions(self.runs, self.results, comparison)
-        if self.interrupted:
-            found.insert(
-                0,
-                f"interrupted while {self.interrupted} ran: later arms are missing, and its paths still inside are "
-                "censored at the time they had reached",
-            )
-        elif not self.complete:
-            found.insert(0, "interrupted while the end states were judged: there is no ends.csv")
-        return found
+        """One sentence for each thing that is missing, or limits what the results say."""
+        missing = [f"{what}: {why}" for what, why in self.unfinished.items()]
+        return missing + self.notes + find_cautions(self.runs, self.results, comparison)
 
-    def write(self, out: Path, all_paths: bool = False) -> None:
-        """Writes the tables and run.json into the folder `out`."""
+    def write(self, destination: Destination, all_paths: bool = False) -> None:
+        """Writes the tables and run.json."""
+        picture = self._picture()
+        few = sum(map(len, self.results.values())) <= MAX_PATH_ROWS
+        coordinates = self.setting.surface.dim if all_paths else MAX_COORDINATES if few else 0
         comparison = self.comparison()
-        write_result(self._tables(comparison, all_paths), self.record(comparison), out)
+        destination.write(self._tables(comparison, coordinates, picture), self.record(comparison))
 
-    def _tables(self, comparison: pd.DataFrame | None, all_paths: bool) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Each table with its name, made when it is asked for."""
+    def _tables(
+        self, comparison: pd.DataFrame | None, coordinates: int, picture: dict[str, pd.DataFrame]
+    ) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Each table with its name, made when it is asked for; `coordinates`: how many paths.csv has, 0 for no such."""
         yield "summary", self.summary()
         curves = {arm: thin(survival_curve(result), MAX_SURVIVAL_ROWS) for arm, result in self.results.items()}
         yield "survival", by_arm(curves)
+        checks = {arm: result.step_check for arm, result in self.results.items() if result.step_check is not None}
+        if checks:
+            yield "dt_changes", by_arm({arm: check.to_frame() for arm, check in checks.items()})
         if comparison is not None:
             yield "comparison", comparison
-        if all_paths or sum(map(len, self.results.values())) <= MAX_PATH_ROWS:
-            columns = self.setting.surface.dim if all_paths else MAX_COORDINATES
-            yield "paths", by_arm({arm: result.to_frame(columns) for arm, result in self.results.items()})
+        if coordinates:
+            yield "paths", by_arm({arm: result.to_frame(coordinates) for arm, result in self.results.items()})
         if self.ends is not None:
             yield "ends", self.ends
-        if self.setting.surface.dim == 2:
-            sample_paths = self.sample_paths()
-            yield "sample_paths", sample_paths
-            yield from landscape_tables(sample_paths, self.setting.surface, self.setting.region)
+        yield from picture.items()
+
+    def _picture(self) -> dict[str, pd.DataFrame]:
+        """The tables of the picture of a surface of two coordinates."""
+        if self.setting.surface.dim != 2:
+            return {}
+        paths = self.sample_paths()
+        try:
+            beneath = landscape_tables(paths, self.setting.surface, self.setting.region)
+            return {"sample_paths": paths, **dict(beneath)}
+        except Exception as error:  # a loss may raise where no path was
+            self.notes.append(f"no picture: the loss on the grid beneath the paths {said(error)}")
+            return {}
 
     def sample_paths(self) -> pd.DataFrame:
         """A few whole paths of each arm: arm, path, time, x0, x1."""
@@ -159,7 +255,8 @@ class Experiment:
             self.config.model_dump(),
             self.setting.folder,
             wall_time=self.wall_time,
-            interrupted=not self.complete,
+            interrupted=self.interrupted,
+            unfinished=self.unfinished,
         )
         return common | {
             "seed": self.config.run.seed,
@@ -170,6 +267,7 @@ class Experiment:
             "workers": self.workers,
             "block_size": _only({result.block_size for result in results}),
             "dt": {arm: result.dt for arm, result in self.results.items()},
+            "accuracy": {arm: _chosen(plan) for arm, plan in self.plans.items()},
             "path_steps": path_steps,
             "path_steps_per_second": round(path_steps / self.wall_time),
             "warnings": self.cautions(comparison),
@@ -192,6 +290,12 @@ def _numbers_of_a_step(run: EscapeRun) -> int:
 def _recorder(run: EscapeRun) -> Recorder:
     every = max(1, run.problem.n_steps // SAMPLE_STATES)
     return Recorder(list(range(min(SAMPLE_PATHS, run.n_paths))), every)
+
+
+def _chosen(plan: Plan) -> dict[str, float]:
+    """What was chosen for an accuracy, and the shares of the error that were expected of it."""
+    names = ("dt", "n_paths", "statistical_error", "step_error")
+    return {name: getattr(plan, name) for name in names}
 
 
 def _only(values: set):

@@ -7,36 +7,67 @@ from pathlib import Path
 import pandas as pd
 
 from sam_sde.escape import Trajectory, trajectories
+from sam_sde.jobs.arms import ArmByArm
 from sam_sde.jobs.escape import Experiment
 from sam_sde.jobs.landscape import landscape_tables
-from sam_sde.jobs.record import make_record, write_result
+from sam_sde.jobs.record import make_record
+from sam_sde.jobs.results import Destination
 from sam_sde.jobs.trajectories import trajectory_table
 
 
-def simulate_paths(
-    experiment: Experiment, out: Path, *, paths: int, replay: int | None, every: int
-) -> tuple[list[Path], list[str]]:
-    """Integrates the first `paths` paths of each arm, or the one numbered `replay`; returns files and one line a path.
+class Simulation:
+    """The first `paths` paths of each arm, or the one numbered `replay`, with every `every`-th state of each.
 
-    trajectories.csv has every `every`-th state. For surfaces of two coordinates there are the tables of a picture too.
+    Attributes
+        kept: the trajectories of each arm. arms: what became of the arms. wall_time: seconds.
     """
-    begin = time.perf_counter()
-    kept: dict[str, list[Trajectory]] = {}
-    for arm, run in experiment.runs.items():
-        numbers = list(range(min(paths, run.n_paths))) if replay is None else [replay]
-        kept[arm] = trajectories(run, numbers, every)
-    record = make_record(
-        "simulate", experiment.config.model_dump(), experiment.setting.folder, wall_time=time.perf_counter() - begin
-    )
-    written = write_result(_tables(experiment, kept), record, out)
-    return written, [_end(arm, trajectory) for arm, each in kept.items() for trajectory in each]
 
+    def __init__(self, experiment: Experiment, *, paths: int, replay: int | None, every: int):
+        self.experiment, self.every = experiment, every
+        self.numbers = {
+            arm: list(range(min(paths, run.n_paths))) if replay is None else [replay]
+            for arm, run in experiment.runs.items()
+        }
+        self.kept: dict[str, list[Trajectory]] = {}
+        self.arms = ArmByArm(experiment.runs)
+        self.wall_time = 0.0
 
-def _tables(experiment: Experiment, kept: dict[str, list[Trajectory]]) -> Iterator[tuple[str, pd.DataFrame]]:
-    table = trajectory_table(kept)
-    yield "trajectories", table
-    if experiment.setting.surface.dim == 2:
-        yield from landscape_tables(table, experiment.setting.surface, experiment.setting.region, "trajectories_")
+    def execute(self) -> None:
+        """Integrates arm after arm; one that fails is left behind, an interrupt ends it with what was finished.
+
+        Raises
+            Exception: what the first arm raised, or KeyboardInterrupt, where no arm was finished.
+        """
+        begin = time.perf_counter()
+        self.arms.run(self._run)
+        self.wall_time = time.perf_counter() - begin
+        if not self.kept:
+            self.arms.raise_the_first()
+
+    def _run(self, arm: str) -> None:
+        self.kept[arm] = trajectories(self.experiment.runs[arm], self.numbers[arm], self.every)
+
+    def write(self, destination: Destination) -> list[Path]:
+        """Writes trajectories.csv, for surfaces of two coordinates the tables of a picture, and the record."""
+        record = make_record(
+            "simulate",
+            self.experiment.config.model_dump(),
+            self.experiment.setting.folder,
+            wall_time=self.wall_time,
+            interrupted=self.arms.interrupted,
+            unfinished=self.arms.unfinished,
+        )
+        return destination.write(self._tables(), record)
+
+    def _tables(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        table, setting = trajectory_table(self.kept), self.experiment.setting
+        yield "trajectories", table
+        if setting.surface.dim == 2:
+            yield from landscape_tables(table, setting.surface, setting.region, "trajectories_")
+
+    def lines(self) -> list[str]:
+        """One line a path: how it ended."""
+        return [_end(arm, trajectory) for arm, each in self.kept.items() for trajectory in each]
 
 
 def _end(arm: str, kept: Trajectory) -> str:

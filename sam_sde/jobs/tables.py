@@ -10,7 +10,7 @@ from sam_sde.errors import InputError
 from sam_sde.files import write_csv
 
 # The columns that hold words. An arm may be called 1, NA or true, and stays text.
-WORDS = ("arm", "reference", "outcome", "state", "test_function", "kind")
+WORDS = ("arm", "reference", "outcome", "state", "test_function", "kind", "figure")
 
 FIGURE_KINDS = ("png", "pdf")
 
@@ -109,7 +109,13 @@ TABLES = {
                 *("median", "median_low", "median_high"),
                 *("rate", "rate_low", "rate_high"),
                 "mean_steps",
+                *("dt_change", "dt_change_low", "dt_change_high"),
             ),
+        ),
+        Table(
+            "dt_changes.csv",
+            "escape",
+            (*("arm", "dt", "n_paths", "figure"), *("before", "after", "change", "change_low", "change_high")),
         ),
         Table("survival.csv", "escape", ("arm", "time", "survival", "low", "high", "at_risk"), figure="survival"),
         Table(
@@ -120,7 +126,7 @@ TABLES = {
                 *("rmst_difference", "difference_low", "difference_high"),
                 *("rmst_ratio", "ratio_low", "ratio_high"),
                 *("rate_ratio", "rate_ratio_low", "rate_ratio_high"),
-                *("logrank_statistic", "p_value", "p_adjusted"),
+                *("logrank_statistic", "p_value", "log10_p_value", "p_adjusted"),
                 "curves_cross",
             ),
         ),

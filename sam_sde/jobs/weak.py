@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,7 +12,9 @@ from sam_sde.config.errors import ConfigError, locating
 from sam_sde.config.schema import Config
 from sam_sde.engines import asked_engine
 from sam_sde.escape import as_start, resolve_device
-from sam_sde.jobs.record import make_record, write_result
+from sam_sde.jobs.arms import ArmByArm
+from sam_sde.jobs.record import make_record
+from sam_sde.jobs.results import Destination
 from sam_sde.jobs.tables import ABLATION, TABLES
 from sam_sde.random import Stream
 from sam_sde.statistics.weak_order import absolute_interval
@@ -29,13 +31,14 @@ class WeakExperiment:
 
     An arm is compared as the algorithm it is, whatever drift models it; one that is run as the algorithm has no SDE of
     its own and is left out. A variant of SAM has an ablation beside it, SGD's covariance in its SDE.
-    `errors` and `orders` are what weak.csv and weak_order.csv hold.
+    `errors` and `orders` are what weak.csv and weak_order.csv hold; `arms`: what became of the arms.
     """
 
     setting: Setting
     observables: list[Observable] = field(init=False)
     comparisons: dict[str, list[WeakComparison]] = field(init=False)
-    errors: pd.DataFrame = field(init=False)
+    arms: ArmByArm = field(init=False)
+    rows: list[tuple] = field(default_factory=list)
     wall_time: float = 0.0
 
     def __post_init__(self):
@@ -49,6 +52,7 @@ class WeakExperiment:
             self.observables = [observable(name, self.setting.surface) for name in names]
         lrs = sorted(section.lrs, reverse=True)
         self.comparisons = {arm: [self._compare(arm, lr) for lr in lrs] for arm in _arms_with_sde(self.config)}
+        self.arms = ArmByArm(self.comparisons)
 
     def _compare(self, arm: str, lr: float) -> WeakComparison:
         model = self.setting.dynamics(arm, _at(self.config, lr))
@@ -68,23 +72,43 @@ class WeakExperiment:
     def config(self) -> Config:
         return self.setting.config
 
-    def execute(self, report: Callable[[str, float], None]) -> None:
-        """Runs all comparisons; `report` is called with (arm, lr) before each."""
+    def execute(self, report: Callable[[str, float], None], destination: Destination | None = None) -> None:
+        """Runs all comparisons; `report` is called with (arm, lr) before each.
+
+        An arm that fails is left behind, an interrupt ends it with the arms that were finished; they are kept at the
+        destination as long as others are not.
+
+        Raises
+            Exception: what the first arm raised, or KeyboardInterrupt, where no arm was finished.
+        """
         begin = time.perf_counter()
+
+        def ended() -> None:
+            self.wall_time = time.perf_counter() - begin
+            if destination is not None and self.arms.unfinished:
+                destination.keep(*self._result())
+
+        self.arms.run(lambda arm: self._run(arm, report), ended)
+        if not self.rows:
+            self.arms.raise_the_first()
+
+    def _run(self, arm: str, report: Callable[[str, float], None]) -> None:
         rows = []
-        for arm, comparisons in self.comparisons.items():
-            for comparison in comparisons:
-                lr = comparison.algorithm.lr
-                report(arm, lr)
-                with locating("weak"):
-                    found = comparison.differences(self.observables, self.config.weak.n_paths)
-                for name, differences in found.items():
-                    for each, difference in zip(self.observables, differences, strict=True):
-                        rows.append((name, lr, each.name, *absolute_interval(*difference)))
-        self.errors = pd.DataFrame(rows, columns=TABLES["weak"].columns)
-        self.errors = self.errors.sort_values("arm", key=_rank(list(self.errors["arm"])), kind="stable")
-        self.errors = self.errors.reset_index(drop=True)
-        self.wall_time = time.perf_counter() - begin
+        for comparison in self.comparisons[arm]:
+            lr = comparison.algorithm.lr
+            report(arm, lr)
+            with locating("weak"):
+                found = comparison.differences(self.observables, self.config.weak.n_paths)
+            for name, differences in found.items():
+                for each, difference in zip(self.observables, differences, strict=True):
+                    rows.append((name, lr, each.name, *absolute_interval(*difference)))
+        self.rows += rows
+
+    @property
+    def errors(self) -> pd.DataFrame:
+        """The errors of the arms that were finished, in their order."""
+        errors = pd.DataFrame(self.rows, columns=TABLES["weak"].columns)
+        return errors.sort_values("arm", key=_rank(list(errors["arm"])), kind="stable").reset_index(drop=True)
 
     @property
     def orders(self) -> pd.DataFrame:
@@ -92,10 +116,21 @@ class WeakExperiment:
         by_arm = {arm: weak_orders(errors) for arm, errors in self.errors.groupby("arm", sort=False)}
         return pd.concat(by_arm, names=["arm", None]).reset_index("arm").reset_index(drop=True)
 
-    def write(self, out: Path) -> None:
+    def write(self, destination: Destination) -> None:
         """weak.csv, weak_order.csv, and weak.json with what they were made from."""
-        record = make_record("weak", self.config.model_dump(), self.setting.folder, wall_time=self.wall_time)
-        write_result([("weak", self.errors), ("weak_order", self.orders)], record, out)
+        destination.write(*self._result())
+
+    def _result(self) -> tuple[list[tuple[str, pd.DataFrame]], dict[str, Any]]:
+        """The tables and their record."""
+        record = make_record(
+            "weak",
+            self.config.model_dump(),
+            self.setting.folder,
+            wall_time=self.wall_time,
+            interrupted=self.arms.interrupted,
+            unfinished=self.arms.unfinished,
+        )
+        return [("weak", self.errors), ("weak_order", self.orders)], record
 
 
 def _arms_with_sde(config: Config) -> list[str]:

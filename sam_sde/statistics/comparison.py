@@ -20,15 +20,14 @@ def compare_samples(
     Arms are compared to the smallest t_max among them, times being t = lr·steps: what happened later is not
     used.
 
-    - rmst_difference: the restricted mean of the arm minus that of the reference, normal interval;
-      rmst_ratio: the one over the other, delta method on its logarithm (Royston and Parmar 2013). Failed
-      paths are left out.
-    - rate_ratio: escapes over total time inside, arm over reference, with the exact conditional interval
-      (Przyborowski and Wilenski 1940). Failed paths count until they failed.
-    - logrank_statistic, p_value: see `logrank`; p_adjusted: over the rows (Holm 1979).
-    - curves_cross: the difference of the Kaplan-Meier curves leaves its pointwise 95 % Greenwood band on
-      both sides, so that which arm stays longer depends on the time. It is a warning, not a test: a band is
-      left by chance more often than in 5 % of curves.
+    - rmst_difference, rmst_ratio: the restricted mean of the arm minus, or over, that of the reference. Failed paths
+      are left out.
+    - rate_ratio: escapes over total time inside, arm over reference; the rates need not be constant. Failed paths
+      count until they failed.
+    - the intervals of these three are made of those of the two arms (Zou and Donner 2008, Donner and Zou 2012).
+    - logrank_statistic, p_value, log10_p_value: see `logrank`; p_adjusted: over the rows (Holm 1979).
+    - curves_cross: the Kaplan-Meier curves differ to both sides, so that which arm stays longer depends on the time;
+      a test at 5 %, see `leaves_on_both_sides`.
 
     `paired` is for arms under common noise; see `paired_effects`. A number that the data do not determine,
     as the ratio to an arm without escapes, is NaN.
@@ -42,7 +41,7 @@ def compare_samples(
         for arm, sample in restricted.items()
         if arm != reference
     )
-    table.insert(table.columns.get_loc("p_value") + 1, "p_adjusted", holm(table["p_value"]))
+    table.insert(table.columns.get_loc("log10_p_value") + 1, "p_adjusted", holm(table["p_value"]))
     return table
 
 

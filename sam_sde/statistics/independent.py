@@ -4,61 +4,55 @@ import math
 
 import numpy as np
 
-from sam_sde.statistics.intervals import Z, log_normal_interval, normal_interval, rate_ratio_interval
+from sam_sde.statistics.crossing import leaves_on_both_sides, looked_at
+from sam_sde.statistics.intervals import difference_interval, ratio_interval
 from sam_sde.statistics.logrank import logrank
-from sam_sde.statistics.sample import Outcome, Sample
-from sam_sde.statistics.survival import kaplan_meier, restricted_mean
+from sam_sde.statistics.rates import rate
+from sam_sde.statistics.sample import Sample
+from sam_sde.statistics.survival import kaplan_meier, restricted_mean_interval
 
 
 def independent_effects(arm: Sample, reference: Sample) -> dict[str, float]:
     """The columns of `compare_samples` for one arm, both samples followed to the same t_max."""
-    statistic, p_value = logrank(arm, reference)
     return {
         **_restricted_means(arm, reference),
         **_rates(arm, reference),
-        "logrank_statistic": statistic,
-        "p_value": p_value,
+        **logrank(arm, reference),
         "curves_cross": _curves_cross(arm, reference),
     }
 
 
 def _restricted_means(arm: Sample, reference: Sample) -> dict[str, float]:
-    (mean, error), (base_mean, base_error) = restricted_mean(arm), restricted_mean(reference)
-    low, high = normal_interval(mean - base_mean, math.hypot(error, base_error))
-    ratio, ratio_low, ratio_high = math.nan, math.nan, math.nan
-    if base_mean > 0:
-        ratio = mean / base_mean
-    if ratio > 0:
-        ratio_low, ratio_high = log_normal_interval(ratio, math.hypot(error / mean, base_error / base_mean))
+    mean, *interval = restricted_mean_interval(arm)
+    base, *base_interval = restricted_mean_interval(reference)
+    low, high = difference_interval(mean, interval, base, base_interval)
+    ratio_low, ratio_high = ratio_interval(mean, interval, base, base_interval)
     return {
-        "rmst_difference": mean - base_mean,
+        "rmst_difference": mean - base,
         "difference_low": low,
         "difference_high": high,
-        "rmst_ratio": ratio,
+        "rmst_ratio": mean / base if base > 0 else math.nan,
         "ratio_low": ratio_low,
         "ratio_high": ratio_high,
     }
 
 
 def _rates(arm: Sample, reference: Sample) -> dict[str, float]:
-    escapes, exposure = arm.count(Outcome.ESCAPED), float(arm.times.sum())
-    base_escapes, base_exposure = reference.count(Outcome.ESCAPED), float(reference.times.sum())
-    low, high = rate_ratio_interval(escapes, exposure, base_escapes, base_exposure)
-    known = base_escapes > 0 and exposure > 0
-    ratio = (escapes / exposure) * (base_exposure / base_escapes) if known else math.nan
-    return {"rate_ratio": ratio, "rate_ratio_low": low, "rate_ratio_high": high}
+    estimate, interval = rate(arm.times, arm.escaped)
+    base, base_interval = rate(reference.times, reference.escaped)
+    low, high = ratio_interval(estimate, interval, base, base_interval)
+    return {
+        "rate_ratio": estimate / base if base > 0 else math.nan,
+        "rate_ratio_low": low,
+        "rate_ratio_high": high,
+    }
 
 
 def _curves_cross(arm: Sample, reference: Sample) -> bool:
-    """Whether the difference of the curves leaves its pointwise Greenwood band on both sides."""
+    """By the Greenwood variances of both curves."""
     if arm.failed.all() or reference.failed.all():
         return False
-    curve, base = kaplan_meier(arm), kaplan_meier(reference)
-    times = np.union1d(curve.times, base.times)
-    (survival, variance), (base_survival, base_variance) = curve.at(times), base.at(times)
+    times = looked_at(np.concatenate([arm.times[arm.escaped], reference.times[reference.escaped]]))
+    survival, variance = kaplan_meier(arm).at(times)
+    base_survival, base_variance = kaplan_meier(reference).at(times)
     return leaves_on_both_sides(survival - base_survival, np.sqrt(variance + base_variance))
-
-
-def leaves_on_both_sides(difference: np.ndarray, standard_error: np.ndarray) -> bool:
-    """Whether a curve is somewhere 1.96 standard errors above zero and somewhere as far below."""
-    return bool((difference > Z * standard_error).any() and (difference < -Z * standard_error).any())

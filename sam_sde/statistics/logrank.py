@@ -9,12 +9,12 @@ from sam_sde.statistics.sample import Sample
 from sam_sde.statistics.survival import number_at_risk
 
 
-def logrank(arm: Sample, reference: Sample) -> tuple[float, float]:
+def logrank(arm: Sample, reference: Sample) -> dict[str, float]:
     """Statistic and two-sided p-value of the hypothesis that both samples follow one law (Mantel 1966).
 
-    The statistic is standard normal under the hypothesis, and negative where `arm` escapes less than
-    `reference`. Both are NaN where no escape happened while both samples had paths at risk. Failed paths
-    are left out.
+    logrank_statistic is standard normal under the hypothesis, and negative where `arm` escapes less than
+    `reference`; p_value is 0 where it is too small for a number, and log10_p_value, its decimal logarithm, never
+    is. All are NaN where no escape happened while both samples had paths at risk. Failed paths are left out.
 
     scipy.stats.logrank is the same test, but multiplies counts as 64-bit integers: with 10⁵ paths and
     escape times that fall on a grid of steps the product overflows and its answer is silently wrong. Here
@@ -29,10 +29,12 @@ def logrank(arm: Sample, reference: Sample) -> tuple[float, float]:
     expected = np.sum(escapes * share)
     # The last path alone has a certain outcome: its share is 0 or 1, and the maximum only avoids 0 / 0.
     variance = np.sum(escapes * share * (1 - share) * (total - escapes) / np.maximum(total - 1, 1))
-    if not variance > 0:
-        return math.nan, math.nan
-    statistic = (np.count_nonzero(arm.escaped) - expected) / math.sqrt(variance)
-    return float(statistic), float(2 * stats.norm.sf(abs(statistic)))
+    statistic = (np.count_nonzero(arm.escaped) - expected) / math.sqrt(variance) if variance > 0 else math.nan
+    return {
+        "logrank_statistic": float(statistic),
+        "p_value": float(2 * stats.norm.sf(abs(statistic))),
+        "log10_p_value": float((math.log(2) + stats.norm.logsf(abs(statistic))) / math.log(10)),
+    }
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sam_sde.statistics.intervals import Z
+from sam_sde.statistics.intervals import Z, bounded_mean_interval
 from sam_sde.statistics.sample import Sample
 
 # A product of fractions that is exactly one half on paper may be a rounding error above it.
@@ -113,6 +113,17 @@ def restricted_mean(sample: Sample) -> tuple[float, float]:
     area = np.append(1.0, curve.survival) * np.diff(edges)
     remaining = np.cumsum(area[::-1])[::-1][1:]
     return float(area.sum()), math.sqrt(np.sum(remaining**2 * curve.variance_of_log))
+
+
+def restricted_mean_interval(sample: Sample) -> tuple[float, float, float]:
+    """The restricted mean with its 95 % interval, `bounded_mean_interval`; NaN when every path failed."""
+    n_paths = len(sample) - int(np.count_nonzero(sample.failed))
+    if n_paths == 0:
+        return math.nan, math.nan, math.nan
+    mean, error = restricted_mean(sample)
+    # Greenwood's variance is that of a mean of n values with divisor n.
+    error *= math.sqrt(n_paths / max(n_paths - 1, 1))
+    return mean, *bounded_mean_interval(mean, error, sample.t_max, n_paths, int(np.count_nonzero(sample.escaped)))
 
 
 def median_time(curve: pd.DataFrame) -> tuple[float, float, float]:

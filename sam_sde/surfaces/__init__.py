@@ -9,7 +9,8 @@ from sam_sde.surfaces.closed_forms import (
     scalar_factorization,
     styblinski_tang,
 )
-from sam_sde.surfaces.data import DATASETS, Dataset, load_csv, load_dataset
+from sam_sde.surfaces.csv_file import load_csv
+from sam_sde.surfaces.data import DATASETS, Dataset, load_dataset
 from sam_sde.surfaces.expressions import expression_surface
 from sam_sde.surfaces.finite_sum import FiniteSum
 from sam_sde.surfaces.module import NetworkSurface, network_surface

@@ -1,4 +1,4 @@
-"""Data sets for losses over data: four that come with scikit-learn, and the user's own from CSV files.
+"""Data sets for losses over data, and the four that come with scikit-learn.
 
 Features are centred, and each is divided by its standard deviation. The pixels of digits share one unit, so all of them
 are divided by 16, their largest value. A feature that never changes becomes 0.
@@ -7,17 +7,12 @@ are divided by 16, their largest value. A feature that never changes becomes 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from sam_sde.checks import nearest, one_of, shown
+from sam_sde.checks import one_of, shown
 from sam_sde.errors import ArgumentError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # The names of the data sets, with scikit-learn's functions that load them.
 DATASETS = {
@@ -27,7 +22,6 @@ DATASETS = {
     "wine": "load_wine",
 }
 LARGEST_PIXEL = 16.0
-NUMERIC = "biuf"  # kinds of numpy's numbers, and of truth values, which count as such
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,71 +102,6 @@ def load_dataset(name: str) -> Dataset:
     features = torch.as_tensor(bunch.data, dtype=torch.float64)
     prepared = centred(features) / LARGEST_PIXEL if name == "digits" else standardized(features)
     return Dataset(name, prepared, bunch.target, nominal=True)
-
-
-def load_csv(file: str | Path, target: str | None = None, folder: str | Path = ".") -> Dataset:
-    """The numbers in a CSV file with a header: the column `target` is what to predict, all others are features.
-
-    A relative path starts at `folder`. Words in the target are names of classes; whole numbers may be.
-
-    Raises ValueError where the file is missing or no table, the column is missing, a feature is not a number, or a
-    value is missing or infinite.
-    """
-    import pandas as pd  # here alone, and it takes half a second
-
-    path = Path(folder, file)
-    try:
-        table = pd.read_csv(path)
-    except OSError as error:
-        raise ArgumentError(
-            "csv", f"cannot read {path}: {error.strerror or error}; a relative path starts at {Path(folder).resolve()}"
-        ) from None
-    except (ValueError, pd.errors.ParserError) as error:  # an empty file and bad text are ValueErrors of pandas
-        said = " ".join(str(error).split())[:160]
-        raise ArgumentError("csv", f"expected a table with a header in {path}, got: {said}") from None
-    if target is not None and target not in table:
-        raise ArgumentError(
-            "target", f"no column {shown(target)} in {path.name}; {nearest(target, list(table.columns))}"
-        )
-    features = table.drop(columns=[] if target is None else target)
-    _check_table(path.name, features, table)
-    values = None if target is None else _target_column(path.name, table[target])
-    return Dataset(path.name, standardized(torch.as_tensor(features.to_numpy(float))), values)
-
-
-def _check_table(name: str, features: pd.DataFrame, table: pd.DataFrame) -> None:
-    if len(table) < 2 or not len(features.columns):
-        raise ArgumentError(
-            "csv",
-            f"expected at least two rows and a column of features in {name}, "
-            f"got {len(table)} rows and {len(features.columns)} such columns",
-        )
-    for column in table:
-        missing = table[column].isna()
-        if missing.any():
-            raise ArgumentError(
-                "csv",
-                f"{int(missing.sum())} values are missing in column {shown(column)} of {name}, first in row "
-                f"{int(missing.to_numpy().argmax()) + 1}; fill them, or leave these rows out",
-            )
-    words = [column for column in features if features[column].dtype.kind not in NUMERIC]
-    if words:
-        raise ArgumentError(
-            "csv",
-            f"expected numbers in column {shown(words[0])} of {name}, got {shown(features[words[0]].iloc[0])}; "
-            "leave it out, write it as numbers, or make it the target",
-        )
-    if not np.isfinite(features.to_numpy(float)).all():
-        raise ArgumentError("csv", f"expected finite numbers in {name}")
-
-
-def _target_column(name: str, column: pd.Series) -> np.ndarray:
-    if column.dtype.kind not in NUMERIC or column.dtype.kind == "b":
-        return column.astype(str).to_numpy(str)
-    values = column.to_numpy(float)
-    if not np.isfinite(values).all():
-        raise ArgumentError("csv", f"expected finite numbers in column {shown(column.name)} of {name}")
-    return values
 
 
 def centred(features: torch.Tensor) -> torch.Tensor:

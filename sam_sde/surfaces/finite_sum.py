@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from sam_sde.errors import ArgumentError
+from sam_sde.purity import called_twice
 from sam_sde.surfaces.samples import Sample, Samples, take
 from sam_sde.surfaces.surface import CriticalPoint, LossSurface
 
@@ -118,10 +119,8 @@ class FiniteSum(LossSurface):
             return torch.autograd.grad(self._losses(leaf, data), leaf, weights)[0]
 
     def _weighted_by_transforms(self, w: torch.Tensor, data: Sample, weights: torch.Tensor) -> torch.Tensor:
-        def total(w, weights):
-            return (weights * self._losses_of_one(w, data)).sum()
-
-        return torch.func.vmap(torch.func.grad(total))(w, weights)
+        # grad outside of vmap, for the reason in `LossSurface`.
+        return torch.func.grad(lambda w: (weights * self._losses(w, data)).sum())(w)
 
     def sample_slopes(self, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         """∇ℓ_i(w)·d (paths, n) for one direction d (paths, dim) of each path, without the gradients."""
@@ -146,8 +145,8 @@ class FiniteSum(LossSurface):
 
     def hessian_product(self, w: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         def part(w, data, v):
-            gradient = torch.func.vmap(torch.func.grad(self._share), (0, None))
-            return torch.func.vjp(lambda w: gradient(w, data), w)[1](v)[0]
+            weights = w.new_full((1, 1), 1 / self.n_samples)
+            return torch.func.vjp(lambda w: self._weighted_by_transforms(w, data, weights), w)[1](v)[0]
 
         return self._summed(part, w, v)
 
@@ -170,11 +169,20 @@ class FiniteSum(LossSurface):
 
     def mean_squared_gradient_slope(self, w: torch.Tensor) -> torch.Tensor:
         """∇_w of `mean_squared_gradient` (paths, dim)."""
-        return self._summed(torch.func.vmap(torch.func.grad(self._squares), (0, None)), w)
+        return self._summed(torch.func.vmap(self._squares_slope, (0, None)), w)
 
     def _squares(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
         gradients = torch.func.vmap(torch.func.grad(self.sample_loss), (None, 0))(w, data)
         return gradients.square().sum() / self.n_samples
+
+    def _squares_slope(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
+        """Σ_i 2 H_i g_i/n of one path, with vmap outside for the reason in `LossSurface`."""
+
+        def of_sample(w, sample):
+            gradient, transposed = torch.func.vjp(lambda w: torch.func.grad(self.sample_loss)(w, sample), w)
+            return transposed(gradient)[0]
+
+        return torch.func.vmap(of_sample, (None, 0))(w, data).sum(0) * (2 / self.n_samples)
 
     def minibatch_gradient(self, w: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         """The mean gradient (paths, dim) of the samples with the numbers `index` (paths, batch), each path its own."""
@@ -192,7 +200,8 @@ class FiniteSum(LossSurface):
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
             return torch.autograd.grad(torch.func.vmap(self._losses_of_one)(leaf, data).mean(1).sum(), leaf)[0]
 
-    def _check_one(self, w: torch.Tensor) -> None:
+    def _called_twice(self, w: torch.Tensor) -> torch.Tensor:
         """One sample's loss, for the mean over samples would hide a result that is no scalar."""
-        sample = take(self.samples.keep(w), 0)
-        LossSurface(lambda w: self.sample_loss(w, sample), self.dim, name=self.name)._check_one(w)
+        with torch.inference_mode(False), torch.enable_grad():
+            first = take(self.samples.keep(w), 0)
+            return called_twice("surface", "the loss of a sample", self.sample_loss, w.clone().requires_grad_(), first)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
 from sam_sde.checks import shown
 from sam_sde.errors import ArgumentError
+from sam_sde.surfaces.coupling import check_module_loss
+from sam_sde.surfaces.criteria import LossFunction, mean_over_samples
 from sam_sde.surfaces.finite_sum import FiniteSum
-from sam_sde.surfaces.samples import Sample, take
+from sam_sde.surfaces.frozen import FrozenModule
+from sam_sde.surfaces.samples import Sample, Samples, inputs_and_targets
 from sam_sde.surfaces.surface import CriticalPoint
 
 
@@ -43,7 +45,7 @@ class NetworkSurface(FiniteSum):
 
 def network_surface(
     module: torch.nn.Module,
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    loss: LossFunction,
     data: torch.Tensor | tuple[torch.Tensor, torch.Tensor],
     *,
     name: str | None = None,
@@ -51,43 +53,45 @@ def network_surface(
 ) -> NetworkSurface:
     """ℓ(w) = the mean over the samples of loss(module(x), target), as a function of one flat vector w of its weights.
 
-    loss: any of torch.nn.functional, or your own function of predictions and targets; it is called with batches of
-        one sample, (1, …), so that a mean over the batch is that sample's loss.
+    loss: any of torch.nn and torch.nn.functional, or your own function of predictions and targets, that is a mean over
+        samples: it is called with batches of one sample, (1, …). Class weights and `ignore_index` of CrossEntropyLoss
+        and NLLLoss make a weighted mean (Σ c_i ℓ_i)/(Σ c_i), which counts as the mean of c_i ℓ_i/c̄, with c̄ the mean
+        weight of the data; so a minibatch's gradient is unbiased.
     data: (inputs, targets), each with first axis n; or the inputs alone, which are then the targets too.
 
     The weights are the parameters with `requires_grad`, in the order of `module.named_parameters()`; parameters without
-    it, and buffers, are constants with the values that they have now. The module itself is copied and left as it is.
-    Layers that draw random numbers or mix samples while they are trained (dropout, batch norm) are refused in training
-    mode; after `module.eval()` they are functions of one sample, batch norm with its running statistics.
+    it, buffers, and all that the loss has, are constants with the values that they have now. Module and loss are copied
+    and left as they are. Layers that draw random numbers or mix samples while they are trained (dropout, batch norm)
+    are refused in training mode; after `module.eval()` they are functions of one sample, batch norm with its running
+    statistics.
 
-    Raises ValueError for a module that is none, has no weights, draws random numbers, mixes samples or changes its own
-    buffers, and for what FiniteSum refuses.
+    On a few samples it is checked that the loss of a batch is the mean of theirs, and that torch can differentiate it
+    twice. Raises ValueError for a module that is none, has no weights or complex ones, draws random numbers, couples
+    samples, changes its own buffers or its input or cannot be differentiated, for a loss that couples samples or adds
+    them up, and for what FiniteSum refuses.
     """
     if not isinstance(module, torch.nn.Module):
         raise ArgumentError("module", f"expected a torch.nn.Module, got {shown(module)}")
     if not callable(loss):
         raise ArgumentError("loss", f"expected a function of predictions and targets, got {shown(loss)}")
     for layer_name, layer in module.named_modules():
-        if layer.training and isinstance(layer, _changing_layers()):
+        if layer.training and _changes_while_trained(layer):
             raise ArgumentError(
                 "module",
                 f"{type(layer).__name__} {layer_name!r} is random or mixes samples in training mode, so that a "
                 "sample has no loss of its own; call module.eval() first, or try LayerNorm or GroupNorm",
             )
-    surface = NetworkSurface(ModuleLoss(module, loss), data, name or type(module).__name__, critical_points)
-    surface.sample_loss.check(take(surface.samples.like(torch.zeros(())), 0))
-    return surface
+    samples = Samples(data)
+    sample_loss = ModuleLoss(module, loss, inputs_and_targets(samples.data)[1])
+    check_module_loss(sample_loss, samples)
+    return NetworkSurface(sample_loss, samples.data, name or type(module).__name__, critical_points)
 
 
-def _changing_layers() -> tuple[type[torch.nn.Module], ...]:
-    """Layers that draw random numbers or look at other samples, but only while they are trained."""
+def _changes_while_trained(layer: torch.nn.Module) -> bool:
+    """Whether a layer draws random numbers or looks at other samples, but only while it is trained."""
     modules = torch.nn.modules
-    return (
-        modules.batchnorm._BatchNorm,
-        modules.instancenorm._InstanceNorm,
-        modules.dropout._DropoutNd,
-        modules.RReLU,
-    )
+    dropout = isinstance(layer, modules.dropout._DropoutNd) and layer.p > 0
+    return dropout or isinstance(layer, modules.batchnorm._BatchNorm | modules.RReLU)
 
 
 def split_weights(w: torch.Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, torch.Tensor]:
@@ -100,52 +104,34 @@ def split_weights(w: torch.Tensor, shapes: Mapping[str, torch.Size]) -> dict[str
 
 
 class ModuleLoss:
-    """One sample's loss of a copy of a module, with weights of one's own and its other parameters and its buffers."""
+    """One sample's loss of a copy of a module, with weights of one's own; all else of the module is as it was."""
 
-    def __init__(self, module: torch.nn.Module, loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]):
-        self.loss = loss
-        self.module = copy.deepcopy(module).cpu()
-        weights = {name: p for name, p in self.module.named_parameters() if p.requires_grad}
-        if not weights:
-            raise ArgumentError("module", "expected parameters with requires_grad, got none")
+    def __init__(self, module: torch.nn.Module, loss: LossFunction, targets: torch.Tensor):
+        weights = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        _check_weights(weights)
+        self.network = FrozenModule(module)
+        self.criterion = mean_over_samples(loss, targets)
         self.shapes = {name: p.shape for name, p in weights.items()}
-        self.initial_weights = torch.cat([p.detach().double().flatten() for p in weights.values()])
-        others = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
-        self.constants = {name: tensor.detach() for name, tensor in others.items() if name not in weights}
+        self.initial_weights = torch.cat([p.detach().cpu().double().flatten() for p in weights.values()])
 
     def __call__(self, w: torch.Tensor, sample: Sample) -> torch.Tensor:
-        return self._call(w, sample, self._constants_like(w))
+        x, target = inputs_and_targets(sample)
+        return self.criterion.of_sample(w, self.network_output(w, x[None]), target[None])
 
-    def _call(self, w: torch.Tensor, sample: Sample, constants: dict[str, torch.Tensor]) -> torch.Tensor:
-        x, target = sample if isinstance(sample, tuple) else (sample, sample)
-        prediction = torch.func.functional_call(self.module, split_weights(w, self.shapes) | constants, (x[None],))
-        return self.loss(prediction, target[None])
+    def network_output(self, w: torch.Tensor, x: torch.Tensor):
+        """What the module gives for a batch x (n, …)."""
+        return self.network(w, split_weights(w, self.shapes), x)
 
-    def _constants_like(self, w: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {
-            name: constant.to(w.device, w.dtype if constant.is_floating_point() else constant.dtype)
-            for name, constant in self.constants.items()
-        }
 
-    def check(self, sample: Sample) -> None:
-        """Raises ValueError where the module cannot be called with one sample, or changes its buffers then."""
-        w = self.initial_weights.float()
-        constants = {name: constant.clone() for name, constant in self._constants_like(w).items()}
-        before = dict(self._constants_like(w))
-        try:
-            with torch.no_grad():
-                self._call(w, sample, constants)
-        except Exception as error:
-            said = " ".join(str(error).split())[:160]
+def _check_weights(weights: Mapping[str, torch.Tensor]) -> None:
+    if not weights:
+        raise ArgumentError("module", "expected parameters with requires_grad, got none")
+    for name, parameter in weights.items():
+        if torch.nn.parameter.is_lazy(parameter):
+            raise ArgumentError("module", f"its parameter {name!r} has no shape yet; call the module once on its data")
+        if parameter.is_complex():
             raise ArgumentError(
                 "module",
-                f"failed on a batch of one sample with {type(error).__name__}: {said}; "
-                "data should be (inputs, targets), each with one row a sample, that fit the module and the loss",
-            ) from error
-        changed = [name for name, constant in before.items() if not torch.equal(constants[name], constant)]
-        if changed:
-            raise ArgumentError(
-                "module",
-                f"it changes its buffer {changed[0]!r} when it is called, so its loss is no function of the "
-                "weights; call module.eval() first, or leave that layer out",
+                f"expected real weights, got {parameter.dtype} in {name!r}; hold its real and imaginary part in "
+                "one real parameter (…, 2), and use torch.view_as_complex in forward",
             )

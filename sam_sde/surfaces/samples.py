@@ -14,7 +14,7 @@ Sample = Union["torch.Tensor", tuple["torch.Tensor", ...]]
 
 
 class Samples:
-    """A tensor, or a tuple of them, with first axis n: row i of each belongs to sample i.
+    """Copies of a tensor, or of a tuple of them, with first axis n: row i of each belongs to sample i.
 
     Floating point numbers take the dtype of the weights; whole numbers, such as labels, keep theirs.
 
@@ -34,6 +34,11 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.tensors[0])
+
+    @property
+    def data(self) -> Sample:
+        """The data as they are kept: whole numbers, and floating point numbers in double precision."""
+        return self.tensors if self.is_tuple else self.tensors[0]
 
     @property
     def numbers(self) -> int:
@@ -63,9 +68,18 @@ def take(data: Sample, index: torch.Tensor | slice | int) -> Sample:
     return tuple(tensor[index] for tensor in data) if isinstance(data, tuple) else data[index]
 
 
+def inputs_and_targets(sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of (inputs, targets), or of inputs that are their own targets. Raises ArgumentError for any other number."""
+    if not isinstance(sample, tuple):
+        return sample, sample
+    if len(sample) > 2:
+        raise ArgumentError("data", f"expected (inputs, targets), got {len(sample)} tensors")
+    return sample if len(sample) == 2 else (sample[0], sample[0])
+
+
 def _checked(values: torch.Tensor) -> torch.Tensor:
     try:
-        tensor = torch.as_tensor(values).detach().cpu()
+        tensor = torch.as_tensor(values).detach().cpu().clone()  # what becomes of the user's is not seen here
     except (TypeError, ValueError, RuntimeError):
         raise ArgumentError("data", f"expected tensors with one row a sample, got {shown(values)}") from None
     if tensor.ndim == 0 or tensor.is_complex():

@@ -10,6 +10,7 @@ import torch
 from sam_sde.checks import one_of, real, shown, vector, whole
 from sam_sde.errors import ArgumentError
 from sam_sde.layout import in_columns
+from sam_sde.purity import called_twice
 
 KINDS = ("minimum", "saddle", "maximum")
 
@@ -37,7 +38,8 @@ class LossSurface:
 
     `critical_points` are those that are known.
 
-    Raises ValueError for a loss that is not callable, a dim below 1, and critical points that do not fit dim.
+    Raises ValueError for a loss that is not callable, or writes into w, draws random numbers or counts its calls; a dim
+    below 1, and critical points that do not fit dim.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class LossSurface:
         self.critical_points = tuple(critical_points)
         for point in self.critical_points:
             vector(f"critical point of the surface {name!r}", point.location, self.dim)
+        self._check_repeatable()
 
     def __repr__(self) -> str:
         return f"LossSurface(name={self.name!r}, dim={self.dim})"
@@ -70,11 +73,15 @@ class LossSurface:
     def gradient(self, w: torch.Tensor) -> torch.Tensor:
         """∇ℓ(w): (paths, dim) to (paths, dim)."""
         if w.requires_grad or torch.compiler.is_compiling():  # it is differentiated again, or autograd cannot be seen
-            return torch.func.vmap(torch.func.grad(self.loss))(w)
+            return self._gradient_by_transforms(w)
         # The paths do not interact, so the gradient of the sum holds theirs: twice as fast as vmap(grad(loss)).
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
             return in_columns(torch.autograd.grad(torch.func.vmap(self.loss)(leaf).sum(), leaf)[0])
+
+    def _gradient_by_transforms(self, w: torch.Tensor) -> torch.Tensor:
+        # Not vmap(grad(loss)): its derivatives are wrong where torch's layer norm or instance norm is in the loss.
+        return torch.func.grad(lambda w: torch.func.vmap(self.loss)(w).sum())(w)
 
     def hessian(self, w: torch.Tensor) -> torch.Tensor:
         """H(w) = ∇²ℓ(w): (paths, dim) to (paths, dim, dim)."""
@@ -89,8 +96,9 @@ class LossSurface:
 
     def hessian_product(self, w: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """H(w) v without the matrix: two tensors (paths, dim) to (paths, dim)."""
+
         # Reverse over reverse gives Hᵀv = Hv, and is as much faster as it is for the Hessian.
-        return torch.func.vjp(torch.func.vmap(torch.func.grad(self.loss)), w)[1](v)[0]
+        return torch.func.vjp(self._gradient_by_transforms, w)[1](v)[0]
 
     def finite_hessian(self, point: torch.Tensor, name: str) -> torch.Tensor:
         """H (dim, dim) at the point (dim,) which the argument `name` gave, after `check_at` there.
@@ -121,11 +129,30 @@ class LossSurface:
         self._check_one(w[0])
         self._check_batch(name, w)
 
-    def _check_one(self, w: torch.Tensor) -> None:
-        """The loss at one point, without transforms: here its own errors are the easiest to read."""
+    def _check_repeatable(self) -> None:
+        """Raises ArgumentError where the loss writes into w or gives something else each time, at any point that does.
+
+        It is asked before the loss is: one that writes would change what the caller holds. Where it fails here it may
+        be defined elsewhere, and `check_at` looks again.
+        """
         try:
-            with torch.inference_mode(False), torch.enable_grad():
-                value = self.loss(w.clone().requires_grad_())
+            self._called_twice(_somewhere(self.dim))
+        except ArgumentError:
+            raise
+        except Exception:
+            return
+
+    def _called_twice(self, w: torch.Tensor) -> torch.Tensor:
+        """The loss at one point w (dim,), without transforms."""
+        with torch.inference_mode(False), torch.enable_grad():
+            return called_twice("surface", "the loss", self.loss, w.clone().requires_grad_())
+
+    def _check_one(self, w: torch.Tensor) -> None:
+        """The loss at one point: here its own errors are the easiest to read."""
+        try:
+            value = self._called_twice(w)
+        except ArgumentError:
+            raise
         except Exception as error:
             raise ArgumentError("surface", _explained(error, self.dim)) from error
         if not isinstance(value, torch.Tensor):
@@ -157,6 +184,11 @@ class LossSurface:
             raise ArgumentError("surface", _explained(error, self.dim)) from error
         _require_finite(name, "the loss", value, w)
         _require_finite(name, "the gradient of the loss", gradient, w)
+
+
+def _somewhere(dim: int) -> torch.Tensor:
+    """A point (dim,) with different coordinates, none of them 0."""
+    return torch.arange(1, dim + 1, dtype=torch.float64).cos()
 
 
 def require_surface(surface: object) -> LossSurface:

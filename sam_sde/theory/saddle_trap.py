@@ -2,7 +2,7 @@
 
 import torch
 
-from sam_sde.dynamics import SAM, ConstantSchedule
+from sam_sde.dynamics import SAM, ConstantSchedule, times
 from sam_sde.theory.curvature import spectrum_at
 
 
@@ -53,7 +53,7 @@ def perturbation_over_noise(sam: SAM, at: torch.Tensor, dt: float) -> float | No
 
 def _variance_along(sam: SAM, w: torch.Tensor, directions: torch.Tensor) -> torch.Tensor:
     """dᵀ g gᵀ d of each direction (directions, dim) at the state w (1, dim)."""
-    (covariance,) = sam.covariance(0.0, w)
+    (covariance,) = sam.covariance(times(0.0, w), w)
     return (directions @ covariance * directions).sum(-1)
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sam_sde.checks import shown
-from sam_sde.dynamics import Dynamics, PerturbedSGD, WithSGDNoise
+from sam_sde.dynamics import Dynamics, PerturbedSGD, WithSGDNoise, times
 from sam_sde.dynamics.schedules import factor_at
 from sam_sde.engines import ENGINES, Integration, integrate
 from sam_sde.engines.brownian import KeyedBrownian
@@ -149,9 +149,9 @@ class WeakComparison:
             state = model.weights(state)
         lr, size = model.lr, (0.5 * model.lr) ** 0.5
         for step, (first, second) in enumerate(self._halves(paths)):
-            state = state + size * model.g_prod(step * lr, state, first)
+            state = state + size * model.g_prod(times(step * lr, state), state, first)
             state = _flow(model, step * lr, state, lr)
-            state = state + size * model.g_prod((step + INSIDE) * lr, state, second)
+            state = state + size * model.g_prod(times((step + INSIDE) * lr, state), state, second)
         return state
 
     def _responses(self, observables: Sequence[Observable]) -> list[Tensor]:
@@ -163,13 +163,13 @@ class WeakComparison:
         mean = self.start.mean[None].to(self.device)
         path = [model.initial_state(mean, mean.new_zeros(1, model.channels))]
         for step in range(self.n_steps):
-            path.append(path[-1] + lr * model.f(step * lr, path[-1]))
+            path.append(path[-1] + lr * model.f(times(step * lr, path[-1]), path[-1]))
         slope = torch.cat([observable.gradient(model.weights(path[-1])) for observable in observables])
         responses = []
         for step in reversed(range(self.n_steps)):
             part, w = model.active(step * lr), model.weights(path[step]).expand(len(slope), -1)
             factor = factor_at(part.lr_schedule, step * lr, w)
-            responses.append(factor * part.transposed_noise(step * lr, w, slope))
+            responses.append(factor * part.transposed_noise(times(step * lr, w), w, slope))
             turn = part.surface.hessian_product(w, slope) + part.weight_decay * slope
             slope = slope - (lr * factor / (1.0 - part.momentum)) * turn
         return [torch.nan_to_num(response, 0.0, 0.0, 0.0) for response in reversed(responses)]
@@ -200,9 +200,9 @@ class WeakComparison:
 
 def _flow(model: Dynamics, t: float, x: Tensor, dt: float) -> Tensor:
     """The drift alone from t to t + dt, by Kutta's method of order 3."""
-    k1 = model.f(t, x)
-    k2 = model.f(t + 0.5 * dt, x + 0.5 * dt * k1)
-    k3 = model.f(t + INSIDE * dt, x + dt * (2.0 * k2 - k1))
+    k1 = model.f(times(t, x), x)
+    k2 = model.f(times(t + 0.5 * dt, x), x + 0.5 * dt * k1)
+    k3 = model.f(times(t + INSIDE * dt, x), x + dt * (2.0 * k2 - k1))
     return x + (dt / 6.0) * (k1 + 4.0 * k2 + k3)
 
 

@@ -29,7 +29,7 @@ def test_what_a_minimal_configuration_leaves_out_has_defaults(load):
         "n_paths": 20_000,
         "dt": None,
         "seed": 0,
-        "method": "euler",
+        "method": "auto",
         "engine": "auto",
         "device": "auto",
         "dtype": "float32",
@@ -37,6 +37,8 @@ def test_what_a_minimal_configuration_leaves_out_has_defaults(load):
         "common_noise": False,
         "block_size": None,
         "ends": None,
+        "accuracy": None,
+        "check_dt": "auto",
     }
     assert config.optimizer.model_dump() == {
         "lr": 0.01,
@@ -101,7 +103,7 @@ def test_a_change_wins_over_the_file_and_the_last_change_over_the_others(load):
 
 def test_a_change_may_make_a_section_and_keeps_its_other_defaults(load):
     config = load(MINIMAL, "run.n_paths=7", " run.seed =3")
-    assert (config.run.n_paths, config.run.seed, config.run.method) == (7, 3, "euler")
+    assert (config.run.n_paths, config.run.seed, config.run.method) == (7, 3, "auto")
 
 
 def test_a_change_may_set_a_whole_section(load):
@@ -125,6 +127,60 @@ def test_a_value_may_hold_an_equals_sign(load):
     assert load(MINIMAL, "arms={SAM ρ=0.1: {kind: sgd}}").arms.keys() == {"SAM ρ=0.1"}
 
 
+DOTTED = MINIMAL.replace(
+    "SAM: {kind: sam, rho: 0.1}", "'SAM 0.1': {kind: sam, rho: 0.1}, SAM ρ=0.2: {kind: sam, rho: 0.2}"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "arm"),
+    [
+        ('arms."SAM 0.1".rho=7', "SAM 0.1"),
+        ("arms.'SAM 0.1'.rho=7", "SAM 0.1"),
+        (' arms . "SAM 0.1" . rho = 7', "SAM 0.1"),
+        ('"arms"."SAM 0.1"."rho"=7', "SAM 0.1"),
+        ('arms."SAM 0.1"={kind: sam, rho: 7}', "SAM 0.1"),
+        ('arms."SAM ρ=0.2".rho=7', "SAM ρ=0.2"),
+        ('arms."new 1.5".kind=sam', "new 1.5"),
+    ],
+)
+def test_a_name_with_a_dot_is_written_in_quotes(change, arm, load):
+    config = load(DOTTED, change, *[f'arms."{arm}".rho=7'] * ("kind" in change))
+    assert {name: section.rho for name, section in config.arms.items() if name != "SGD"} == {
+        "SAM 0.1": 0.1,
+        "SAM ρ=0.2": 0.2,
+        arm: 7.0,
+    }
+
+
+@pytest.mark.parametrize("change", ["arms.SAM 0.1.rho=7", "arms.SAM ρ=0.2.rho=7", "arms.SAM 0.1={kind: sgd}"])
+def test_without_quotes_the_error_shows_them(change, load):
+    arm = "SAM ρ=0.2" if "ρ" in change else "SAM 0.1"
+    with pytest.raises(ConfigError) as caught:
+        load(DOTTED, change)
+    assert str(caught.value) == f'--set {change}: write the name of this arm in quotes, as arms."{arm}".KEY=VALUE'
+
+
+@pytest.mark.parametrize(
+    "change", ['arms."SAM 0.1.rho=7', "arms..rho=7", "=7", "arms.=7", "rho", 'arms."".rho=7', 'arms."a"b.rho=7', ""]
+)
+def test_what_is_no_key_and_value_is_refused(change, load):
+    with pytest.raises(ConfigError, match=r"^--set: expected KEY=VALUE such as run\.n_paths=1000, got "):
+        load(MINIMAL, change)
+
+
+def test_a_change_of_one_arm_changes_no_other_that_has_its_section_by_an_alias(load):
+    text = MINIMAL.replace("SGD: {kind: sgd}", "SGD: &sgd {kind: sgd, lr: 0.5}, A: *sgd, B: {<<: *sgd, lr: 0.25}")
+    config = load(text, "arms.SGD.lr=2")
+    assert [config.arms[arm].lr for arm in ("SGD", "A", "B")] == [2.0, 0.5, 0.25]
+
+
+@pytest.mark.parametrize(("written", "got"), [("no", "false"), ("on", "true"), ("12", "12")])
+def test_text_that_yaml_takes_for_something_else_is_told_of_quotes(written, got, load):
+    with pytest.raises(ConfigError, match=f"^reference: expected text, got {got}; write it in quotes if it is text$"):
+        load(MINIMAL, f"reference={written}")
+
+
 def test_null_is_the_same_as_leaving_out(load):
     assert load(MINIMAL, "run.dt=null", "reference=null", "arms.SAM.lr=null") == load()
 
@@ -134,9 +190,11 @@ def test_aliases_and_a_byte_order_mark_are_read(load):
     assert load("\ufeff" + text) == load()
 
 
-@pytest.mark.parametrize("word", ["no", "on", "true", "1", "1e5", "null", "2024-01-01"])
+@pytest.mark.parametrize("word", ["no", "on", "true", "1", "1e5", "null", "007", "1:30"])
 def test_a_name_that_yaml_takes_for_something_else_needs_quotes(word, load):
-    with pytest.raises(ConfigError, match=r"^arms: expected a name for each arm, in quotes|^not valid|a key must be"):
+    with pytest.raises(
+        ConfigError, match=r"^arms: expected a name for each arm, in quotes|or in quotes if it is text$"
+    ):
         load(MINIMAL.replace("SGD:", f"{word}:"))
     assert word in load(MINIMAL.replace("SGD:", f"'{word}':")).arms
 

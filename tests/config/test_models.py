@@ -36,7 +36,7 @@ def surface(**section):
 
 def test_the_catalogue_holds_all_models_and_data_sets():
     assert [line.split()[0] for line in catalogue()["models"]] == list(MODELS)
-    assert catalogue()["data"] == [*DATASETS, "csv: file.csv [target]"]
+    assert catalogue()["data"] == [*DATASETS, "csv: file.csv [target] [header=True] [index=False]"]
 
 
 @pytest.mark.parametrize("line", catalogue()["models"])

@@ -30,7 +30,7 @@ class ClockReader(ss.SGD):
     """Notes the time of every evaluation of the drift."""
 
     def f(self, t, w):
-        self.times.append(float(t))
+        self.times.append(t[0].item())
         return super().f(t, w)
 
 

@@ -14,7 +14,13 @@ DISK = ss.Ball([0, 0], 1.0)
 
 def test_a_path_that_stays_is_censored_at_t_max_with_its_last_state():
     result = ss.escape_times(
-        ss.SGD(WELL, STILL, lr=0.1), start=[0.5, 0], region=DISK, t_max=1.05, n_paths=3, dtype="float64"
+        ss.SGD(WELL, STILL, lr=0.1),
+        start=[0.5, 0],
+        region=DISK,
+        t_max=1.05,
+        n_paths=3,
+        dtype="float64",
+        method="euler",
     )
     assert result.outcome.tolist() == [ss.Outcome.CENSORED] * 3
     assert result.times.tolist() == [1.05] * 3
@@ -23,7 +29,13 @@ def test_a_path_that_stays_is_censored_at_t_max_with_its_last_state():
 
 def test_without_noise_the_exit_is_interpolated_within_the_step():
     result = ss.escape_times(
-        ss.SGD(SADDLE, STILL, lr=0.1), start=[0, 0.5], region=DISK, t_max=5, n_paths=2, dtype="float64"
+        ss.SGD(SADDLE, STILL, lr=0.1),
+        start=[0, 0.5],
+        region=DISK,
+        t_max=5,
+        n_paths=2,
+        dtype="float64",
+        method="euler",
     )
     before = 0.5 * 1.1**7
     expected = 0.7 + 0.1 * (1 - before) / (0.1 * before)
@@ -53,6 +65,7 @@ def test_a_state_that_is_not_finite_is_a_failure_with_its_time_and_last_finite_s
         t_max=10,
         n_paths=4,
         compact_below=compact_below,
+        method="euler",
     )
     w, steps = np.float64(2.0), 0
     while abs(w) < np.finfo(np.float32).max:

@@ -24,7 +24,7 @@ CASES = {
     "transcendental": (
         ss.SGD(ss.LossSurface(lambda w: (w.cos() * w.exp()).sum(), 2), WHITE, lr=0.01),
         [0, 0],
-        ss.LevelSet(lambda w: (w**4).sum() - 1e-4),
+        ss.LevelSet(lambda w: w.square().square().sum() - 1e-4),
     ),
     "ten coordinates": (
         ss.USAM(styblinski_tang(10), WHITE, lr=0.001, batch_size=4, rho=0.01),

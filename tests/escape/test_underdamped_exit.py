@@ -81,7 +81,8 @@ def test_velocities_at_the_start_are_drawn_apart_from_the_points():
     n, start = 20_000, ss.NormalStart([0.0], 0.01)
     options = {"lr": LR, "momentum": 0.9, "initial_velocity": "equilibrium"}
     dynamics = ss.SGD(quadratic([-CURVATURE]), ss.IsotropicNoise(SIGMA), **options)
-    moved = ss.escape_times(dynamics, start=start, region=ss.Ball([0.0], 9.0), t_max=LR, n_paths=n, device="cpu")
+    options = {"t_max": LR, "n_paths": n, "device": "cpu", "method": "euler"}
+    moved = ss.escape_times(dynamics, start=start, region=ss.Ball([0.0], 9.0), **options)
     starts = start.points(torch.arange(n), Stream(0))[:, 0].numpy()
     velocity = (starts - moved.exit_points[:, 0]) / LR
     assert abs(velocity.std() / math.sqrt(SIGMA**2 / (2 * 0.1)) - 1) < 4 / math.sqrt(2 * n)

@@ -1,12 +1,15 @@
 """Small results to draw, and what can be read off a figure."""
 
+import math
+
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sam_sde.jobs.landscape import landscape_tables
-from sam_sde.jobs.record import make_record, write_result
+from sam_sde.jobs.record import make_record
+from sam_sde.jobs.results import write_result
 from sam_sde.jobs.tables import by_arm
 from sam_sde.regions import Ball
 from sam_sde.statistics import Outcome, Sample, outcome_words, summary_table, survival_curve
@@ -32,7 +35,7 @@ def results(means, *, n_paths=200, t_max=4.0, failed=0.0, seed=0):
     ]
     return (
         by_arm(curves),
-        summary_table(samples),
+        summary_table(samples).assign(dt_change=math.nan, dt_change_low=math.nan, dt_change_high=math.nan),
         pd.concat(paths, ignore_index=True),
     )
 
@@ -57,7 +60,8 @@ def write_escape(folder, survival, summary, paths=None, sample_paths=None, *, in
     if sample_paths is not None:
         frames["sample_paths"] = sample_paths
         frames |= dict(landscape_tables(sample_paths, beale(), Ball([0, 1], 0.5)))
-    record = make_record("escape", CONFIG, folder, wall_time=1.0, interrupted=interrupted)
+    unfinished = {"SAM": "interrupted before it began"} if interrupted else {}
+    record = make_record("escape", CONFIG, folder, wall_time=1.0, interrupted=interrupted, unfinished=unfinished)
     write_result(frames.items(), record, folder)
 
 

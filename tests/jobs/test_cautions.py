@@ -1,5 +1,7 @@
 """The warnings: each is given where its condition holds, and not elsewhere."""
 
+import re
+
 import pytest
 
 from sam_sde.config.building import Setting
@@ -11,7 +13,12 @@ WIDE = {"start": [0, 0], "region": {"kind": "ball", "centre": [0, 0], "radius": 
 SGD = {"kind": "sgd"}
 
 
-def cautions(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, noise=None):
+def cautions(*of, **options):
+    """All but that of rates that change, as they do wherever escapes have a delay first."""
+    return [sentence for sentence in all_cautions(*of, **options) if "no constant rate" not in sentence]
+
+
+def all_cautions(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, noise=None, **run):
     experiment = Experiment(
         Setting(
             check_config(
@@ -21,7 +28,7 @@ def cautions(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1, no
                     "optimizer": {"lr": lr, "batch_size": batch_size},
                     "arms": arms,
                     "escape": escape,
-                    "run": {"n_paths": n_paths, "engine": "torchsde"},
+                    "run": {"n_paths": n_paths, "engine": "torchsde", **run},
                 }
             )
         )
@@ -104,16 +111,32 @@ def test_a_step_that_does_not_resolve_the_momentum_is_told():
     """dt·‖H‖/(1-γ) = 0.01·2/0.1 is 20 % of the damping; a tenth is left at half the step."""
     heavy = {"kind": "sgd", "momentum": 0.9}
     narrow = WIDE | {"region": {"kind": "ball", "centre": [0, 0], "radius": 0.05}}
-    (warning,) = cautions({"SGD": heavy}, narrow)
+    (warning,) = cautions({"SGD": heavy}, narrow, method="euler")
+    assert cautions({"SGD": heavy}, narrow) == []  # Heun's method keeps it
     assert warning.startswith("SGD: a step does not resolve the momentum, Euler changes its damping 1-γ by 20 %")
     assert "a dt below 0.005" in warning
     for arm in (heavy | {"momentum": 0.5}, heavy | {"momentum_model": "overdamped"}, heavy | {"engine": "discrete"}):
-        assert cautions({"SGD": arm}, narrow) == []
+        assert cautions({"SGD": arm}, narrow, method="euler" if "engine" not in arm else "auto") == []
 
 
 def test_a_hessian_that_is_not_finite_is_no_reason_for_a_warning():
     found = cautions({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, surface={"expression": "abs(x)**1.5 - y**2"})
     assert not any("nan" in warning for warning in found)
+
+
+def test_a_step_whose_error_exceeds_the_statistical_one_is_told():
+    """Euler at a large step holds SAM longer by a third on the stable side of its jump, and lets it go sooner."""
+    escape = {"start": [0, 0], "region": {"kind": "ball", "centre": [0, 0], "radius": 0.5}, "t_max": 20}
+    arms = {"SAM": {"kind": "sam", "rho": 0.2}}
+    options = {
+        "lr": 0.2,
+        "batch_size": 8,
+        "n_paths": 4000,
+        "check_dt": True,
+        "noise": {"kind": "isotropic", "sigma": 1},
+    }
+    found = cautions(arms, escape, method="euler", **options)
+    assert any("SAM: its mean time changes by" in warning and "set run.dt below 0.1" in warning for warning in found)
 
 
 def test_curves_that_cross_are_told():
@@ -123,7 +146,21 @@ def test_curves_that_cross_are_told():
     noise = {"kind": "isotropic", "sigma": 1.0}
     escape = {"start": [0, 0.2], "region": slab, "t_max": 3}
     (warning,) = cautions(arms, escape, n_paths=500, noise=noise, surface=SADDLE | {"eigenvalues": [1, -1]})
-    assert warning.startswith("calm: its survival curve seems to cross that of noisy")
+    assert warning.startswith("calm: its survival curve crosses that of noisy")
+
+
+def test_rates_that_change_are_told_in_one_sentence_for_all_arms():
+    """From y = 0.2 the path has to grow by a half first."""
+    slab = {"kind": "slab", "centre": [0, 0], "direction": [0, 1], "half_width": 0.3}
+    escape, noise = {"start": [0, 0.2], "region": slab, "t_max": 3}, {"kind": "isotropic", "sigma": 0.5}
+    arms = {"first": SGD, "second": {"kind": "sgd", "batch_size": 2}}
+    (warning,) = [sentence for sentence in all_cautions(arms, escape, n_paths=200, noise=noise) if "rate" in sentence]
+    for arm in arms:
+        assert re.search(rf"{arm} \([\d.]+ % of the escapes in the first [\d.]+ % of the time inside\)", warning)
+    assert warning.endswith(
+        "no constant rate; `rate` and `rate_ratio` are averages to t_max that do not extrapolate, "
+        "read rmst and rmst_ratio"
+    )
 
 
 def test_an_interrupted_run_says_so_first():
@@ -146,4 +183,7 @@ def test_an_interrupted_run_says_so_first():
         raise KeyboardInterrupt
 
     experiment.execute(interrupt)
-    assert experiment.cautions(None)[0].startswith("interrupted while SGD ran: later arms are missing")
+    assert experiment.cautions(None)[:2] == [
+        "SGD: interrupted on the way, so its paths that are still inside are censored there",
+        "SAM: interrupted before it began",
+    ]

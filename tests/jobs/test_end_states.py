@@ -84,7 +84,7 @@ def test_after_an_interrupt_while_they_are_judged_the_rest_is_on_disk(tmp_path, 
 
     monkeypatch.setattr(EscapeResult, "ends", interrupted)
     result = escape(tmp_path, code=130)
-    assert "interrupted while the end states were judged: there is no ends.csv" in result.stdout
+    assert "end states of SGD: interrupted on the way" in result.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"summary.csv", "paths.csv", "run.json"}
     assert not (tmp_path / "out" / "ends.csv").exists()
     assert json.loads((tmp_path / "out" / "run.json").read_text())["interrupted"] is True
@@ -125,4 +125,4 @@ def test_the_ends_of_an_experiment_are_those_of_its_results(tmp_path):
     for arm, rows in experiment.ends.groupby("arm"):
         rows = rows.drop(columns="arm").reset_index(drop=True)
         pd.testing.assert_frame_equal(rows, experiment.results[arm].ends(30))
-    assert experiment.complete
+    assert experiment.unfinished == {}

@@ -41,7 +41,7 @@ def experiment(tmp_path_factory):
 def test_every_arm_has_a_result_in_the_order_of_the_configuration(experiment):
     assert list(experiment.results) == ["SGD", "SAM"]
     assert list(experiment.summary()["arm"]) == ["SGD", "SAM"]
-    assert experiment.interrupted is None
+    assert experiment.unfinished == {}
 
 
 def test_the_reference_is_the_first_arm_or_the_one_that_is_named(experiment, tmp_path):

@@ -10,6 +10,7 @@ from sam_sde.config.errors import ConfigError
 from sam_sde.config.loading import check_config
 from sam_sde.figures.folder import draw_result
 from sam_sde.jobs.escape import Experiment
+from sam_sde.jobs.results import Destination
 
 CONFIG = {
     "surface": {"name": "quadratic", "eigenvalues": [1.0, -1.0]},
@@ -19,6 +20,9 @@ CONFIG = {
     "escape": {"start": [0, 0], "region": {"kind": "ball", "centre": [0, 0], "radius": 0.1}, "t_max": 1},
     "run": {"n_paths": 50, "engine": "torchsde"},
 }
+
+
+NOISE_ALIKE = {"common_noise": True, "crossing": "none", "method": "euler"}
 
 
 def with_sections(**sections):
@@ -34,13 +38,13 @@ def test_engine_step_method_and_crossing_of_the_run_are_those_of_the_sdes():
 
 
 def test_both_stand_in_one_table_and_the_record_names_their_engines(tmp_path):
-    experiment = Experiment(Setting(with_sections(run={"common_noise": True, "crossing": "none"}), tmp_path))
+    experiment = Experiment(Setting(with_sections(run=NOISE_ALIKE), tmp_path))
     experiment.execute(lambda arm, progress: None)
     # With common noise the two are the same paths, for Euler's scheme at dt = lr is the algorithm.
     sde, discrete = experiment.results.values()
     np.testing.assert_array_equal(sde.times, discrete.times)
     assert experiment.comparison()["rmst_ratio"].tolist() == [1.0]
-    experiment.write(tmp_path)
+    experiment.write(Destination(tmp_path, "escape"))
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["engine"] == ["discrete", "torchsde"]
     assert record["engines"] == {"SGD": "torchsde", "SGD (discrete)": "discrete"}

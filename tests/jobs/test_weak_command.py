@@ -12,6 +12,7 @@ from sam_sde.cli import app
 from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError
 from sam_sde.config.loading import check_config
+from sam_sde.jobs.results import Destination
 from sam_sde.jobs.weak import WeakExperiment
 
 CONFIG = Path(__file__).parents[2] / "configs" / "weak.yaml"
@@ -119,7 +120,7 @@ def test_an_arm_that_looks_like_no_name_is_drawn_again(arm, tmp_path):
     document = yaml.safe_load(STILL)
     found = experiment(arms={arm: document["arms"]["SAM"]}, weak={"test_functions": ["loss"]})
     found.execute(lambda arm, lr: None)
-    found.write(tmp_path)
+    found.write(Destination(tmp_path, "weak"))
     result = CliRunner().invoke(app, ["plot", str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "weak.png").exists()

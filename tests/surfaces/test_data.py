@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from sam_sde.surfaces import DATASETS, Dataset, load_csv, load_dataset, logistic_regression, mlp
+from sam_sde.surfaces import DATASETS, Dataset, load_dataset, logistic_regression, mlp
 
 SIZES = {"breast_cancer": (569, 30, 2), "digits": (1797, 64, 10), "iris": (150, 4, 3), "wine": (178, 13, 3)}
-TABLE = "size,weight,colour,kind,price\n1,10,red,0,1.5\n2,20,blue,1,2.5\n3,60,red,1,9\n"
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -24,51 +23,6 @@ def test_the_data_sets_have_their_known_sizes_and_prepared_features(name):
         assert 0.97 < (data.features.amax(0) - data.features.amin(0)).max() <= 1.0
     else:
         torch.testing.assert_close(deviation, torch.ones_like(deviation))
-
-
-@pytest.fixture
-def csv(tmp_path):
-    def write(text):
-        (tmp_path / "file.csv").write_text(text)
-        return tmp_path
-
-    return write
-
-
-def test_a_csv_file_gives_standardized_features_and_its_target(csv):
-    folder = csv("size,constant,kind\n1,7,b\n2,7,a\n3,7,b\n")
-    data = load_csv("file.csv", "kind", folder)
-    root = 1.5**0.5
-    torch.testing.assert_close(data.features, torch.tensor([[-root, 0], [0, 0], [root, 0]], dtype=torch.float64))
-    index, number = data.classes(2)
-    assert (index.tolist(), number) == ([1, 0, 1], 2)
-    assert load_csv("file.csv", None, csv("size\n1\n2\n")).target is None
-    numbers = load_csv("file.csv", "price", csv("size,price\n1,5\n2,7\n")).numbers()
-    torch.testing.assert_close(numbers, torch.tensor([-1.0, 1.0], dtype=torch.float64))
-
-
-@pytest.mark.parametrize(
-    ("text", "target", "message"),
-    [
-        (TABLE, "price", "csv: expected numbers in column 'colour' of file.csv, got 'red'; leave it out"),
-        (TABLE, "prise", "target: no column 'prise' in file.csv; did you mean 'price'?"),
-        ("a,b\n1,2\n,3\n", "b", "csv: 1 values are missing in column 'a' of file.csv, first in row 2"),
-        ("a,b\n1,2\n2,\n", "b", "csv: 1 values are missing in column 'b'"),
-        ("a,b\n1,2\n", "b", "csv: expected at least two rows"),
-        ("b\n1\n2\n", "b", "csv: expected at least two rows and a column of features"),
-        ("a,b\n1,2\ninf,3\n", "b", "csv: expected finite numbers in file.csv"),
-        ("", None, "csv: expected a table with a header"),
-        ("a,b\n1,2\n1,2,3,4\n", None, "csv: expected a table with a header"),
-    ],
-)
-def test_a_bad_csv_file_is_refused(text, target, message, csv):
-    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
-        load_csv("file.csv", target, csv(text))
-
-
-def test_a_missing_csv_file_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"csv: cannot read .*none\.csv: No such file .* starts at /"):
-        load_csv("none.csv", None, tmp_path)
 
 
 def dataset(target, nominal=False):

@@ -102,6 +102,60 @@ def test_derivatives_may_be_nested_in_transforms(surface, data, w):
     close(surface.gradient(w), gradients(w, data).mean(1))  # no copy of the data belongs to a transform that is over
 
 
+def layers(w, x):
+    """A linear layer, a norm with weights of its own, and a readout: on one sample (5, 4)."""
+    matrix, scale, shift = w[:16].view(4, 4), w[16:20], w[20:24]
+    return lambda norm: (norm((x @ matrix)[None], scale, shift).tanh() * torch.arange(4).to(w)).sum()
+
+
+def instance_norm(x, scale, shift):
+    return torch.nn.functional.instance_norm(x.mT, weight=scale, bias=shift).mT
+
+
+NORMS = {
+    "layer": lambda x, scale, shift: torch.nn.functional.layer_norm(x, (4,), scale, shift),
+    "instance": instance_norm,
+    "rms": lambda x, scale, shift: torch.nn.functional.rms_norm(x, (4,), scale),
+    "group": lambda x, scale, shift: torch.nn.functional.group_norm(x.mT, 2, scale, shift).mT,
+}
+
+
+@pytest.mark.parametrize("kind", NORMS)
+@pytest.mark.parametrize("n_samples", [1, 3])
+def test_second_derivatives_through_norms_are_those_of_differences(kind, n_samples, generator):
+    norm = NORMS[kind]
+    x = torch.randn(n_samples, 5, 4, generator=generator, dtype=torch.float64)
+    of_data = ss.FiniteSum(lambda w, sample: layers(w, sample)(norm), x, 24)
+    of_one = ss.LossSurface(lambda w: layers(w, x[0])(norm), 24)
+    w, v = torch.randn(2, 3, 24, generator=generator, dtype=torch.float64)
+
+    def difference(function):
+        return (function(w + 1e-6 * v) - function(w - 1e-6 * v)) / 2e-6
+
+    for surface in (of_one, of_data):
+        expected = difference(surface.gradient)
+        torch.testing.assert_close(surface.hessian_product(w, v), expected, rtol=1e-5, atol=1e-5)
+        second_order = ss.SGD(surface, ss.NoNoise(), lr=0.1, drift_order=2).f(0.0, w)
+        gradient = surface.gradient(w)
+        drift = -gradient - 0.05 * surface.hessian_product(w, gradient)
+        torch.testing.assert_close(second_order, drift, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close((of_data.hessian(w) @ v[..., None])[..., 0], expected, rtol=1e-5, atol=1e-5)
+    slope = (of_data.mean_squared_gradient_slope(w) * v).sum(-1)
+    torch.testing.assert_close(slope, difference(of_data.mean_squared_gradient), rtol=1e-5, atol=1e-4)
+
+
+def test_data_are_copied_and_a_loss_that_writes_is_refused():
+    data = torch.ones(3, 2, dtype=torch.float64)
+    surface = ss.FiniteSum(lambda w, x: w @ x, data, 2)
+    before = surface.value(torch.ones(1, 2))
+    data.zero_()
+    assert torch.equal(surface.value(torch.ones(1, 2)), before)
+    data.fill_(1.0)
+    with pytest.raises(ValueError, match="surface: the loss of a sample writes into its argument in place"):
+        ss.FiniteSum(lambda w, x: w @ x.div_(4.0), data, 2)
+    assert torch.equal(data, torch.ones_like(data))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_data_follow_the_dtype_of_the_weights_and_labels_keep_theirs(dtype):
     data = (torch.randn(6, 2).numpy(), torch.tensor([0, 1, 2, 0, 1, 2]))

@@ -114,7 +114,7 @@ def changes_its_argument(w):
         (lambda w: w[w > 0].sum() + w[0], "torch.where"),
         (lambda w: (w * torch.randn(2)).sum(), "same result at every call"),
         (lambda w: w @ torch.eye(2, dtype=torch.float64) @ w, r"\.to\(w\)"),
-        (changes_its_argument, "build a new tensor"),
+        (changes_its_argument, "writes into its argument in place.*x = x / 2"),
         (lambda w: w[5] ** 2, r"the loss raised IndexError: index 5.*shape \(2,\)"),
         (lambda w: w.sum() / 0 + 1 / 0, "the loss raised ZeroDivisionError"),
         (lambda w, v: w.sum(), "the loss raised TypeError.*one weight vector"),
@@ -166,3 +166,32 @@ def test_a_surface_that_makes_no_sense_is_refused(arguments, message):
 def test_a_critical_point_has_a_known_kind():
     with pytest.raises(ValueError, match="did you mean 'saddle'"):
         CriticalPoint((0.0, 0.0), "sadle")
+
+
+CALLS = []
+CONSTANT = torch.ones(2)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda w: w.mul_(2.0).sum(), "surface: the loss writes into its argument in place"),
+        (lambda w: w.square().sum() * len(CALLS.append(0) or CALLS), "surface: the loss gives another result"),
+        (lambda w: (w * CONSTANT.mul_(2.0)).sum(), "surface: the loss gives another result"),
+        (lambda w: w.sum() * np.random.rand(), "surface: the loss draws or seeds random numbers"),  # noqa: NPY002
+    ],
+)
+def test_a_loss_that_writes_counts_or_draws_is_refused_before_it_is_asked_for_a_value(loss, message):
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    with pytest.raises(ValueError, match=message):
+        LossSurface(loss, 2)
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+
+
+def test_a_loss_may_be_undefined_where_nothing_starts():
+    def loss(w):
+        if not torch.compiler.is_compiling() and w.requires_grad and w.detach().sum() < 5:
+            raise ZeroDivisionError
+        return w.sum()
+
+    assert LossSurface(loss, 2).dim == 2

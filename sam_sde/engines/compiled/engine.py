@@ -12,7 +12,8 @@ from sam_sde.engines.compiled.errors import CannotCompileError, first_line
 from sam_sde.engines.compiled.layout import Layout
 from sam_sde.engines.compiled.quads import FEWEST_PATHS, Functions, places_in, scalars
 from sam_sde.engines.engine import Engine
-from sam_sde.engines.integration import Chunk, Integration
+from sam_sde.engines.integration import NOISE_TYPES, Chunk, Integration
+from sam_sde.engines.methods import INCREMENTS
 from sam_sde.random import STEPS_PER_COUNTER
 from sam_sde.surfaces import FiniteSum
 
@@ -110,7 +111,7 @@ def _without_data(integration: Integration) -> bool:
 
 ENGINE = Engine(
     prepare=compile_problem,
-    methods={"additive": ("euler", "heun"), "diagonal": ("euler",), "general": ("euler",)},
+    methods=dict.fromkeys(NOISE_TYPES, tuple(INCREMENTS)),
     suits=_without_data,
     worth_from=WORTH_COMPILING,
     chunk_unit=STEPS_PER_COUNTER,

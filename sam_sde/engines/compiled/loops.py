@@ -1,7 +1,7 @@
 """Four steps as loops that torch's compiler makes of a recording, kept for all problems of the same structure."""
 
 import functools
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 import torch
 
@@ -41,7 +41,7 @@ def functions_of(problem: Integration, start: torch.Tensor, layout: Layout) -> F
     key = (step.structure, layout, start.dtype, start.device)
     if key not in _loops:
         _loops[key] = _quad(step, start, layout)
-    quad, normals = _loops[key], _normals(start.dtype, start.device)
+    quad, normals = _loops[key], _normals(problem.stream.diffusion, start.dtype, start.device)
     reason = quad.reason or normals.reason
     way = f"as torch's compiler has it: {reason}" if reason else "in rows" if layout.in_rows else "by coordinates"
     return Functions(lambda *inputs: quad.function(*inputs, *step.arguments), normals.function, way)
@@ -59,5 +59,5 @@ def _quad(step: Recording, start: torch.Tensor, layout: Layout) -> Loops:
 
 
 @functools.cache
-def _normals(dtype: torch.dtype, device: torch.device) -> Loops:
-    return compiled(normals_for(dtype), inputs_of_normals(device, FEWEST_PATHS), (None, None, 0, None))
+def _normals(diffusion: Callable, dtype: torch.dtype, device: torch.device) -> Loops:
+    return compiled(normals_for(diffusion, dtype), inputs_of_normals(device, FEWEST_PATHS), (None, None, 0, None))

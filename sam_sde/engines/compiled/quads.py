@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 
 from sam_sde.engines.compiled.layout import Layout
-from sam_sde.random import MASK, STEPS_PER_COUNTER, Purpose, normals_of_quad
+from sam_sde.random import MASK, STEPS_PER_COUNTER
 
 # torch compiles for one path, and for none, by themselves; a few more cost nothing.
 FEWEST_PATHS = 8
@@ -43,13 +43,11 @@ def quad_of(take: Callable, layout: Layout) -> Callable:
     return quad
 
 
-def normals_for(dtype: torch.dtype) -> Callable:
-    """Normals (4, cells) of the four steps from `step`; the same for all problems."""
+def normals_for(diffusion: Callable, dtype: torch.dtype) -> Callable:
+    """Normals (4, cells) of the four steps from `step`; the same for all problems whose `Stream.diffusion` it is."""
 
     def normals(key0: torch.Tensor, key1: torch.Tensor, cells: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        return normals_of_quad(
-            (key0, key1), Purpose.DIFFUSION, cells & MASK, step // STEPS_PER_COUNTER, cells >> 32, dtype
-        )
+        return diffusion((key0, key1), cells & MASK, step // STEPS_PER_COUNTER, cells >> 32, dtype)
 
     return normals
 

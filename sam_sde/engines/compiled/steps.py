@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import torch
 
+from sam_sde.dynamics import times
 from sam_sde.engines.first_exit import rounding_of_levels
 from sam_sde.engines.integration import Integration
+from sam_sde.engines.methods import INCREMENTS
 from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
 
 
@@ -17,30 +19,15 @@ def step_of(problem: Integration) -> Callable:
     `nearest` becomes 0 or more where a step may have crossed.
     """
     dynamics, dt, nearness = problem.dynamics, problem.dt, _nearness(problem)
-    integrate = {"euler": _euler, "heun": _heun}[problem.method]
+    increments = INCREMENTS[problem.method]
 
     def take(anchor: torch.Tensor, moved: torch.Tensor, z: torch.Tensor, step: torch.Tensor, nearest: torch.Tensor):
         t, before = step.double() * dt, anchor + moved
-        moved = moved + integrate(dynamics, t, before, z, dt)
+        drift, noise = increments(dynamics, t, before, z, dt)
+        moved = moved + drift + noise
         return moved, torch.maximum(nearest, nearness(t, before, anchor + moved, anchor))
 
     return take
-
-
-def _euler(dynamics, t, w, z, dt):
-    """The increment of a step."""
-    if hasattr(dynamics, "f_and_g_prod"):
-        drift, noise = dynamics.f_and_g_prod(t, w, z)
-    else:
-        drift, noise = dynamics.f(t, w), dynamics.g_prod(t, w, z)
-    return drift * dt + noise * dt**0.5
-
-
-def _heun(dynamics, t, w, z, dt):
-    """The increment, of weak order 2 for additive noise: the drift is averaged over the step."""
-    noise = dynamics.g_prod(t + 0.5 * dt, w, z) * dt**0.5
-    drift = dynamics.f(t, w)
-    return 0.5 * dt * (drift + dynamics.f(t + dt, w + drift * dt + noise)) + noise
 
 
 def _nearness(problem: Integration) -> Callable:
@@ -62,7 +49,7 @@ def _nearness(problem: Integration) -> Callable:
     def variance(t: torch.Tensor, w: torch.Tensor, face: int) -> torch.Tensor:
         normal = region.normal(w, torch.full_like(w[:, 0], face, dtype=torch.int64))
         # 1e-4 more, so that rounding in float32 excludes nothing.
-        return 1.0001 * problem.dt * dynamics.g_transpose_prod(t, w, normal).square().sum(-1)
+        return 1.0001 * problem.dt * dynamics.g_transpose_prod(times(t, w), w, normal).square().sum(-1)
 
     def nearness(t: torch.Tensor, before: torch.Tensor, after: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
         level0, level1 = levels(before, near), levels(after, near)

@@ -21,7 +21,9 @@ from sam_sde.engines.integration import Integration
 def functions_of(problem: Integration, start: torch.Tensor, layout: Layout, reason: str) -> Functions:
     """Compiled for blocks like `start` (paths, dim). Raises whatever torch cannot compile."""
     quad = _compiled(quad_of(step_of(problem), layout), lambda n: inputs_of_quad(start, layout, n))
-    normals = _compiled(normals_for(start.dtype), lambda n: inputs_of_normals(start.device, n))
+    normals = _compiled(
+        normals_for(problem.stream.diffusion, start.dtype), lambda n: inputs_of_normals(start.device, n)
+    )
     return Functions(quad, normals, f"by torch.compile: {reason}")
 
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 
-from sam_sde.dynamics import Dynamics, Gradient, GradientDynamics, Minibatch, Time
+from sam_sde.dynamics import Dynamics, Gradient, GradientDynamics, Minibatch, Time, times
 from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.engines.discrete.minibatches import Minibatches
 from sam_sde.engines.engine import Engine
@@ -70,7 +70,7 @@ def advance(
         if integration.dynamics.active(t) is not active:
             active = integration.dynamics.active(t)
             take = _steps(active, integration.stream, paths, dtype, step)
-        states.append(take(step, t, states[-1]))
+        states.append(take(step, times(t, states[-1]), states[-1]))
     return Chunk(stack_steps(states), dtype)
 
 
@@ -80,8 +80,8 @@ def _steps(
     paths: torch.Tensor,
     dtype: torch.dtype,
     first_step: int,
-) -> Callable[[int, float, torch.Tensor], torch.Tensor]:
-    """A function that takes the optimizer's steps from `first_step` on: of the step, its time and the state."""
+) -> Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]:
+    """A function that takes the optimizer's steps from `first_step` on: of the step, its times and the states."""
     if _is_gaussian(dynamics):
         brownian = KeyedBrownian(stream, paths, dynamics.channels, dtype, first_step)
         return lambda step, t, state: _gaussian_step(dynamics, t, state, brownian(step, step + 1))
@@ -101,7 +101,7 @@ def _is_gaussian(dynamics: GradientDynamics) -> bool:
     return not isinstance(dynamics.noise, EmpiricalNoise) and _micro_batch(dynamics) == dynamics.batch_size
 
 
-def _gaussian_step(dynamics: GradientDynamics, t: Time, state: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+def _gaussian_step(dynamics: GradientDynamics, t: torch.Tensor, state: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
     """With gradients ∇ℓ(w) - L(w) z/√B, z the normals of the SDE's Brownian motion, which move w as they do there."""
     descent_z, ascent_z = z.chunk(2, dim=-1) if dynamics.ascent == "independent" else (z, z)
     descent, ascent = (partial(_noisy_gradient, dynamics, each) for each in (descent_z, ascent_z))

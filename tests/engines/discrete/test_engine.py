@@ -45,7 +45,7 @@ def test_with_gaussian_noise_and_a_full_ascent_it_is_the_euler_scheme_at_dt_lr(n
 def test_escape_times_are_those_of_the_euler_scheme_watched_at_the_ends_of_steps():
     options = {"start": [0, 1], "region": ss.Ball([0, 1], 0.2), "t_max": 0.3, "n_paths": 300, "dtype": "float64"}
     discrete = ss.escape_times(EULER["SGD"], engine="discrete", **options)
-    euler = ss.escape_times(EULER["SGD"], engine="torchsde", crossing="none", **options)
+    euler = ss.escape_times(EULER["SGD"], engine="torchsde", crossing="none", method="euler", **options)
     assert discrete.engine == "discrete"
     assert (discrete.outcome == ss.Outcome.ESCAPED).sum() > 100
     np.testing.assert_array_equal(discrete.times, euler.times)
