@@ -111,7 +111,8 @@ class Dynamics(abc.ABC):
     def step(self, t: Time, state: torch.Tensor, minibatches: Iterable[Minibatch]) -> torch.Tensor:
         """One step of the algorithm itself from `state` (paths, state_dim) at time t; to the next state.
 
-        minibatches: one, or the micro-batches of the step. Raises ValueError where no algorithm is known.
+        The state comes in float64, so that small steps far from zero are not lost; the gradients of `minibatches`, one
+        or the micro-batches of the step, are in the dtype of the run. Raises ValueError where no algorithm is known.
         """
         raise self._no_algorithm(["step"])
 

@@ -12,10 +12,14 @@ Gradient = Callable[["torch.Tensor"], "torch.Tensor"]
 
 
 class Minibatch(NamedTuple):
-    """The gradient of a minibatch, and that of the other one which an independent ascent takes."""
+    """The gradient of a minibatch, that of the other one which an independent ascent takes, and that of the whole loss.
+
+    Each is evaluated in the dtype of the run, whatever that of the weights.
+    """
 
     descent: Gradient
     ascent: Gradient
+    full: Gradient
 
 
 def mean(gradients: Iterable[torch.Tensor]) -> torch.Tensor:

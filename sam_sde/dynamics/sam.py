@@ -195,9 +195,8 @@ class PerturbedSGD(GradientDynamics):
 
     def minibatch_gradient(self, t: Time, w: torch.Tensor, minibatch: Minibatch) -> torch.Tensor:
         """The gradient at w + p, with p from the gradient of the ascent's batch."""
-        full = self.surface.gradient
-        ascend = {"full": full, "same": minibatch.descent, "independent": minibatch.ascent}[self.ascent]
-        perturbation = self.perturbation.of_minibatch(ascend(w), lambda: full(w))
+        ascend = {"full": minibatch.full, "same": minibatch.descent, "independent": minibatch.ascent}[self.ascent]
+        perturbation = self.perturbation.of_minibatch(ascend(w), lambda: minibatch.full(w))
         return minibatch.descent(w + factor_at(self.rho_schedule, t, w) * perturbation)
 
     def check_algorithm(self) -> None:

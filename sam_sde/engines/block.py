@@ -63,12 +63,14 @@ def run_block(
     paths: torch.Tensor,
     *,
     chunk: int,
+    dtype: torch.dtype | None = None,
     compact_below: float = 0.8,
     report: Callable[[int, int], None] | None = None,
     record: Callable[[int, torch.Tensor, torch.Tensor], None] | None = None,
 ) -> BlockResult:
     """Integrates the paths with numbers `paths` (paths,) from `start` (paths, state_dim) until each has ended.
 
+    dtype: that in which drift and noise are evaluated, and points are given; default that of the start.
     chunk: steps between two looks for exits; the memory is that of chunk + 1 states.
     compact_below: finished paths are removed once fewer than this fraction of the carried ones is alive.
     report: called after each chunk with (steps done, paths of the block that escaped).
@@ -77,7 +79,7 @@ def run_block(
     result = BlockResult(
         outcome=torch.full((len(paths),), Outcome.CENSORED, dtype=torch.int8, device=start.device),
         time=torch.full((len(paths),), problem.t_max, dtype=torch.float64, device=start.device),
-        point=start.clone(),
+        point=start.to(dtype or start.dtype, copy=True),
     )
     alive = _Alive(
         torch.arange(len(paths), device=start.device),
@@ -92,9 +94,9 @@ def run_block(
             steps = advance(problem, alive.w, alive.paths, step, n_steps)
             if record is not None:
                 record(step, alive.paths, problem.dynamics.weights(steps.states))
+            alive.w = steps.end
             _settle(problem, result, alive, steps, step)
             result.path_steps += len(alive.place) * n_steps
-            alive.w = steps.states[-1].clone()
             alive = alive.compacted(compact_below)
             step += n_steps
             if report is not None:
@@ -111,23 +113,22 @@ def _settle_inside(result: BlockResult, alive: _Alive) -> None:
     inside = ~alive.finished
     place = alive.place[inside]
     result.outcome[place] = Outcome.CENSORED
-    result.point[place] = alive.w[inside]
+    result.point[place] = alive.w[inside].to(result.point)
     if result.interrupted_at is not None:
         result.time[place] = result.interrupted_at
 
 
 def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, chunk: Chunk, step: int) -> None:
-    """Writes down the paths that left or failed in this chunk, and marks them as finished."""
-    states = chunk.states
-    last_finite = _last_finite_step(states)
+    """Writes down the paths that left or failed in this chunk, at whose end they are, and marks them as finished."""
+    last_finite = _last_finite_step(chunk, alive.w)
     exits = _exits(problem, chunk, alive.paths, step, torch.where(alive.finished, 0, last_finite))
     last_finite = torch.where(alive.finished, last_finite, exits.n_valid)
-    failed = (last_finite < len(states) - 1) & ~alive.finished
+    failed = (last_finite < len(chunk.moved) - 1) & ~alive.finished
     failed[exits.row] = False
     place = alive.place[failed]
     result.outcome[place] = Outcome.FAILED
     result.time[place] = ((step + last_finite[failed] + 1).double() * problem.dt).clamp(max=problem.t_max)
-    result.point[place] = states[last_finite[failed], failed.nonzero()[:, 0]]
+    result.point[place] = chunk.exact(last_finite[failed], failed.nonzero()[:, 0]).to(result.point)
 
     time = (step + exits.step + exits.fraction) * problem.dt
     in_time = time <= problem.t_max
@@ -143,16 +144,16 @@ def _exits(problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, step: int,
     """The first exits, looked for among the suspects only."""
     look = first_exits if problem.halves is None else exits_in_halves
     if chunk.suspects is None:
-        return look(problem, chunk.states, paths, step, n_valid)
+        return look(problem, chunk, paths, step, n_valid)
     row = (chunk.suspects & (n_valid > 0)).nonzero()[:, 0]
-    exits = look(problem, chunk.states[:, row], paths[row], step, n_valid[row])
+    exits = look(problem, chunk.of_rows(row), paths[row], step, n_valid[row])
     return exits._replace(row=row[exits.row], n_valid=n_valid.index_copy(0, row, exits.n_valid))
 
 
-def _last_finite_step(states: torch.Tensor) -> torch.Tensor:
+def _last_finite_step(chunk: Chunk, end: torch.Tensor) -> torch.Tensor:
     """Index (paths,) of the last state that is finite; a state that is not stays so, thus the last one tells."""
-    last = torch.full((states.shape[1],), len(states) - 1, device=states.device)
-    bad = ~torch.isfinite(states[-1].sum(-1))  # or too large to add, which the next line sees
+    last = torch.full((len(end),), len(chunk.moved) - 1, device=end.device)
+    bad = ~torch.isfinite(end.sum(-1).to(chunk.dtype))  # or too large to add, which the next line sees
     if bad.any():
-        last[bad] = torch.isfinite(states[:, bad]).all(-1).sum(0) - 1
+        last[bad] = torch.isfinite(chunk.of_rows(bad).states).all(-1).sum(0) - 1
     return last

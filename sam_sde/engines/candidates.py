@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import torch
 
-from sam_sde.engines.nearness import near_by_distance
+from sam_sde.engines.integration import Chunk
+from sam_sde.engines.nearness import near_by_distance, rounding_of_levels
 from sam_sde.engines.problem import EscapeProblem
 
 
@@ -29,11 +30,11 @@ def times(problem: EscapeProblem, w: torch.Tensor, step: torch.Tensor) -> torch.
 
 
 def candidates_of(
-    problem: EscapeProblem, states: torch.Tensor, first_step: int, n_valid: torch.Tensor
+    problem: EscapeProblem, chunk: Chunk, states: torch.Tensor, first_step: int, n_valid: torch.Tensor
 ) -> tuple[Candidates, torch.Tensor]:
     """All steps whose crossing cannot be excluded, and how many steps of each path have a level (paths,).
 
-    n_valid (paths,): how many of them count.
+    states: those of the chunk, rounded. n_valid (paths,): how many of the steps count.
     """
     n_steps, n_paths, dim = len(states) - 1, states.shape[1], states.shape[2]
     every = states.reshape(-1, dim)
@@ -43,9 +44,9 @@ def candidates_of(
         step = torch.arange(first_step, first_step + n_steps + 1, device=states.device).repeat_interleave(n_paths)
         near = near_by_distance(problem, times(problem, every, step), every).reshape(level.shape)
     else:
-        near = level >= -problem.reach
+        near = level >= -problem.reach - rounding_of_levels(problem, states[0])
     step, row, face = (near[:-1] | near[1:]).nonzero(as_tuple=True)
-    level1 = level[step + 1, row, face]
+    level0, level1 = (_levels(problem, chunk, states, level, at, row, face) for at in (step, step + 1))
     # A path is surely out from the first step that ends outside: later ones need no look.
     surely_out = n_valid.clone().scatter_reduce_(0, row, torch.where(level1 >= 0, step + 1, n_steps), "amin")
     wanted = step < surely_out[row]
@@ -56,10 +57,19 @@ def candidates_of(
         face,
         states[step, row],
         states[step + 1, row],
-        level[step, row, face].double(),
-        level1[wanted].double(),
+        level0[wanted],
+        level1[wanted],
     )
     return found, n_valid
+
+
+def _levels(problem: EscapeProblem, chunk: Chunk, states, level, step, row, face) -> torch.Tensor:
+    """The levels in float64, and where they are distances to first order in what rounding took from the states."""
+    region, rounded = problem.state_region, level[step, row, face].double()
+    if states.dtype == torch.float64 or region.slope is None or not len(row):
+        return rounded
+    w = states[step, row]
+    return rounded + (region.normal(w, face) * (chunk.exact(step, row) - w)).sum(-1)
 
 
 def _steps_with_level(level: torch.Tensor) -> torch.Tensor:

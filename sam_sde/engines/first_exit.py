@@ -6,6 +6,7 @@ import torch
 
 from sam_sde.engines.bridge import bridges, crossed, exit_points, fractions, require_normals
 from sam_sde.engines.candidates import Candidates, candidates_of, times
+from sam_sde.engines.integration import Chunk
 from sam_sde.engines.nearness import distance_variance, near_by_distance
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.regions.crossing import shift_distance
@@ -26,9 +27,9 @@ class Exits(NamedTuple):
 
 
 def first_exits(
-    problem: EscapeProblem, states: torch.Tensor, paths: torch.Tensor, first_step: int, n_valid: torch.Tensor
+    problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, first_step: int, n_valid: torch.Tensor
 ) -> Exits:
-    """The first exits in states (steps + 1, paths, dim).
+    """The first exits in a chunk of states (steps + 1, paths, dim).
 
     n_valid (paths,): number of steps of each path that count; 0 for a path that is finished, fewer than all for one
     whose state becomes NaN or infinite.
@@ -36,9 +37,10 @@ def first_exits(
     Raises
         ArgumentError: the crossing needs a gradient of the level where it has none.
     """
+    states = chunk.states
     if not states.shape[1]:
         return _none(states, n_valid)
-    candidates, n_valid = candidates_of(problem, states, first_step, n_valid)
+    candidates, n_valid = candidates_of(problem, chunk, states, first_step, n_valid)
     if not len(candidates.step):
         return _none(states, n_valid)
     if problem.crossing == "bridge":

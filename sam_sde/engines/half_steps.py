@@ -12,6 +12,7 @@ import torch
 
 from sam_sde.dynamics import times
 from sam_sde.engines.first_exit import Exits, first_exits
+from sam_sde.engines.integration import Chunk
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.random import Purpose, RefinedStream
 
@@ -26,25 +27,25 @@ def half_steps(problem: EscapeProblem) -> tuple[EscapeProblem, EscapeProblem]:
 
 
 def exits_in_halves(
-    problem: EscapeProblem, states: torch.Tensor, paths: torch.Tensor, first_step: int, n_valid: torch.Tensor
+    problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, first_step: int, n_valid: torch.Tensor
 ) -> Exits:
     """`first_exits` of the problem, looked for in the halves of its steps."""
     exits = first_exits(
-        problem.halves, _with_middles(problem, states, paths, first_step), paths, 2 * first_step, 2 * n_valid
+        problem.halves, _with_middles(problem, chunk, paths, first_step), paths, 2 * first_step, 2 * n_valid
     )
     fraction = 0.5 * (exits.step % 2 + exits.fraction)
     return exits._replace(step=exits.step // 2, fraction=fraction, n_valid=exits.n_valid // 2)
 
 
-def _with_middles(problem: EscapeProblem, states: torch.Tensor, paths: torch.Tensor, first_step: int) -> torch.Tensor:
-    """States (2 · steps + 1, paths, dim): between two the bridge ½(w₀ + w₁) + ½√dt g(t, w₀) ζ, as dt/2 has it."""
-    dynamics, stream = problem.dynamics, problem.stream
-    refined = states.new_empty(2 * len(states) - 1, *states.shape[1:])
-    refined[::2] = states
+def _with_middles(problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, first_step: int) -> Chunk:
+    """The chunk of 2 · steps: between two the bridge ½(w₀ + w₁) + ½√dt g(t, w₀) ζ, as dt/2 has it."""
+    dynamics, stream, states, moved = problem.dynamics, problem.stream, chunk.states, chunk.moved
+    refined = moved.new_empty(2 * len(moved) - 1, *moved.shape[1:])
+    refined[::2] = moved
     channel = torch.arange(dynamics.channels, device=paths.device)
     for i, step in enumerate(range(first_step, first_step + len(states) - 1)):
         number = torch.full_like(paths, step)[:, None]
         zeta = stream.normals(Purpose.REFINEMENT, paths[:, None], number, channel).to(states)
         spread = 0.5 * problem.dt**0.5 * dynamics.g_prod(times(step * problem.dt, zeta), states[i], zeta)
-        refined[2 * i + 1] = 0.5 * (states[i] + states[i + 1]) + spread
-    return refined
+        refined[2 * i + 1] = 0.5 * (moved[i] + moved[i + 1]) + spread
+    return chunk._replace(moved=refined)

@@ -46,19 +46,47 @@ class Integration:
 
 
 class Chunk(NamedTuple):
-    """states (steps + 1, paths, state_dim); suspects (paths,): False for paths that surely did not cross.
+    """The states of some steps, with more digits than single precision has.
 
-    suspects is None where that is not known, or where there is no region.
+    Far from zero a step may be smaller than a unit in the last place of a weight in single precision. So drift, noise
+    and levels are evaluated at rounded states, and the steps are summed apart from them.
 
-    The next chunk may be written over the states.
+    moved (steps + 1, paths, state_dim): the states, counted from `anchor` (paths, state_dim) where there is one.
+    dtype: that in which drift and noise were evaluated.
+    suspects (paths,): False for paths that surely did not cross; None where that is not known, or without a region.
+
+    The next chunk may be written over all of it.
     """
 
-    states: torch.Tensor
+    moved: torch.Tensor
+    dtype: torch.dtype
+    anchor: torch.Tensor | None = None
     suspects: torch.Tensor | None = None
 
+    @property
+    def states(self) -> torch.Tensor:
+        """The states (steps + 1, paths, state_dim), rounded to `dtype`."""
+        return (self.moved if self.anchor is None else self.anchor + self.moved).to(self.dtype)
 
-# (integration, w (paths, state_dim), numbers of the paths, first step, steps) to the chunk of these steps. Where an
-# engine has several ways to take them it says in an attribute `way` which it took, and after a colon why no faster one.
+    def exact(self, step: torch.Tensor | int, row: torch.Tensor | slice) -> torch.Tensor:
+        """Some of the states in float64, with all their digits."""
+        moved = self.moved[step, row].double()
+        return moved if self.anchor is None else self.anchor[row].double() + moved
+
+    @property
+    def end(self) -> torch.Tensor:
+        """Where the next chunk begins (paths, state_dim), in float64."""
+        return self.exact(-1, slice(None))
+
+    def of_rows(self, row: torch.Tensor | slice) -> "Chunk":
+        """That of some of the paths."""
+        anchor, suspects = (None if each is None else each[row] for each in (self.anchor, self.suspects))
+        return Chunk(self.moved[:, row], self.dtype, anchor, suspects)
+
+
+# (integration, w (paths, state_dim), numbers of the paths, first step, steps) to the chunk of these steps. What it was
+# prepared with says in which dtype drift and noise are evaluated; w may be in float64 in any case. Where an engine has
+# several ways to take steps it says in an attribute `way` which it took, and after a colon why no faster one.
 Advance = Callable[[Integration, torch.Tensor, torch.Tensor, int, int], Chunk]
 
 
@@ -72,7 +100,7 @@ def integrate(
 ) -> torch.Tensor:
     """The states (paths, state_dim) after n_steps from `state` at `first_step`, in memory that is that of few steps.
 
-    paths (paths,): the numbers of the paths.
+    paths (paths,): the numbers of the paths. The result is in the dtype of `state`.
 
     Raises
         ValueError: a number of steps below 0, or more than the random numbers can count.
@@ -81,6 +109,7 @@ def integrate(
     end = first_step + checks.whole("n_steps", n_steps, low=0)
     if end > MAX_STEPS:
         raise ArgumentError("n_steps", f"expected at most {MAX_STEPS} steps with those before, got {end}")
+    reached = state
     for step in range(first_step, end, STEPS_AT_ONCE):
-        state = advance(integration, state, paths, step, min(STEPS_AT_ONCE, end - step)).states[-1]
-    return state.clone()
+        reached = advance(integration, reached, paths, step, min(STEPS_AT_ONCE, end - step)).end
+    return reached.to(state.dtype, copy=True)

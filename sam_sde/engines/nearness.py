@@ -4,11 +4,18 @@ import torch
 
 from sam_sde.dynamics import times
 from sam_sde.engines.problem import EscapeProblem
+from sam_sde.layout import row_sum
 from sam_sde.regions.crossing import bridge_reach, shift_distance
 from sam_sde.regions.distance import unit
 
 # Normal and noise vary along a step, and a bridge has those of its start.
 MARGIN = 1.5
+
+
+def rounding_of_levels(problem: EscapeProblem, w: torch.Tensor) -> torch.Tensor | float:
+    """By how much levels at w and near it may be wrong since states are rounded, (paths, 1); 0 where not known."""
+    slope = problem.state_region.slope
+    return 0.0 if slope is None else (slope * torch.finfo(w.dtype).eps) * row_sum(w.abs())
 
 
 def distance_variance(problem: EscapeProblem, t, w: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,11 @@
 torchsde adds dt to its clock in floating point, where 0.1 + 0.1 + … misses its mark and makes a step of 1e-12. Here
 time is measured in steps of dt: the drift is f·dt, the diffusion g·√dt, and a step has the length 1. Whole numbers are
 exact, so every step has the same length, and an increment of the Brownian motion is found by its index.
+
+The states are summed in double precision, and rounded where drift and noise are evaluated.
 """
 
+from functools import partial
 from types import SimpleNamespace
 
 import torch
@@ -43,8 +46,10 @@ class StateCollector:
         return states
 
 
-def in_steps(integration: Integration, collector: StateCollector) -> SimpleNamespace:
+def in_steps(integration: Integration, collector: StateCollector, dtype: torch.dtype) -> SimpleNamespace:
     """The dynamics in torchsde's protocol, with time measured in steps of dt; of a switch, the one that is active.
+
+    dtype: that in which the dynamics are told the states.
 
     torchsde evaluates every method that it finds, so only those of use are there. Its "euler" adds drift and noise as
     they come from `INCREMENTS`; its other methods are its own.
@@ -52,23 +57,27 @@ def in_steps(integration: Integration, collector: StateCollector) -> SimpleNames
     dynamics, dt = integration.dynamics, integration.dt
     root_dt = dt**0.5
 
-    def now(step, w) -> tuple[Dynamics, torch.Tensor]:
-        t = float(step) * dt
-        return dynamics.active(t), times(t, w)
+    def now(step, w) -> tuple[Dynamics, torch.Tensor, torch.Tensor]:
+        t, w = float(step) * dt, w.to(dtype)
+        return dynamics.active(t), times(t, w), w
 
     def f(step, w):
         collector.see(w)
-        active, t = now(step, w)
+        active, t, w = now(step, w)
         return active.f(t, w) * dt
 
+    def g(step, w):
+        _, t, w = now(step, w)
+        return dynamics.g(t, w) * root_dt
+
     def g_prod(step, w, z):
-        active, t = now(step, w)
-        return active.g_prod(t, w, z[:, : active.channels]) * root_dt
+        active, t, w = now(step, w)
+        return active.g_prod(t, w, z[:, : active.channels].to(dtype)) * root_dt
 
     def f_and_g_prod(step, w, z):
         collector.see(w)
-        active, _ = now(step, w)
-        return INCREMENTS[integration.method](active, float(step) * dt, w, z[:, : active.channels], dt)
+        active, _, w = now(step, w)
+        return INCREMENTS[integration.method](active, float(step) * dt, w, z[:, : active.channels].to(dtype), dt)
 
     sde = SimpleNamespace(noise_type=dynamics.noise_type, sde_type=dynamics.sde_type)
     if integration.method in INCREMENTS:
@@ -76,29 +85,40 @@ def in_steps(integration: Integration, collector: StateCollector) -> SimpleNames
         return sde
     sde.f = f
     if dynamics.noise_type == "diagonal":
-        sde.g = lambda step, w: dynamics.g(times(float(step) * dt, w), w) * root_dt
+        sde.g = g
     else:
         sde.g_prod = g_prod
     return sde
 
 
 def prepare(integration: Integration, start: torch.Tensor) -> Advance:
-    """The function that advances blocks like `start` (paths, state_dim): `advance`, for there is nothing to prepare."""
-    return advance
+    """The function that advances blocks like `start` (paths, state_dim)."""
+    return partial(advance, dtype=start.dtype)
 
 
-def advance(integration: Integration, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int) -> Chunk:
-    """Takes n_steps from w (paths, state_dim) at `first_step`; `paths` are the paths' numbers."""
-    w, collector, dynamics = in_columns(w), StateCollector(), integration.dynamics
-    sde = in_steps(integration, collector)
+def advance(
+    integration: Integration,
+    w: torch.Tensor,
+    paths: torch.Tensor,
+    first_step: int,
+    n_steps: int,
+    dtype: torch.dtype | None = None,
+) -> Chunk:
+    """Takes n_steps from w (paths, state_dim) at `first_step`; `paths` are the paths' numbers.
+
+    dtype: that in which drift and noise are evaluated; default that of w.
+    """
+    dtype = dtype or w.dtype
+    w, collector, dynamics = in_columns(w.double()), StateCollector(), integration.dynamics
+    sde = in_steps(integration, collector, dtype)
     method = "euler" if integration.method in INCREMENTS else integration.method
-    brownian = KeyedBrownian(integration.stream, paths, dynamics.channels, w.dtype, first_step, collector.step_begins)
+    brownian = KeyedBrownian(integration.stream, paths, dynamics.channels, dtype, first_step, collector.step_begins)
     clock = torch.tensor([first_step, first_step + n_steps], dtype=torch.float64)
     devices = [w.device] if w.is_cuda else []
     # torchsde draws from the global generator to check g_prod; the user's random numbers stay as they were.
     with torch.no_grad(), torch.random.fork_rng(devices=devices):
         ends = torchsde.sdeint(sde, w, clock, bm=brownian, method=method, dt=1.0)
-    return Chunk(collector.take(ends[-1]))
+    return Chunk(collector.take(ends[-1]), dtype)
 
 
 ENGINE = Engine(

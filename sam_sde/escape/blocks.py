@@ -51,6 +51,7 @@ def _integrate(run: EscapeRun, paths: torch.Tensor, report, recorder: Recorder |
         advance,
         run.states_at_start(paths),
         paths,
+        dtype=run.dtype,
         chunk=run.chunk,
         compact_below=run.compact_below,
         report=report,
@@ -66,7 +67,7 @@ _kept: WeakKeyDictionary[EscapeRun, _Prepared] = WeakKeyDictionary()
 def _prepared(run: EscapeRun) -> _Prepared:
     """Where an engine cannot compile the problem, the one that needs no compiler."""
     if run not in _kept:
-        start = run.states_at_start(run.block(0))
+        start = run.states_at_start(run.block(0)).to(run.dtype)
         try:
             _kept[run] = _Prepared(ENGINES[run.engine].prepare(run.problem, start), run.engine, None)
         except CannotCompileError as error:

@@ -2,7 +2,8 @@
 
 import math
 import textwrap
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import replace
 
@@ -136,7 +137,9 @@ def escape_times(
     crossing: "bridge" (a path may leave and return within a step), "shift" (the region is shrunk instead), or "none"
         (only the ends of steps count, as for the discrete algorithm); "auto" is "bridge", and "none" where the engine
         is "discrete".
-    device: "auto" (CUDA where there is one), "cpu", "cuda", …; dtype: "float32" or "float64".
+    device: "auto" (CUDA where there is one), "cpu", "cuda", …
+    dtype: "float32" or "float64", in which drift, noise and levels are evaluated; the states are summed with the digits
+        of float64 in any case, so that small steps far from zero count. A UserWarning says where float32 is too coarse.
     block_size: paths integrated together; the default follows from engine, dim and workers.
     chunk, compact_below: see `sam_sde.engines.block.run_block`; they change the speed, not the result.
     workers: how many share the blocks of paths: threads where the engine is "compiled" and runs on a CPU, else
@@ -177,11 +180,22 @@ def escape_times(
     }
     if accuracy is None:
         run = prepare(dynamics, n_paths=n_paths, dt=dt, **options)
-        return checked(execute(run, progress, executor=executor), check_dt, progress, executor)
+        _warn(run.precision_warnings)
+        result = checked(execute(run, progress, executor=executor), check_dt, progress, executor)
+        _warn(filter(None, [result.overflow_warning]))
+        return result
     pilot = prepare(dynamics, n_paths=PILOT_PATHS, dt=dt, **options)
     chosen = plan(pilot, accuracy, progress, executor)
     run = prepare(dynamics, n_paths=chosen.n_paths, dt=chosen.dt, **options)
-    return replace(execute(run, progress, executor=executor), step_check=chosen.step_check)
+    _warn(run.precision_warnings)
+    result = replace(execute(run, progress, executor=executor), step_check=chosen.step_check)
+    _warn(filter(None, [result.overflow_warning]))
+    return result
+
+
+def _warn(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        warnings.warn(sentence, stacklevel=3)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

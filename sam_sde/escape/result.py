@@ -11,14 +11,16 @@ import torch
 from sam_sde import checks
 from sam_sde.escape.blocks import trajectories
 from sam_sde.escape.ends import Ended, end_states
+from sam_sde.escape.precision import overflow_warning
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.step_check import StepCheck
 from sam_sde.escape.trajectory import Trajectory
 from sam_sde.files import write_csv
 from sam_sde.random import Stream
-from sam_sde.statistics import Sample, outcome_words, summarize, survival_curve
+from sam_sde.statistics import Outcome, Sample, outcome_words, summarize, survival_curve
 
 MAX_COORDINATES = 16
+MAX_FAILED = 64  # paths that are looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,12 @@ class EscapeResult(Sample):
     def steps(self) -> np.ndarray:
         """Escape times in steps of the optimizer, time/lr (paths,)."""
         return self.times / self.lr
+
+    @property
+    def overflow_warning(self) -> str | None:
+        """What helps where paths failed for the run's precision alone."""
+        failed = self.exit_points[self.outcome == Outcome.FAILED][:MAX_FAILED]
+        return overflow_warning(self.run.problem.dynamics, self.dt, torch.from_numpy(failed).to(self.run.device))
 
     def summary(self) -> dict[str, float]:
         """Counts, fraction, mean, restricted mean, median and rate with their 95 % intervals.

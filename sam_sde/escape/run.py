@@ -7,6 +7,8 @@ import torch
 
 from sam_sde.dynamics import Dynamics
 from sam_sde.engines import ENGINES, EscapeProblem
+from sam_sde.errors import ArgumentError
+from sam_sde.escape.precision import precision_warnings
 from sam_sde.escape.start import Start, start_states
 
 
@@ -44,7 +46,29 @@ class EscapeRun:
         last = 1 if self.start.std == 0 else self.n_paths
         for first in range(0, last, self.block_size):
             paths = torch.arange(first, min(first + self.block_size, last), device=self.device)
-            self.problem.check_start(self.start.points(paths, self.problem.stream).to(self.dtype))
+            self._check_start(self.start.points(paths, self.problem.stream))
+
+    def _check_start(self, w: torch.Tensor) -> None:
+        try:
+            self.problem.check_start(w.to(self.dtype))
+        except ArgumentError as error:
+            if self.dtype != torch.float64 and self._can_start(w):
+                message = f"{error.message}; so it is in single precision alone, try dtype 'float64'"
+                raise ArgumentError(error.name, message) from None
+            raise
+
+    def _can_start(self, w: torch.Tensor) -> bool:
+        try:
+            self.problem.check_start(w)
+        except ArgumentError:
+            return False
+        return True
+
+    @property
+    def precision_warnings(self) -> list[str]:
+        """Why the run may come out wrong in its precision; one sentence for each reason."""
+        problem = self.problem
+        return precision_warnings(problem.dynamics, self.start.mean, problem.t_max, self.dtype, problem.region)
 
     def of(self, problem: EscapeProblem, n_paths: int) -> "EscapeRun":
         """The first paths alone, of this problem or one like it."""
@@ -66,5 +90,5 @@ class EscapeRun:
         return torch.arange(first, min(first + self.block_size, self.n_paths), device=self.device)
 
     def states_at_start(self, paths: torch.Tensor) -> torch.Tensor:
-        """The states (paths, state_dim) in which the paths with these numbers start."""
+        """The states (paths, state_dim) in which the paths with these numbers start, in float64."""
         return start_states(self.start, self.problem.dynamics, self.problem.stream, paths, self.dtype)

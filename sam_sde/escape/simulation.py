@@ -1,6 +1,7 @@
 """Whole trajectories of a few paths, with a region that ends them or without one."""
 
 import math
+import warnings
 
 import torch
 
@@ -11,6 +12,7 @@ from sam_sde.engines.integration import STEPS_AT_ONCE
 from sam_sde.errors import ArgumentError
 from sam_sde.escape.blocks import trajectories
 from sam_sde.escape.driver import prepare, resolve_device, resolve_dtype
+from sam_sde.escape.precision import precision_warnings
 from sam_sde.escape.start import Start, as_start, start_states
 from sam_sde.escape.trajectory import Recorder, Trajectory
 from sam_sde.parameters import Point
@@ -48,6 +50,7 @@ def simulate(
     if region is not None:
         options = {"seed": seed, "arm": arm, "dt": dt, "engine": engine, "device": device, "dtype": dtype}
         run = prepare(dynamics, start=start, region=region, t_max=t_max, n_paths=n_paths, **options)
+        _warn(run.precision_warnings)
         return trajectories(run, list(range(n_paths)), every)
     if not isinstance(dynamics, Dynamics):
         raise ArgumentError("dynamics", f"expected an optimizer such as SGD(...) or SAM(...), got {dynamics!r}")
@@ -60,24 +63,37 @@ def simulate(
     dynamics.check_schedules(t_max)
     paths = torch.arange(checks.whole("n_paths", n_paths, low=1), device=resolve_device(device))
     dynamics.check_start(start.points(paths, stream).to(resolve_dtype(dtype)))
+    _warn(precision_warnings(dynamics, start.mean, t_max, resolve_dtype(dtype)))
     states = start_states(start, dynamics, stream, paths, resolve_dtype(dtype))
-    return _recorded(integration, engine, states, paths, t_max, every)
+    return _recorded(integration, engine, states, paths, t_max, every, resolve_dtype(dtype))
+
+
+def _warn(sentences: list[str]) -> None:
+    for sentence in sentences:
+        warnings.warn(sentence, stacklevel=3)
 
 
 def _recorded(
-    integration: Integration, engine: str, states: torch.Tensor, paths: torch.Tensor, t_max: float, every: int
+    integration: Integration,
+    engine: str,
+    states: torch.Tensor,
+    paths: torch.Tensor,
+    t_max: float,
+    every: int,
+    dtype: torch.dtype,
 ) -> list[Trajectory]:
     dynamics, recorder = integration.dynamics, Recorder(paths.tolist(), every)
-    advance = ENGINES[engine].prepare(integration, states)
+    advance = ENGINES[engine].prepare(integration, states.to(dtype))
     n_steps = math.ceil(t_max / integration.dt * (1 - 1e-12))
     finite = torch.full_like(paths, n_steps)  # the steps after which each state is still finite
     for step in range(0, n_steps, STEPS_AT_ONCE):
-        chunk = advance(integration, states, paths, step, min(STEPS_AT_ONCE, n_steps - step)).states
+        steps = advance(integration, states, paths, step, min(STEPS_AT_ONCE, n_steps - step))
+        chunk = steps.states
         recorder.record(step, paths, dynamics.weights(chunk))
         good = torch.isfinite(chunk).all(-1).long().cumprod(0).sum(0) - 1
         finite = torch.minimum(finite, torch.where(good < len(chunk) - 1, step + good, n_steps))
-        states = chunk[-1].clone()
-    ends = dynamics.weights(states).cpu().numpy()
+        states = steps.end
+    ends = dynamics.weights(chunk[-1]).cpu().numpy()
     found = []
     for path, last, end in zip(paths.tolist(), finite.tolist(), ends, strict=True):
         failed = last < n_steps

@@ -67,10 +67,15 @@ def as_start(start: Start | Point, dim: int) -> Start:
 def start_states(
     start: Start, dynamics: Dynamics, stream: Stream, paths: torch.Tensor, dtype: torch.dtype
 ) -> torch.Tensor:
-    """The states (paths, state_dim) in which the paths with these numbers start."""
-    w = start.points(paths, stream).to(dtype)
-    if not dynamics.draws_velocity:
-        return dynamics.initial_state(w, w.new_empty(len(w), 0))
-    channel = torch.arange(dynamics.channels, device=paths.device)
-    z = stream.normals(Purpose.VELOCITY, paths[:, None], torch.zeros_like(paths)[:, None], channel)
-    return dynamics.initial_state(w, z.to(w))
+    """The states (paths, state_dim) in which the paths with these numbers start, in float64.
+
+    dtype: that in which a velocity is computed where one is drawn.
+    """
+    points = start.points(paths, stream)
+    w = points.to(dtype)
+    z = w.new_empty(len(w), 0)
+    if dynamics.draws_velocity:
+        channel = torch.arange(dynamics.channels, device=paths.device)
+        z = stream.normals(Purpose.VELOCITY, paths[:, None], torch.zeros_like(paths)[:, None], channel).to(w)
+    state = dynamics.initial_state(w, z).double()
+    return torch.cat([points, state[:, points.shape[1] :]], dim=-1)

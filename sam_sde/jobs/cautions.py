@@ -14,6 +14,8 @@ FEW_ESCAPES = 0.05
 MANY_FAILURES = 0.01
 MUCH_DAMPING = 0.1
 
+SMALLER_STEPS = "try a smaller dt or lr, or a region that ends before the loss grows so steep"
+
 
 def find_cautions(
     runs: Mapping[str, EscapeRun], results: Mapping[str, EscapeResult], comparison: pd.DataFrame | None
@@ -23,6 +25,7 @@ def find_cautions(
     found = [_unresolved_step(arm, runs[arm]) for arm in of_sdes]
     found += [_lost_damping(arm, runs[arm]) for arm in of_sdes]
     found += [_step_beyond_statistics(arm, result) for arm, result in results.items() if result.step_check is not None]
+    found += [f"{arm}: {sentence}" for arm in results for sentence in runs[arm].precision_warnings]
     found += [_few_escapes(arm, runs[arm], result) for arm, result in results.items()]
     found += [_failures(arm, result) for arm, result in results.items()]
     found.append(_changing_rates(results))
@@ -71,7 +74,7 @@ def _failures(arm: str, result: EscapeResult) -> str | None:
         return None
     return (
         f"{arm}: {failed} of {len(result)} paths failed (their state became NaN or infinite, or the level NaN) and are "
-        "left out of the survival curve; try a smaller dt or lr, or a region that ends before the loss grows so steep"
+        f"left out of the survival curve; {result.overflow_warning or SMALLER_STEPS}"
     )
 
 

@@ -17,15 +17,15 @@ def steps_on(device: str, dynamics, region, crossing: str) -> list[torch.Tensor]
     """Two steps of ten paths, with what draws their noise and looks at the boundary."""
     problem = EscapeProblem(dynamics=dynamics, region=region, stream=Stream(), t_max=1.0, dt=0.01, crossing=crossing)
     layout = Layout(dynamics.state_dim, dynamics.channels)
-    (w,) = layout.empty(1, 10, like=torch.empty(0, device=device))
+    anchor, w = layout.empty(2, 10, like=torch.empty(0, device=device))
     step = torch.full((), 8, device=device)
     cells = layout.cells(torch.arange(10, device=device))
     z = normals_of_quad((1, 2), Purpose.DIFFUSION, cells, step, cells, w.dtype)
     nearest = torch.full((10,), -1.0, device=device)
     with torch.no_grad():
         take, z = step_of(problem), layout.normals(z)
-        after, nearest = take(w, z[0], step, nearest)
-        return [after, *take(after, z[1], step + 1, nearest)]
+        after, nearest = take(anchor, w, z[0], step, nearest)
+        return [after, *take(anchor, after, z[1], step + 1, nearest)]
 
 
 @pytest.mark.parametrize("dynamics", [*OPTIMIZERS.values(), SWITCH], ids=[*OPTIMIZERS, "a switch"])

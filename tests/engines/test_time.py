@@ -124,7 +124,7 @@ def test_a_time_is_always_a_tensor_beside_the_paths(crossing, dtype, method):
             dynamics=dynamics, region=ss.Ball([0, 0], 1), stream=Stream(), t_max=1.0, dt=0.01, method=method
         )
         w = torch.zeros(10, 2, dtype=getattr(torch, dtype))
-        step_of(problem)(w, torch.zeros_like(w), torch.tensor(8), w[:, 0] - 1)
+        step_of(problem)(w, torch.zeros_like(w), torch.zeros_like(w), torch.tensor(8), w[:, 0] - 1)
 
     options = {"engine": "torchsde", "t_max": 0.1, "region": ss.Ball([0, 0], 0.1), "crossing": crossing, "dtype": dtype}
     for action in (lambda dynamics: escape(dynamics, **options), compiled):

@@ -64,22 +64,24 @@ class CompiledSteps:
     def __init__(self, functions: Functions, layout: Layout, key: tuple[int, int], start: torch.Tensor):
         self.way = functions.way
         self._functions, self._layout, self._key = functions, layout, scalars(key, start.device)
-        self._memory = Memory(layout)
+        self._memory = Memory(layout, start[:0].clone())
 
     @torch.no_grad()
     def __call__(self, problem: Integration, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int):
         if len(w) < FEWEST_PATHS:
             return self._with_companions(problem, w, paths, first_step, n_steps)
-        states, places = self._memory.states(w, math.ceil(n_steps / STEPS_PER_COUNTER))
+        anchor, states, places = self._memory.states(len(w), math.ceil(n_steps / STEPS_PER_COUNTER))
         cells, shared = self._memory.cells(paths), first_step % STEPS_PER_COUNTER
-        states[0] = w
-        nearest = torch.full_like(w[:, 0], -1.0)
+        anchor[:] = w
+        states[0] = w - anchor
+        nearest = torch.full_like(anchor[:, 0], -1.0)
         for quad, (before, after) in enumerate(places):
             (step,) = scalars([first_step + STEPS_PER_COUNTER * quad], w.device)
             z = self._layout.normals(self._normals(cells, step, shared))
-            nearest = self._functions.quad(before, z, step, nearest, *after)
+            nearest = self._functions.quad(anchor, before, z, step, nearest, *after)
         # One that is not a number deserves a look.
-        return Chunk(states[: n_steps + 1], None if problem.state_region is None else ~(nearest < 0))
+        suspects = None if problem.state_region is None else ~(nearest < 0)
+        return Chunk(states[: n_steps + 1], states.dtype, anchor, suspects)
 
     def _normals(self, cells: torch.Tensor, step: torch.Tensor, shared: int) -> torch.Tensor:
         """Of four steps from `step` on (4, cells); two counters hold them where the first has `shared` steps before."""
@@ -93,8 +95,7 @@ class CompiledSteps:
         """The first path is taken along as often as needed, and left out of the result."""
         n, missing = len(w), FEWEST_PATHS - len(w)
         w, paths = torch.cat([w, w[:1].expand(missing, -1)]), torch.cat([paths, paths[:1].expand(missing)])
-        states, suspects = self(problem, w, paths, first_step, n_steps)
-        return Chunk(states[:, :n], None if suspects is None else suspects[:n])
+        return self(problem, w, paths, first_step, n_steps).of_rows(slice(n))
 
 
 def _without_data(integration: Integration) -> bool:

@@ -48,11 +48,11 @@ def functions_of(problem: Integration, start: torch.Tensor, layout: Layout) -> F
 
 
 def _quad(step: Recording, start: torch.Tensor, layout: Layout) -> Loops:
-    w, z, number, nearest, *places = inputs_of_quad(start, layout, FEWEST_PATHS)
-    axes = (0, 1, None, 0, *(0 for _ in places), *(None for _ in step.arguments))
+    anchor, moved, z, number, nearest, *places = inputs_of_quad(start, layout, FEWEST_PATHS)
+    axes = (0, 0, 1, None, 0, *(0 for _ in places), *(None for _ in step.arguments))
     return compiled(
         quad_of(step.operations, layout),
-        (w, z, number, nearest, *places, *step.arguments),
+        (anchor, moved, z, number, nearest, *places, *step.arguments),
         axes,
         by_coordinates=not layout.in_rows,
     )

@@ -15,8 +15,8 @@ FEWEST_PATHS = 8
 class Functions(NamedTuple):
     """Both, compiled for a problem, and in which way.
 
-    quad: (w (paths, dim), normals (4, paths, channels), number of the first step, `nearest`, places for four states) to
-        `nearest`.
+    quad: (anchor, moved (paths, dim), normals (4, paths, channels), number of the first step, `nearest`, places for
+        what is moved after each of four steps) to `nearest`.
     normals: (key, cells, number of the first step) to the normals (4, cells).
     way: "by coordinates", "in rows", or another one and its reason.
     """
@@ -27,13 +27,13 @@ class Functions(NamedTuple):
 
 
 def quad_of(take: Callable, layout: Layout) -> Callable:
-    """Four steps, each by `take` (w, z, step, nearest, further arguments), with the states written to their places."""
+    """Four steps, each by `take` (anchor, moved, z, step, nearest, further arguments), with `moved` kept in places."""
 
-    def quad(w, z, step, nearest, *places_and_arguments):
+    def quad(anchor, moved, z, step, nearest, *places_and_arguments):
         states = []
         for i in range(STEPS_PER_COUNTER):
-            w, nearest = take(w, z[i], step + i, nearest, *places_and_arguments[n_places:])
-            states.append(w)
+            moved, nearest = take(anchor, moved, z[i], step + i, nearest, *places_and_arguments[n_places:])
+            states.append(moved)
         for place, part in zip(places_and_arguments[:n_places], places_in(layout, states), strict=True):
             place.copy_(part)
         return nearest
@@ -53,17 +53,19 @@ def normals_for(diffusion: Callable, dtype: torch.dtype) -> Callable:
 
 
 def inputs_of_step(start: torch.Tensor, layout: Layout, n_paths: int) -> tuple[torch.Tensor, ...]:
-    """w, z, number of the step and `nearest`, as a step may have them, others for another number of paths."""
-    w, z, step, nearest, *_ = inputs_of_quad(start, layout, n_paths)
-    return w, z[0], step, nearest
+    """Anchor, moved, z, number of the step, `nearest`, as a step may have them, others for another number of paths."""
+    anchor, moved, z, step, nearest, *_ = inputs_of_quad(start, layout, n_paths)
+    return anchor, moved, z[0], step, nearest
 
 
 def inputs_of_quad(start: torch.Tensor, layout: Layout, n_paths: int) -> tuple[torch.Tensor, ...]:
     numbers = torch.linspace(-1.0, 1.0, n_paths, dtype=start.dtype, device=start.device)
-    (w,) = layout.empty(1, n_paths, like=start).copy_(start[:1] + 0.01 * numbers[:, None])
+    anchor, moved = layout.empty(2, n_paths, like=start)
+    anchor.copy_(start[:1] + 0.01 * numbers[:, None])
+    moved.copy_((0.001 * numbers[:, None]).expand_as(moved))
     z = layout.normals(numbers.repeat(STEPS_PER_COUNTER, layout.channels))
     places = places_in(layout, layout.empty(STEPS_PER_COUNTER, n_paths, like=start))
-    return w, z, *scalars([n_paths], start.device), numbers - 2.0, *places
+    return anchor, moved, z, *scalars([n_paths], start.device), numbers - 2.0, *places
 
 
 def inputs_of_normals(device: torch.device, n_cells: int) -> tuple[torch.Tensor, ...]:

@@ -8,39 +8,47 @@ import torch
 from sam_sde.dynamics import times
 from sam_sde.engines.integration import Integration
 from sam_sde.engines.methods import INCREMENTS
-from sam_sde.engines.nearness import near_by_distance
+from sam_sde.engines.nearness import near_by_distance, rounding_of_levels
 from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
 
 
 def step_of(problem: Integration) -> Callable:
-    """(w (paths, dim), z (paths, channels), number of the step (), nearest (paths,)) to the next w and `nearest`.
+    """(anchor, moved (paths, dim), z (paths, channels), number of the step (), nearest (paths,)) to the next two last.
 
+    The state is anchor + moved; the next one has the same anchor, so that far from zero small steps are not lost.
     `nearest` becomes 0 or more where a step may have crossed.
     """
     dynamics, dt, nearness = problem.dynamics, problem.dt, _nearness(problem)
     increments = INCREMENTS[problem.method]
 
-    def take(w: torch.Tensor, z: torch.Tensor, step: torch.Tensor, nearest: torch.Tensor):
-        t = step.double() * dt
-        drift, noise = increments(dynamics, t, w, z, dt)
-        after = w + drift + noise
-        return after, torch.maximum(nearest, nearness(t, w, after))
+    def take(anchor: torch.Tensor, moved: torch.Tensor, z: torch.Tensor, step: torch.Tensor, nearest: torch.Tensor):
+        t, before = step.double() * dt, anchor + moved
+        drift, noise = increments(dynamics, t, before, z, dt)
+        moved = moved + drift + noise
+        return moved, torch.maximum(nearest, nearness(t, before, anchor + moved, anchor))
 
     return take
 
 
 def _nearness(problem: Integration) -> Callable:
-    """Of a step from `before` to `after` (paths, dim), a number (paths,): 0 or more for every one that crosses."""
+    """Of a step from `before` to `after` (paths, dim), a number (paths,): 0 or more for every one that crosses.
+
+    Its last argument are states near both, that are the same in several steps: those by which the rounding is judged.
+    """
     dynamics, region = problem.dynamics, problem.state_region
     if region is None:
-        return lambda t, before, after: torch.full_like(before[:, 0], -1.0)
+        return lambda t, before, after, near: torch.full_like(before[:, 0], -1.0)
+
+    def levels(w: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+        return region.levels(w) + rounding_of_levels(problem, near)
+
     reach = problem.reach
     if math.isfinite(reach):
-        return lambda t, before, after: (
-            torch.maximum(region.levels(before), region.levels(after)).amax(-1).to(before) + reach
+        return lambda t, before, after, near: (
+            torch.maximum(levels(before, near), levels(after, near)).amax(-1).to(before) + reach
         )
     if problem.by_distance:
-        return lambda t, before, after: _signs(
+        return lambda t, before, after, near: _signs(
             near_by_distance(problem, t, before)
             | near_by_distance(problem, t + problem.dt, after)
             | region.levels(after).isnan()
@@ -51,8 +59,8 @@ def _nearness(problem: Integration) -> Callable:
         # 1e-4 more, so that rounding in float32 excludes nothing.
         return 1.0001 * problem.dt * dynamics.g_transpose_prod(times(t, w), w, normal).square().sum(-1)
 
-    def nearness(t: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-        level0, level1 = region.levels(before), region.levels(after)
+    def nearness(t: torch.Tensor, before: torch.Tensor, after: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+        level0, level1 = levels(before, near), levels(after, near)
         possible = (level1 >= 0).any(-1)
         for face in range(region.faces):
             if problem.crossing == "bridge":

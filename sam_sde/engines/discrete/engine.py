@@ -1,11 +1,11 @@
 """The discrete engine: the algorithm itself, a step of the optimizer a step, for many paths at once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import torch
 
-from sam_sde.dynamics import Gradient, GradientDynamics, Minibatch, times
+from sam_sde.dynamics import Dynamics, Gradient, GradientDynamics, Minibatch, Time, times
 from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.engines.discrete.minibatches import Minibatches
 from sam_sde.engines.engine import Engine
@@ -46,8 +46,8 @@ def check(integration: Integration) -> None:
 
 
 def prepare(integration: Integration, start: torch.Tensor) -> Advance:
-    """The function that advances blocks of paths."""
-    return advance
+    """The function that advances blocks like `start` (paths, state_dim)."""
+    return partial(advance, dtype=start.dtype)
 
 
 @torch.no_grad()
@@ -57,16 +57,21 @@ def advance(
     paths: torch.Tensor,
     first_step: int,
     n_steps: int,
+    dtype: torch.dtype | None = None,
 ) -> Chunk:
-    """Takes n_steps from `state` (paths, state_dim) at `first_step`; `paths` are the paths' numbers."""
-    states, active = [in_columns(state)], None
+    """Takes n_steps from `state` (paths, state_dim) at `first_step`; `paths` are the paths' numbers.
+
+    dtype: that in which gradients are evaluated; default that of the state. The states themselves are in float64.
+    """
+    dtype = dtype or state.dtype
+    states, active = [in_columns(state.double())], None
     for step in range(first_step, first_step + n_steps):
         t = step * integration.dt
         if integration.dynamics.active(t) is not active:
             active = integration.dynamics.active(t)
-            take = _steps(active, integration.stream, paths, state.dtype, step)
+            take = _steps(active, integration.stream, paths, dtype, step)
         states.append(take(step, times(t, states[-1]), states[-1]))
-    return Chunk(stack_steps(states))
+    return Chunk(stack_steps(states), dtype)
 
 
 def _steps(
@@ -81,10 +86,14 @@ def _steps(
         brownian = KeyedBrownian(stream, paths, dynamics.channels, dtype, first_step)
         return lambda step, t, state: _gaussian_step(dynamics, t, state, brownian(step, step + 1))
     if isinstance(dynamics.noise, EmpiricalNoise):
-        draw = _of_samples(dynamics, stream, paths)
+        draw = _of_samples(dynamics, stream, paths, dtype)
     else:
         draw = _gaussian_micro_batches(dynamics, stream, paths, dtype)
-    return lambda step, t, state: in_columns(dynamics.step(t, state, draw(step)))
+    return lambda step, t, state: _step(dynamics, t, state, draw(step))
+
+
+def _step(dynamics: Dynamics, t: Time, state: torch.Tensor, minibatches: Iterable[Minibatch]) -> torch.Tensor:
+    return in_columns(dynamics.step(t, state, minibatches).double())
 
 
 def _is_gaussian(dynamics: GradientDynamics) -> bool:
@@ -95,25 +104,29 @@ def _is_gaussian(dynamics: GradientDynamics) -> bool:
 def _gaussian_step(dynamics: GradientDynamics, t: torch.Tensor, state: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
     """With gradients ∇ℓ(w) - L(w) z/√B, z the normals of the SDE's Brownian motion, which move w as they do there."""
     descent_z, ascent_z = z.chunk(2, dim=-1) if dynamics.ascent == "independent" else (z, z)
-    minibatch = Minibatch(partial(_noisy_gradient, dynamics, descent_z), partial(_noisy_gradient, dynamics, ascent_z))
-    return in_columns(dynamics.step(t, state, [minibatch]))
+    descent, ascent = (partial(_noisy_gradient, dynamics, each) for each in (descent_z, ascent_z))
+    return _step(dynamics, t, state, [Minibatch(descent, ascent, _full_gradient(dynamics, z.dtype))])
 
 
-def _of_samples(dynamics: GradientDynamics, stream: Stream, paths: torch.Tensor) -> Draw:
+def _full_gradient(dynamics: GradientDynamics, dtype: torch.dtype) -> Gradient:
+    return lambda w: dynamics.surface.gradient(w.to(dtype))
+
+
+def _of_samples(dynamics: GradientDynamics, stream: Stream, paths: torch.Tensor, dtype: torch.dtype) -> Draw:
     """Each path's own samples, drawn as the noise says."""
-    noise = dynamics.noise
+    noise, full = dynamics.noise, _full_gradient(dynamics, dtype)
     batches = Minibatches(stream, paths, noise.n_samples, dynamics.batch_size, noise.sampling)
 
     def gradient(numbers: torch.Tensor) -> Gradient:
-        return lambda w: noise.surface.minibatch_gradient(w, numbers)
+        return lambda w: noise.surface.minibatch_gradient(w.to(dtype), numbers)
 
     def draw(step: int) -> Iterator[Minibatch]:
         numbers = batches.numbers(step)
         if dynamics.ascent == "independent":
-            yield Minibatch(gradient(numbers), gradient(batches.numbers(step, Purpose.ASCENT_MINIBATCH)))
+            yield Minibatch(gradient(numbers), gradient(batches.numbers(step, Purpose.ASCENT_MINIBATCH)), full)
             return
         for part in map(gradient, numbers.split(_micro_batch(dynamics), dim=1)):
-            yield Minibatch(part, part)
+            yield Minibatch(part, part, full)
 
     return draw
 
@@ -129,7 +142,7 @@ def _gaussian_micro_batches(
             channel = torch.arange(dynamics.channels, device=paths.device) + micro_batch * dynamics.channels
             z = stream.normals(Purpose.DIFFUSION, paths[:, None], number, channel).to(dtype)
             gradient = partial(_noisy_gradient, dynamics, z)
-            yield Minibatch(gradient, gradient)
+            yield Minibatch(gradient, gradient, _full_gradient(dynamics, dtype))
 
     return draw
 
@@ -137,6 +150,7 @@ def _gaussian_micro_batches(
 def _noisy_gradient(dynamics: GradientDynamics, z: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     size = _micro_batch(dynamics)
     scale = (dynamics.noise.minibatch_factor(size) / size) ** 0.5
+    w = w.to(z.dtype)
     return dynamics.surface.gradient(w) - scale * dynamics.noise.product(w, z)
 
 

@@ -109,14 +109,14 @@ def test_heun_is_of_second_order():
     dynamics = ss.SGD(quadratic([-1.0]), WHITE, lr=h, batch_size=4)
     integration = Integration(dynamics=dynamics, stream=stream, dt=h, method="heun")
     start = torch.full((9, 1), 0.5, dtype=torch.float64)
-    states, suspects = ENGINES["compiled"].prepare(integration, start)(integration, start, paths, 0, 8)
-    assert suspects is None
+    chunk = ENGINES["compiled"].prepare(integration, start)(integration, start, paths, 0, 8)
+    assert chunk.suspects is None
     z = stream.normals_of_quads(Purpose.DIFFUSION, paths, range(2), 1, torch.float64).flatten(0, 1)
     sigma = (h / 4) ** 0.5
     expected = [start]
     for k in range(8):
         expected.append(expected[-1] * (1 + h + h**2 / 2) + sigma * h**0.5 * (1 + h / 2) * z[k])
-    torch.testing.assert_close(states, torch.stack(expected), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(chunk.states, torch.stack(expected), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.slow
