@@ -44,6 +44,7 @@ def leaves(rho, n_steps, crossing="none"):
         crossing=crossing,
         device="cpu",
         dtype="float64",
+        method="euler",
     )
 
 
