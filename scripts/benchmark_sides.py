@@ -53,7 +53,7 @@ def styblinski_tang(w):
     return 0.5 * (w**4 - 16 * w**2 + 5 * w).sum()
 
 
-LOSSES = {"saddle": saddle, "time to 1 %": hilltop, "dim 100": styblinski_tang}
+LOSSES = {"saddle": saddle, "time to 1 %": hilltop, "SAM to 1 %": hilltop, "dim 100": styblinski_tang}
 
 
 def naive_torchsde(task: Task, seed: int, n_paths: int) -> Callable[[], float]:
