@@ -56,7 +56,7 @@ class Announced(ss.SGD):
 
 
 KINDS = [ByProducts, ByDiagonal, ByMatrix]
-SLOW = pytest.param("compiled", marks=pytest.mark.slow)
+SLOW = pytest.param("compiled", "float64", marks=pytest.mark.slow)
 
 
 def escape(dynamics, **options):
@@ -64,9 +64,8 @@ def escape(dynamics, **options):
     return ss.escape_times(dynamics, start=[0, 0], **options)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("crossing", ["bridge", "shift", "none"])
-@pytest.mark.parametrize("engine", ["torchsde", SLOW])
+@pytest.mark.parametrize(("engine", "dtype"), [("torchsde", "float32"), ("torchsde", "float64"), SLOW])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_three_ways_to_write_it_are_one(kind, engine, crossing, dtype):
     expected = escape(ByProducts(), engine="torchsde", crossing=crossing, dtype="float64")

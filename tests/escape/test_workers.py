@@ -1,10 +1,5 @@
 """Worker processes change the time that a run takes, and nothing else."""
 
-import os
-import signal
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -83,26 +78,3 @@ def test_a_loss_that_cannot_be_sent_runs_here_with_one_warning(pool):
     with pytest.warns(UserWarning, match="cannot be sent to another process.*open file"):
         result = execute(prepare(sgd(Unsendable()), **OPTIONS), executor=pool)
     np.testing.assert_array_equal(result.times, execute(prepare(sgd(), **OPTIONS)).times)
-
-
-KILLED = """
-import os, signal
-from sam_sde.escape.workers import processes
-if __name__ == "__main__":
-    with processes(1) as executor:
-        print(executor.submit(os.getpid).result(), flush=True)
-        os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-@pytest.mark.slow
-def test_a_worker_that_waits_for_work_ends_where_the_first_process_is_killed(tmp_path):
-    (tmp_path / "killed.py").write_text(KILLED)
-    first = subprocess.Popen([sys.executable, tmp_path / "killed.py"], stdout=subprocess.PIPE, text=True)
-    worker = int(first.stdout.readline())
-    try:
-        first.communicate(timeout=30)  # the worker has the pipe as well, and it ends with the last of them
-    except subprocess.TimeoutExpired:
-        os.kill(worker, signal.SIGKILL)
-        raise
-    assert first.returncode == -signal.SIGKILL
