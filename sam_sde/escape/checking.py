@@ -59,10 +59,11 @@ def checked(
     n_pilot = min(most, max(FEWEST_PATHS, round(PILOT_SHARE * run.n_paths)))
     try:
         check, _ = check_step(run, n_pilot, progress, executor)
-        n_paths = min(most, _paths_needed(check, result))
-        if n_paths > n_pilot and (check_dt is True or not _is_within(check, result)):
+        statistical = statistical_half_width(result)
+        n_paths = min(most, _paths_needed(check, FINER * statistical))
+        if n_paths > n_pilot and (check_dt is True or not _is_within(check, statistical)):
             check, _ = check_step(run, n_paths, progress, executor)
-    except EscapeInterrupted:
+    except KeyboardInterrupt:
         raise EscapeInterrupted(result) from None
     return replace(result, step_check=check)
 
@@ -79,17 +80,17 @@ def statistical_half_width(result: EscapeResult) -> float:
     return 0.5 * (summary["rmst_high"] - summary["rmst_low"])
 
 
-def _paths_needed(check: StepCheck, result: EscapeResult) -> int:
-    wanted = FINER * statistical_half_width(result)
+def _paths_needed(check: StepCheck, wanted: float) -> int:
+    """As many as make the interval of the change as wide as that."""
     if not wanted > 0 or not math.isfinite(check.half_width):
         return check.n_paths
     return math.ceil(check.n_paths * (check.half_width / wanted) ** 2)
 
 
-def _is_within(check: StepCheck, result: EscapeResult) -> bool:
+def _is_within(check: StepCheck, statistical: float) -> bool:
     """Whether the change is surely no more than the statistical error."""
     bounds = check.dt_change["dt_change_low"], check.dt_change["dt_change_high"]
-    return max(map(abs, bounds)) <= statistical_half_width(result)
+    return max(map(abs, bounds)) <= statistical
 
 
 def check_step(run: EscapeRun, n_paths: int, progress, executor: Executor | None) -> tuple[StepCheck, EscapeResult]:

@@ -1,5 +1,7 @@
 """Figures of times: survival curves over the numbers at risk, and histograms of the escape times."""
 
+import math
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -166,10 +168,18 @@ def _log_time_axis(axes: Axes, low: float, high: float) -> None:
 
 
 def _escape_label(row: dict) -> str:
-    """How many of an arm's paths are in the picture, and how many failed, for those are missing from it."""
+    """How many of an arm's paths are in the picture, how many failed, and the mean where both its errors are known."""
     failed = f", {row['n_failed']:,} failed" if row["n_failed"] else ""
     share = _percentage(row["n_escaped"], row["n_paths"])
-    return f"{plain(row['arm'], 30)}: {row['n_escaped']:,} of {row['n_paths']:,} escaped ({share}{failed})"
+    escaped = f"{row['n_escaped']:,} of {row['n_paths']:,} escaped ({share}{failed})"
+    return f"{plain(row['arm'], 30)}: {escaped}{_mean_with_errors(row)}"
+
+
+def _mean_with_errors(row: dict) -> str:
+    if math.isnan(row["dt_change"]):
+        return ""
+    statistical = (row["rmst_high"] - row["rmst_low"]) / 2
+    return f",\nmean {row['rmst']:.4g} ± {statistical:.2g} statistical ± {abs(row['dt_change']):.2g} step"
 
 
 def _percentage(part: int, whole: int) -> str:

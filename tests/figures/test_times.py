@@ -1,5 +1,7 @@
 """Survival curves, numbers at risk and histograms: what is drawn is what the tables hold."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,9 +72,17 @@ def test_the_area_of_a_histogram_is_the_fraction_that_escaped():
 def test_the_legend_counts_escaped_censored_and_failed_paths():
     outcome = ["escaped"] * 3 + ["censored"] * 4 + ["failed"]
     paths = pd.DataFrame({"arm": "SAM", "outcome": outcome, "time": 1.0})
-    columns = {"n_paths": 8, "n_escaped": 3, "n_censored": 4, "n_failed": 1, "t_max": 2.0}
+    columns = {"n_paths": 8, "n_escaped": 3, "n_censored": 4, "n_failed": 1, "t_max": 2.0, "dt_change": math.nan}
     figure = draw_escape_times(paths, pd.DataFrame([{"arm": "SAM"} | columns]))
     assert list(legend_of(figure)) == ["SAM: 3 of 8 escaped (37.5 %, 1 failed)"]
+
+
+def test_the_legend_has_the_mean_with_both_its_errors_where_the_step_was_looked_at():
+    paths = pd.DataFrame({"arm": "SAM", "outcome": ["escaped"] * 4, "time": 1.0})
+    columns = {"n_paths": 4, "n_escaped": 4, "n_censored": 0, "n_failed": 0, "t_max": 2.0}
+    mean = {"rmst": 1.25, "rmst_low": 1.2, "rmst_high": 1.3, "dt_change": -0.02}
+    figure = draw_escape_times(paths, pd.DataFrame([{"arm": "SAM"} | columns | mean]))
+    assert list(legend_of(figure)) == ["SAM: 4 of 4 escaped (100 %),\nmean 1.25 ± 0.05 statistical ± 0.02 step"]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +92,7 @@ def test_the_legend_counts_escaped_censored_and_failed_paths():
 def test_a_percentage_says_none_or_all_only_where_that_is_so(n_escaped, share):
     paths = pd.DataFrame({"arm": "SAM", "outcome": ["escaped"] * n_escaped, "time": 1.0})
     counts = {"n_paths": 10_000, "n_escaped": n_escaped, "n_censored": 10_000 - n_escaped, "n_failed": 0}
-    figure = draw_escape_times(paths, pd.DataFrame([{"arm": "SAM", "t_max": 2.0} | counts]))
+    figure = draw_escape_times(paths, pd.DataFrame([{"arm": "SAM", "t_max": 2.0, "dt_change": math.nan} | counts]))
     assert list(legend_of(figure)) == [f"SAM: {n_escaped:,} of 10,000 escaped ({share})"]
 
 
