@@ -43,7 +43,7 @@ def summary_text(summary: "pd.DataFrame") -> TextTable:
 
 def step_words(dt_change: float) -> str:
     """What halving the step adds to a figure, beside its statistical interval; nothing where it is not known."""
-    return f", {dt_change:+.2g} at dt/2" if _known(dt_change) else ""
+    return f" ± {abs(dt_change):.2g} step" if _known(dt_change) else ""
 
 
 def comparison_text(comparison: "pd.DataFrame", *, paired: bool) -> TextTable:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from sam_sde.jobs.tables import TABLES
-from sam_sde.wording import comparison_text, ends_lines, interval, summary_text, weak_text
+from sam_sde.wording import comparison_text, ends_lines, interval, step_words, summary_text, weak_text
 
 
 def rows(name, *values):
@@ -76,3 +76,8 @@ def test_end_states_are_counted_in_one_line_an_arm():
     ends = rows("ends", *({"arm": arm, "state": state} for arm in ("SGD", "SAM") for state in states))
     counts = "end states of 4: 2 at a minimum, 1 at a saddle, 0 stalled, 1 moving"
     assert ends_lines(ends) == [f"SGD, {counts}", f"SAM, {counts}"]
+
+
+@pytest.mark.parametrize(("change", "words"), [(-0.00123, " ± 0.0012 step"), (0.5, " ± 0.5 step"), (float("nan"), "")])
+def test_what_the_step_does_stands_beside_the_interval(change, words):
+    assert step_words(change) == words
