@@ -6,8 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
-from scipy import stats
-
 from sam_sde import checks
 from sam_sde.engines import ENGINES
 from sam_sde.errors import ArgumentError
@@ -16,7 +14,7 @@ from sam_sde.escape.execution import execute
 from sam_sde.escape.progress import Progress
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.step_check import StepCheck
-from sam_sde.statistics import Sample, restricted_mean
+from sam_sde.statistics import Sample, restricted_mean, summarize
 
 PILOT_PATHS = 1000
 MOST_PATHS = 10**8
@@ -24,8 +22,6 @@ MOST_HALVINGS = 12
 
 # The order in dt that errors are taken to vanish with: of Euler's method that where the drift jumps.
 ORDERS = {"euler": 0.5}
-
-QUANTILE = stats.norm.ppf(0.975)
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ def plan(
         halved = replace(run, problem=replace(run.problem, dt=run.problem.dt / 2**halvings))
         check, sample = _checked_pilot(halved, share, progress, executor)
         order = ORDERS.get(run.problem.method, 1.0)
-        step_error = abs(check.dt_change["dt_change"]) / (1.0 - 2.0**-order) / restricted_mean(sample)[0]
+        step_error = abs(check.dt_change["dt_change"]) / (1.0 - 2.0**-order) / _mean(sample)
         if step_error <= share:
             return _plan(check.dt, check, sample, share, step_error)
     raise ArgumentError("accuracy", f"a step of {check.dt:.2g} is too long for {accuracy:g} still; try a larger one")
@@ -77,7 +73,7 @@ def plan(
 def _checked_pilot(run: EscapeRun, share: float, progress, executor) -> tuple[StepCheck, Sample]:
     """With as many paths as tell a change of the size of the share from none."""
     check, sample = check_step(run, PILOT_PATHS, progress, executor)
-    needed = math.ceil(PILOT_PATHS * (check.half_width / (share * restricted_mean(sample)[0])) ** 2)
+    needed = math.ceil(PILOT_PATHS * (check.half_width / (share * _mean(sample))) ** 2)
     return (check, sample) if needed <= PILOT_PATHS else check_step(run, min(needed, MOST_PATHS), progress, executor)
 
 
@@ -87,10 +83,17 @@ def _pilot(run: EscapeRun, progress, executor) -> Sample:
         return execute(run.of(run.problem, PILOT_PATHS), progress, executor=executor)
 
 
+def _mean(sample: Sample) -> float:
+    mean, _ = restricted_mean(sample)
+    if not mean > 0:
+        raise ArgumentError("accuracy", "no path of the pilot could be followed; try the run without it")
+    return mean
+
+
 def _plan(dt: float, check: StepCheck | None, sample: Sample, share: float, step_error: float) -> Plan:
     """With the number of paths that the spread of the sample takes."""
-    mean, standard_error = restricted_mean(sample)
-    half_width = QUANTILE * standard_error * math.sqrt(len(sample)) / mean  # of one path
+    summary = summarize(sample)
+    half_width = 0.5 * (summary["rmst_high"] - summary["rmst_low"]) * math.sqrt(len(sample)) / _mean(sample)
     n_paths = max(PILOT_PATHS, math.ceil((half_width / share) ** 2))
     if n_paths > MOST_PATHS:
         raise ArgumentError("accuracy", f"it would take {n_paths:.2g} paths; try a larger one")

@@ -120,3 +120,10 @@ def test_a_result_without_a_check_says_so_in_its_summary():
     result = ss.escape_times(SAM, n_paths=50, **OPTIONS)
     assert np.isnan(result.summary()["dt_change"])
     assert replace(result, step_check=None).step_check is None
+
+
+def test_where_every_path_of_the_pilot_fails_that_is_said():
+    steep = ss.SGD(ss.LossSurface(lambda w: -(w[0] ** 8), dim=1), ss.NoNoise(), lr=1.0)
+    options = {"start": [2.0], "region": ss.LevelSet(lambda w: w[0] ** 2 - 1e300), "t_max": 1e3, "dtype": "float64"}
+    with pytest.raises(ss.ArgumentError, match="accuracy: no path of the pilot could be followed"):
+        ss.escape_times(steep, accuracy=0.1, engine="torchsde", **options)
