@@ -15,7 +15,7 @@ from sam_sde.surfaces import quadratic
 sgd = ss.SGD(quadratic([1.0, 1.0]), ss.IsotropicNoise(1.0), lr=0.01, batch_size=32)
 n_paths, n_steps = int(sys.argv[1]), int(sys.argv[2])
 result = ss.escape_times(
-    sgd, start=[0, 0], region=ss.Ball([0, 0], 10.0), t_max=n_steps * 0.01, n_paths=n_paths, device="cpu"
+    sgd, start=[0, 0], region=ss.Ball([0, 0], 10.0), t_max=n_steps * 0.01, n_paths=n_paths, device="cpu", method="euler"
 )
 assert result.path_steps == n_paths * n_steps
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)

@@ -70,10 +70,20 @@ def paths(shift, engine, optimizer, **options):
     return found.exit_points.astype(np.float64) - shift
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+KINDS = [
+    (ss.SGD, {}),
+    (ss.SGD, {"momentum": 0.9}),
+    (ss.SAM, {"rho": 0.03125}),
+    (ss.USAM, {"rho": 0.1, "momentum": 0.5}),
+]
+
+
 @pytest.mark.parametrize(
-    ("optimizer", "options"),
-    [(ss.SGD, {}), (ss.SGD, {"momentum": 0.9}), (ss.SAM, {"rho": 0.03125}), (ss.USAM, {"rho": 0.1, "momentum": 0.5})],
+    ("engine", "optimizer", "options"),
+    [
+        *((engine, *kind) for engine in ("torchsde", "discrete") for kind in KINDS),
+        *(pytest.param("compiled", *kind, marks=pytest.mark.slow) for kind in KINDS[1:3]),
+    ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_the_same_problem_elsewhere_has_the_same_paths(engine, optimizer, options):

@@ -264,8 +264,7 @@ def group(number):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the process", "to its group"])
+@pytest.mark.parametrize(("send", "workers"), [(os.kill, 2), (os.killpg, 1)], ids=["to the process", "to its group"])
 def test_sigterm_leaves_what_was_finished_and_no_process(send, workers, tmp_path):
     options = ["--workers", str(workers), "--set", "run.block_size=20"]
     with process(written(tmp_path), *options) as running:

@@ -84,7 +84,7 @@ ARMS = [("exponential", "exponential"), ("delayed", "exponential"), ("partly tra
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("correlation", [None, 0.5, 0.99])
+@pytest.mark.parametrize("correlation", [None, 0.99])
 @pytest.mark.parametrize(("arm", "base"), ARMS)
 @pytest.mark.parametrize(("n_paths", "escapes"), [case for case in SETTINGS if case[1] in (1, 5, 20, None)])
 def test_of_two_arms(arm, base, n_paths, escapes, correlation):

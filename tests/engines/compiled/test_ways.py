@@ -147,7 +147,7 @@ def breaks(patch, breakage: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("breakage", "kind"),
-    [("module", "heavy ball"), ("attribute", "switch"), ("arguments", "plain"), ("module", "same batch")],
+    [("module", "heavy ball"), ("attribute", "switch"), ("arguments", "plain")],
 )
 def test_without_torch_s_internals_torch_compile_takes_the_same_steps(monkeypatch, breakage, kind):
     monkeypatch.setattr(loops, "_loops", {})
