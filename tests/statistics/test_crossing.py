@@ -41,7 +41,7 @@ def test_two_samples_of_one_law_rarely_cross(t_max, paired):
 @pytest.mark.slow
 @pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("other", [lambda times: times, later_apart], ids=["one law", "apart later"])
-@pytest.mark.parametrize(("n_paths", "n_experiments"), [(100, 1000), (400, 1000), (4000, 150), (20_000, 50)])
+@pytest.mark.parametrize(("n_paths", "n_experiments"), [(100, 1000), (400, 1000), (4000, 300), (20_000, 100)])
 def test_curves_that_do_not_cross_are_said_to_in_at_most_5_percent(n_paths, n_experiments, other, paired):
     for t_max in (2.0, 1e9):
         generator = np.random.default_rng(n_paths)
