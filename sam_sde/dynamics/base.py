@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
-from typing import Union
+from collections.abc import Callable, Iterable
+from typing import TypeVar, Union
 
 import torch
 
@@ -16,6 +16,7 @@ from sam_sde.purity import called_twice
 MAKES_MINIBATCHES = ("surface", "noise", "batch_size", "ascent", "micro_batch")
 
 Time = Union[float, "torch.Tensor"]
+Chosen = TypeVar("Chosen")
 
 
 def times(t: Time, x: torch.Tensor) -> torch.Tensor:
@@ -63,6 +64,10 @@ class Dynamics(abc.ABC):
     def active(self, t: float) -> Dynamics:
         """The one of `parts` that takes the step which begins at time t."""
         return self
+
+    def choose(self, t: Time, of: Callable[[Dynamics], Chosen]) -> Chosen:
+        """`of` the optimizer that is active at time t, tensors or a tuple of them; see `Switch`."""
+        return of(self)
 
     @property
     def draws_velocity(self) -> bool:

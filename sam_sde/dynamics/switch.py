@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 
 from sam_sde import checks
-from sam_sde.dynamics.base import Dynamics, Time
+from sam_sde.dynamics.base import Chosen, Dynamics, Time
 from sam_sde.dynamics.minibatch import Minibatch
 from sam_sde.dynamics.schedules import AFTER
 from sam_sde.errors import ArgumentError
@@ -70,10 +70,10 @@ class Switch(Dynamics):
         return self.first.initial_state(w, z[:, : self.first.channels])
 
     def f(self, t: Time, x: torch.Tensor) -> torch.Tensor:
-        return self._choose(t, lambda dynamics: dynamics.f(t, x))
+        return self.choose(t, lambda dynamics: dynamics.f(t, x))
 
     def g_prod(self, t: Time, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        return self._choose(t, lambda dynamics: dynamics.g_prod(t, x, z[:, : dynamics.channels]))
+        return self.choose(t, lambda dynamics: dynamics.g_prod(t, x, z[:, : dynamics.channels]))
 
     def g_transpose_prod(self, t: Time, x: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         def product(dynamics: Dynamics) -> torch.Tensor:
@@ -81,13 +81,17 @@ class Switch(Dynamics):
                 dynamics.g_transpose_prod(t, x, direction), (0, self.channels - dynamics.channels)
             )
 
-        return self._choose(t, product)
+        return self.choose(t, product)
 
-    def _choose(self, t: Time, product: Callable[[Dynamics], torch.Tensor]) -> torch.Tensor:
-        """The product of the active optimizer; that of both where t is a tensor, whose values are not asked for."""
-        if isinstance(t, torch.Tensor):
-            return torch.where(t >= AFTER * self.at, product(self.second), product(self.first))
-        return product(self.active(t))
+    def choose(self, t: Time, of: Callable[[Dynamics], Chosen]) -> Chosen:
+        """`of` the active optimizer; of both where t is a tensor, whose values are not asked for."""
+        if not isinstance(t, torch.Tensor):
+            return of(self.active(t))
+        later = t >= AFTER * self.at
+        first, second = self.first.choose(t, of), self.second.choose(t, of)
+        if isinstance(first, torch.Tensor):
+            return torch.where(later, second, first)
+        return tuple(torch.where(later, *each) for each in zip(second, first, strict=True))
 
     def step(self, t: Time, state: torch.Tensor, minibatches: Iterable[Minibatch]) -> torch.Tensor:
         return self.active(float(torch.as_tensor(t).max())).step(t, state, minibatches)

@@ -17,10 +17,9 @@ class BlockResult:
     """How each path of a block ended: outcome (an `Outcome`), time, and the weights then (paths, dim).
 
     A failed path has the time at which its state was no longer finite, or the level there not a number, and the state
-    before that. After Ctrl-C the
-    paths still inside are censored at the time they had reached, `interrupted_at`. path_steps: steps summed over paths,
-    as integrated. engine: the one that did the work, and the `way` it took, if it has several; note: why it is not the
-    one that was asked for.
+    before that. After Ctrl-C the paths still inside are censored at the time they had reached, `interrupted_at`.
+    path_steps: steps summed over paths, as integrated. engine: the one that did the work, and the `way` it took, if it
+    has several; note: why it is not the one that was asked for.
     """
 
     outcome: torch.Tensor

@@ -3,7 +3,7 @@
 The noise of a step is split by a Brownian bridge, from keyed numbers of its own. With the bridge that looks for
 crossings within a step, the coarse paths see the same bridge point in the middle of their steps, and the same uniform
 numbers decide for both in each half (Giles, "Improved multilevel Monte Carlo convergence using the Milstein scheme",
-MCQMC 2006): without that every second path near the boundary would leave in the one and not in the other.
+MCQMC 2006): without that many a path near the boundary would leave in the one and not in the other.
 """
 
 from dataclasses import replace

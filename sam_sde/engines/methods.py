@@ -18,7 +18,7 @@ import torch
 from sam_sde.dynamics import Dynamics, Time, times
 from sam_sde.layout import in_columns
 
-# (dynamics, t, w (paths, state_dim), z (paths, channels), dt) to what drift and noise add, (paths, state_dim) each.
+# (optimizer, t, w (paths, state_dim), z (paths, channels), dt) to what drift and noise add, (paths, state_dim) each.
 Increments = Callable[[Dynamics, Time, torch.Tensor, torch.Tensor, float], tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -38,6 +38,11 @@ def _drift_and_noise(dynamics: Dynamics, t: torch.Tensor, w: torch.Tensor, z: to
     if hasattr(dynamics, "f_and_g_prod"):
         return dynamics.f_and_g_prod(t, w, z)
     return dynamics.f(t, w), dynamics.g_prod(t, w, z)
+
+
+def increments(method: str, dynamics: Dynamics, t: Time, w: torch.Tensor, z: torch.Tensor, dt: float):
+    """Of a step that begins at time t, all of it by the optimizer that is active then."""
+    return dynamics.choose(t, lambda active: INCREMENTS[method](active, t, w, z[:, : active.channels], dt))
 
 
 INCREMENTS: dict[str, Increments] = {"euler": euler, "heun": heun}

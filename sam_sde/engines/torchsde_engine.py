@@ -17,7 +17,7 @@ from sam_sde.dynamics import Dynamics, times
 from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.engines.engine import Engine
 from sam_sde.engines.integration import Advance, Chunk, Integration
-from sam_sde.engines.methods import INCREMENTS
+from sam_sde.engines.methods import INCREMENTS, increments
 from sam_sde.layout import in_columns, stack_steps
 
 
@@ -76,8 +76,7 @@ def in_steps(integration: Integration, collector: StateCollector, dtype: torch.d
 
     def f_and_g_prod(step, w, z):
         collector.see(w)
-        active, _, w = now(step, w)
-        return INCREMENTS[integration.method](active, float(step) * dt, w, z[:, : active.channels].to(dtype), dt)
+        return increments(integration.method, dynamics, float(step) * dt, w.to(dtype), z.to(dtype), dt)
 
     sde = SimpleNamespace(noise_type=dynamics.noise_type, sde_type=dynamics.sde_type)
     if integration.method in INCREMENTS:

@@ -10,6 +10,7 @@ from scipy.sparse.linalg import expm_multiply
 
 import sam_sde as ss
 from sam_sde.engines import ENGINES, Integration, integrate
+from sam_sde.engines.compiled.steps import step_of
 from sam_sde.random import Purpose, Stream
 from sam_sde.surfaces import quadratic
 
@@ -90,6 +91,22 @@ def test_on_a_quadratic_a_step_is_the_expansion_of_the_exact_one(kind, method):
         growth = 1 - eigenvalues * h + second * (eigenvalues * h) ** 2 / 2
         w = w * growth + (h / 4) ** 0.5 * h**0.5 * (1 - second * eigenvalues * h / 2) * normals
         np.testing.assert_allclose(states[k + 1], w, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("method", ["euler", "heun"])
+def test_a_step_that_begins_before_a_switch_is_the_first_optimizers_all_of_it(method):
+    """In the engine's steps and in those that are compiled: 6 of w' = -w and 4 of w' = w, the switch within the 6th."""
+    h, growth = 0.1, {"euler": lambda x: 1 + x, "heun": lambda x: 1 + x + x**2 / 2}[method]
+    first, second = (ss.SGD(quadratic([curvature]), ss.NoNoise(), lr=h) for curvature in (1.0, -1.0))
+    switch = ss.Switch(first, second, at=5.3 * h)
+    integration = Integration(dynamics=switch, stream=Stream(), dt=h, method=method)
+    start = torch.ones(3, 1, dtype=torch.float64)
+    states = ENGINES["torchsde"].prepare(integration, start)(integration, start, torch.arange(3), 0, 10).states
+    take, moved = step_of(integration), torch.zeros_like(start)
+    for step in range(10):
+        moved, _ = take(start, moved, torch.zeros_like(start), torch.tensor(step), torch.full((3,), -1.0))
+    for end in (states[-1], start + moved):
+        np.testing.assert_allclose(end, growth(-h) ** 6 * growth(h) ** 4, rtol=1e-12)
 
 
 def test_heun_keeps_the_mean_where_the_noise_depends_on_the_state():

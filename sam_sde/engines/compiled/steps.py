@@ -7,7 +7,7 @@ import torch
 
 from sam_sde.dynamics import times
 from sam_sde.engines.integration import Integration
-from sam_sde.engines.methods import INCREMENTS
+from sam_sde.engines.methods import increments
 from sam_sde.engines.nearness import near_by_distance, rounding_of_levels
 from sam_sde.regions.crossing import NEGLIGIBLE_EXPONENT, shift_distance
 
@@ -19,11 +19,10 @@ def step_of(problem: Integration) -> Callable:
     `nearest` becomes 0 or more where a step may have crossed.
     """
     dynamics, dt, nearness = problem.dynamics, problem.dt, _nearness(problem)
-    increments = INCREMENTS[problem.method]
 
     def take(anchor: torch.Tensor, moved: torch.Tensor, z: torch.Tensor, step: torch.Tensor, nearest: torch.Tensor):
         t, before = step.double() * dt, anchor + moved
-        drift, noise = increments(dynamics, t, before, z, dt)
+        drift, noise = increments(problem.method, dynamics, t, before, z, dt)
         moved = moved + drift + noise
         return moved, torch.maximum(nearest, nearness(t, before, anchor + moved, anchor))
 
