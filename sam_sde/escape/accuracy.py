@@ -1,7 +1,6 @@
 """Chooses the step and the number of paths for a total error that is asked for."""
 
 import math
-import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -9,8 +8,7 @@ from dataclasses import dataclass, replace
 from sam_sde import checks
 from sam_sde.engines import ENGINES
 from sam_sde.errors import ArgumentError
-from sam_sde.escape.checking import check_step
-from sam_sde.escape.execution import execute
+from sam_sde.escape.checking import check_step, execute_quietly
 from sam_sde.escape.progress import Progress
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.step_check import StepCheck
@@ -59,7 +57,8 @@ def plan(
     """
     share = require_accuracy(accuracy) / math.sqrt(2.0)
     if not ENGINES[run.engine].of_sde:
-        return _plan(run.problem.dt, None, _pilot(run, progress, executor), share, step_error=0.0)
+        sample = execute_quietly(run.of(run.problem, PILOT_PATHS), progress, executor)
+        return _plan(run.problem.dt, None, sample, share, step_error=0.0)
     for halvings in range(MOST_HALVINGS + 1):
         halved = replace(run, problem=replace(run.problem, dt=run.problem.dt / 2**halvings))
         check, sample = _checked_pilot(halved, share, progress, executor)
@@ -75,12 +74,6 @@ def _checked_pilot(run: EscapeRun, share: float, progress, executor) -> tuple[St
     check, sample = check_step(run, PILOT_PATHS, progress, executor)
     needed = math.ceil(PILOT_PATHS * (check.half_width / (share * _mean(sample))) ** 2)
     return (check, sample) if needed <= PILOT_PATHS else check_step(run, min(needed, MOST_PATHS), progress, executor)
-
-
-def _pilot(run: EscapeRun, progress, executor) -> Sample:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of what the run itself will say
-        return execute(run.of(run.problem, PILOT_PATHS), progress, executor=executor)
 
 
 def _mean(sample: Sample) -> float:

@@ -95,7 +95,7 @@ def _is_within(check: StepCheck, statistical: float) -> bool:
 
 def check_step(run: EscapeRun, n_paths: int, progress, executor: Executor | None) -> tuple[StepCheck, EscapeResult]:
     """What dt/2 does to the run's first paths, and these at dt."""
-    coarse, fine = (_result(each, progress, executor) for each in paired_runs(run, n_paths))
+    coarse, fine = (execute_quietly(each, progress, executor) for each in paired_runs(run, n_paths))
     return StepCheck(run.problem.dt, n_paths, paired_changes(coarse, fine)), coarse
 
 
@@ -105,7 +105,8 @@ def paired_runs(run: EscapeRun, n_paths: int) -> tuple[EscapeRun, EscapeRun]:
     return run.of(coarse, n_paths), run.of(fine, n_paths)
 
 
-def _result(run: EscapeRun, progress, executor: Executor | None) -> EscapeResult:
+def execute_quietly(run: EscapeRun, progress, executor: Executor | None) -> EscapeResult:
+    """Without the warnings that the run itself has or will have."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of what the run itself has said
+        warnings.simplefilter("ignore", UserWarning)
         return execute(run, progress, executor=executor)

@@ -178,17 +178,18 @@ def escape_times(
         "compact_below": compact_below,
         "workers": workers,
     }
-    if accuracy is None:
-        run = prepare(dynamics, n_paths=n_paths, dt=dt, **options)
-        _warn(run.precision_warnings)
-        result = checked(execute(run, progress, executor=executor), check_dt, progress, executor)
-        _warn(filter(None, [result.overflow_warning]))
-        return result
-    pilot = prepare(dynamics, n_paths=PILOT_PATHS, dt=dt, **options)
-    chosen = plan(pilot, accuracy, progress, executor)
-    run = prepare(dynamics, n_paths=chosen.n_paths, dt=chosen.dt, **options)
+    chosen = None
+    if accuracy is not None:
+        pilot = prepare(dynamics, n_paths=PILOT_PATHS, dt=dt, **options)
+        chosen = plan(pilot, accuracy, progress, executor)
+        n_paths, dt = chosen.n_paths, chosen.dt
+    run = prepare(dynamics, n_paths=n_paths, dt=dt, **options)
     _warn(run.precision_warnings)
-    result = replace(execute(run, progress, executor=executor), step_check=chosen.step_check)
+    result = execute(run, progress, executor=executor)
+    if chosen is None:
+        result = checked(result, check_dt, progress, executor)
+    else:
+        result = replace(result, step_check=chosen.step_check)
     _warn(filter(None, [result.overflow_warning]))
     return result
 
