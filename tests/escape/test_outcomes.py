@@ -12,31 +12,21 @@ STILL, WHITE = ss.NoNoise(), ss.IsotropicNoise(1.0)
 DISK = ss.Ball([0, 0], 1.0)
 
 
+def still(surface, **options):
+    """Euler's steps without noise, in double precision."""
+    sgd = ss.SGD(surface, STILL, lr=0.1)
+    return ss.escape_times(sgd, region=DISK, dtype="float64", method="euler", **options)
+
+
 def test_a_path_that_stays_is_censored_at_t_max_with_its_last_state():
-    result = ss.escape_times(
-        ss.SGD(WELL, STILL, lr=0.1),
-        start=[0.5, 0],
-        region=DISK,
-        t_max=1.05,
-        n_paths=3,
-        dtype="float64",
-        method="euler",
-    )
+    result = still(WELL, start=[0.5, 0], t_max=1.05, n_paths=3)
     assert result.outcome.tolist() == [ss.Outcome.CENSORED] * 3
     assert result.times.tolist() == [1.05] * 3
     np.testing.assert_allclose(result.exit_points, [[0.5 * 0.9**11, 0]] * 3)
 
 
 def test_without_noise_the_exit_is_interpolated_within_the_step():
-    result = ss.escape_times(
-        ss.SGD(SADDLE, STILL, lr=0.1),
-        start=[0, 0.5],
-        region=DISK,
-        t_max=5,
-        n_paths=2,
-        dtype="float64",
-        method="euler",
-    )
+    result = still(SADDLE, start=[0, 0.5], t_max=5, n_paths=2)
     before = 0.5 * 1.1**7
     expected = 0.7 + 0.1 * (1 - before) / (0.1 * before)
     np.testing.assert_allclose(result.times, expected)
