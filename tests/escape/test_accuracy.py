@@ -1,7 +1,5 @@
 """The step and the number of paths that an accuracy takes, and what a step does to a result."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -119,7 +117,6 @@ def test_an_interrupt_during_the_check_leaves_the_result():
 def test_a_result_without_a_check_says_so_in_its_summary():
     result = ss.escape_times(SAM, n_paths=50, **OPTIONS)
     assert np.isnan(result.summary()["dt_change"])
-    assert replace(result, step_check=None).step_check is None
 
 
 def test_where_every_path_of_the_pilot_fails_that_is_said():
