@@ -49,6 +49,7 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key, as run.n_paths=1000; may be given often."),
 ]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Compute all again, whatever was kept of earlier runs.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the results; default results/CONFIG.")]
 
 
@@ -141,18 +142,23 @@ def escape(
     check_dt: Annotated[
         bool, typer.Option("--check-dt", help="Some paths again at dt and dt/2: what the step does to each figure.")
     ] = False,
+    fresh: Fresh = False,
 ) -> None:
-    """Run all arms: escape times, their comparison, CSV files and figures."""
+    """Run all arms: escape times, their comparison, CSV files and figures.
+
+    Run again after an interrupt, or with more paths or arms, it computes just what is missing.
+    """
     from sam_sde.config.building import Setting
     from sam_sde.config.loading import load_config
     from sam_sde.figures.folder import draw_result
     from sam_sde.jobs.escape import Experiment
+    from sam_sde.jobs.store import Store
 
     changes = [*(changes or ()), *(["run.check_dt=true"] if check_dt else ())]
     experiment = Experiment(Setting(load_config(config, changes), config.parent), workers)
-    with results_of("escape", out, config) as destination:
+    with results_of("escape", out, config) as destination, Store(destination.out).alone() as store:
         with progress_report(Console(stderr=True)) as report:
-            experiment.execute(report, destination)
+            experiment.execute(report, destination, store, fresh)
         try:
             experiment.write(destination, all_paths)
         finally:  # on a full disk the numbers are shown at least

@@ -1,9 +1,10 @@
 """Folders that can be written to, and files that are written whole or not at all."""
 
 import os
+import platform
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         try:
             write(temporary)
             temporary.chmod(0o644)
+            _to_disk(temporary)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -49,12 +51,62 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
+def _to_disk(path: Path) -> None:
+    """What is in a file is there before its name is, even where the power fails."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def write_csv(frame: "pd.DataFrame", path: Path) -> None:
     write_whole(path, lambda temporary: frame.to_csv(temporary, index=False))
 
 
 def write_text(text: str, path: Path) -> None:
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+@contextmanager
+def used_by_one(folder: Path, shard: str | None = None) -> Iterator[None]:
+    """Keeps a folder for this process; those that say that they are different shards may use it side by side.
+
+    Where the system has no such locks everybody may.
+
+    Raises
+        InputError: another process uses it.
+    """
+    with ExitStack() as stack:
+        locks = [("lock", False)] if shard is None else [("lock", True), (f"lock-{shard}", False)]
+        for name, shared in locks:
+            stack.enter_context(_lock(folder, name, shared))
+        yield
+
+
+@contextmanager
+def _lock(folder: Path, name: str, shared: bool) -> Iterator[None]:
+    try:
+        import fcntl
+
+        handle = os.open(folder / f".{name}", os.O_RDWR | os.O_CREAT, 0o644)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            by = os.pread(handle, 100, 0).decode(errors="replace") or "another process"
+            raise InputError(f"{folder} is in use by {by}; wait for its end, or choose another folder") from None
+        except OSError:
+            pass  # as on some network's file system
+        else:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -110,7 +110,7 @@ def out(folder):
 
 
 def test_escape_writes_the_tables_the_record_and_the_figures_and_nothing_else(out):
-    assert names(out) == set(TABLES) | {"run.json"} | FIGURES
+    assert names(out) == set(TABLES) | {"run.json", "store"} | FIGURES
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -220,7 +220,7 @@ THREE_COORDINATES = ONE_ARM | {
 def test_one_arm_alone_is_compared_with_nothing(tmp_path, figures):
     result = run(tmp_path, yaml.safe_dump(ONE_ARM))
     assert "Compared" not in result.stdout
-    assert names(tmp_path / "out") == (set(TABLES) | {"run.json"} | FIGURES) - {"comparison.csv"}
+    assert names(tmp_path / "out") == (set(TABLES) | {"run.json", "store"} | FIGURES) - {"comparison.csv"}
     assert [*read(tmp_path / "out", "summary.csv")["arm"]] == ["NA"]
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -56,15 +57,29 @@ class Setting:
         config: says other things of the arms than the setting's own.
         """
         config = config or self.config
-        section = config.arms[arm]
-        factory, own = OPTIMIZERS[section.kind], values_of(section)
-        keys = parameters_of(factory)
-        defaults = {key: value for key, value in values_of(config.optimizer).items() if key in keys and key not in own}
-        if "lr" in keys and "lr" not in own and "lr" not in defaults:
+        factory, own = OPTIMIZERS[config.arms[arm].kind], values_of(config.arms[arm])
+        keys = self._values(arm, config)
+        if "lr" in parameters_of(factory) and "lr" not in keys:
             raise ConfigError(f"optimizer.lr: missing; give it there or as arms.{arm}.lr")
         supplies = Supplies(self.surface, self.noise, self.folder, lambda name: self.dynamics(name, config))
-        with locating(f"arms.{arm}", dict.fromkeys(defaults, "optimizer")):
-            return supplies.call(factory, {**defaults, **own})
+        with locating(f"arms.{arm}", dict.fromkeys(keys.keys() - own.keys(), "optimizer")):
+            return supplies.call(factory, keys)
+
+    def _values(self, arm: str, config: Config) -> dict[str, Any]:
+        """What is said of an arm, by itself or for all."""
+        section = config.arms[arm]
+        keys = parameters_of(OPTIMIZERS[section.kind])
+        return {key: value for key, value in values_of(config.optimizer).items() if key in keys} | values_of(section)
+
+    def keys_of(self, arm: str) -> dict[str, Any]:
+        """What is said of an arm, by itself or for all, as plain data; arms that it names stand there themselves."""
+        section, plain = self.config.arms[arm], {}
+        for key, value in self._values(arm, self.config).items():
+            if key in schema.names_of_arms(section):
+                plain[key] = self.keys_of(value)
+            else:
+                plain[key] = value.model_dump(mode="json") if isinstance(value, Section) else value
+        return plain
 
     def runs(self, workers: int | None = None) -> dict[str, EscapeRun]:
         """One run for each arm, all of them checked before any is executed; `workers` share its paths, see `prepare`.

@@ -12,6 +12,7 @@ from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.start import NormalStart, PointStart, Start, as_start
+from sam_sde.escape.step_check import StepCheck
 from sam_sde.escape.trajectory import Recorder, Trajectory
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Progress",
     "Recorder",
     "Start",
+    "StepCheck",
     "Trajectory",
     "as_start",
     "check_ends",

@@ -48,6 +48,7 @@ def prepare(
     chunk: int | None = None,
     compact_below: float = 0.8,
     workers: int | None = None,
+    task_timeout: float | None = None,
 ) -> EscapeRun:
     """A run of `n_paths` paths, checked and ready to execute.
 
@@ -95,6 +96,7 @@ def prepare(
         chunk=math.ceil(chunk / chunk_unit) * chunk_unit,
         compact_below=checks.non_negative("compact_below", compact_below),
         workers=workers,
+        task_timeout=None if task_timeout is None else checks.positive("task_timeout", task_timeout),
     )
 
 
@@ -117,6 +119,7 @@ def escape_times(
     chunk: int | None = None,
     compact_below: float = 0.8,
     workers: int | None = None,
+    task_timeout: float | None = None,
     executor: Executor | None = None,
     accuracy: float | None = None,
     check_dt: CheckDt = "auto",
@@ -145,6 +148,8 @@ def escape_times(
     workers: how many share the blocks of paths: threads where the engine is "compiled" and runs on a CPU, else
         processes, which are kept from call to call. None is as many as `torch.get_num_threads()` says, where the work
         is worth it. Results do not depend on them, but for the rounding of blocks of another size.
+    task_timeout: seconds after which a block of paths is given up that has not come to its end, as where a loss hangs;
+        the blocks are then computed in processes of their own.
     executor: computes the blocks of paths in the place of `workers`; anything with the interface of
         `concurrent.futures.Executor`.
     accuracy: chooses dt and n_paths so that the total error of the restricted mean, statistical and of the step, is
@@ -177,6 +182,7 @@ def escape_times(
         "chunk": chunk,
         "compact_below": compact_below,
         "workers": workers,
+        "task_timeout": task_timeout,
     }
     chosen = None
     if accuracy is not None:

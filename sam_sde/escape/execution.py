@@ -3,19 +3,22 @@
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import nullcontext
 from itertools import takewhile
+from typing import Protocol
 
 import torch
 
 from sam_sde.engines import BlockResult
-from sam_sde.escape.blocks import integrate_block
 from sam_sde.escape.processes import processes
 from sam_sde.escape.progress import Progress, Tally
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.trajectory import Recorder
-from sam_sde.escape.workers import integrate_on, threads
+from sam_sde.escape.work import Work, compute_here
+from sam_sde.escape.workers import compute_on, threads
+
+# Blocks that an executor has at a time: enough that none of its workers waits, and few to take back.
+AT_ONCE_EACH, AT_ONCE_ELSEWHERE = 4, 256
 
 
 class EscapeInterrupted(KeyboardInterrupt):
@@ -29,56 +32,83 @@ class EscapeInterrupted(KeyboardInterrupt):
         self.result = result
 
 
+class Kept(Protocol):
+    """Where the blocks of a run are kept, by their first path."""
+
+    def get(self, first: int, recorder: Recorder | None) -> BlockResult | None: ...
+
+    def put(self, first: int, block: BlockResult, recorder: Recorder | None) -> None: ...
+
+
 def execute(
     run: EscapeRun,
     progress: Callable[[Progress], None] | None = None,
     recorder: Recorder | None = None,
     executor: Executor | None = None,
+    kept: Kept | None = None,
 ) -> EscapeResult:
     """Integrates all paths; `progress` is called after each chunk. Raises EscapeInterrupted on Ctrl-C.
 
     executor: computes the blocks, anything with the interface of `concurrent.futures.Executor`; without one they are
         integrated here, or by as many threads or processes as the run says.
+    kept: has the blocks that are there already, and takes each of the others as it ends.
     """
     tally = Tally(run.n_paths, run.block_size, run.problem.n_steps, progress)
-    blocks, interrupted = _blocks(run, tally, recorder, executor)
-    begun = list(takewhile(lambda block: block.interrupted_at != 0.0, blocks))
+    blocks = _kept_blocks(run, recorder, kept, tally)
+
+    def ended(first: int, block: BlockResult) -> None:
+        blocks[first] = block
+        if block.interrupted_at is None:
+            tally.end(first, block.escaped)
+            if kept is not None:
+                kept.put(first, block, work.recorder_of(first))
+
+    missing = [first for first in run.first_paths if first not in blocks]
+    work = Work(run, missing, ended, report=tally.report, recorder=recorder)
+    interrupted = False
     try:
-        result = _result(run, begun) if begun else None
+        compute([work], executor)
     except KeyboardInterrupt:
-        result, interrupted = _result(run, begun), True
+        interrupted = True
+    whole = takewhile(lambda first: first in blocks and blocks[first].interrupted_at != 0.0, run.first_paths)
+    begun = [blocks[first] for first in whole]
+    try:
+        result = result_of(run, begun) if begun else None
+    except KeyboardInterrupt:
+        result, interrupted = result_of(run, begun), True
     if interrupted:
         raise EscapeInterrupted(result)
     return result
 
 
-def _blocks(
-    run: EscapeRun, tally: Tally, recorder: Recorder | None, executor: Executor | None
-) -> tuple[list[BlockResult], bool]:
-    """The blocks, in order, and whether Ctrl-C ended them: then those that were begun."""
-    shared = None
+def _kept_blocks(run: EscapeRun, recorder: Recorder | None, kept: Kept | None, tally: Tally) -> dict[int, BlockResult]:
+    blocks = {}
+    for first in run.first_paths if kept is not None else ():
+        block = kept.get(first, recorder if first == 0 else None)
+        if block is not None:
+            blocks[first] = block
+            tally.end(first, block.escaped)
+    return blocks
+
+
+def compute(works: list[Work], executor: Executor | None = None) -> None:
+    """The works where the first one's run says, or on the executor."""
+    run = works[0].run
+    n_blocks = sum(len(work.firsts) for work in works)
+    if n_blocks == 0:
+        return
     if executor is not None:
-        shared = integrate_on(executor, run, tally, recorder)
-    elif run.workers > 1 and len(run.first_paths) > 1:
-        with threads(run.workers) if run.in_threads else nullcontext(processes(run.workers)) as executor:
-            shared = integrate_on(executor, run, tally, recorder)
-    return _integrate_here(run, tally, recorder) if shared is None else shared
+        compute_on(lambda: executor, works, AT_ONCE_ELSEWHERE)
+    elif run.task_timeout is not None or (run.workers > 1 and n_blocks > 1 and not run.in_threads):
+        compute_on(lambda: processes(run.workers), works, AT_ONCE_EACH * run.workers)
+    elif run.workers > 1 and n_blocks > 1:
+        with threads(run.workers) as crew:
+            compute_on(lambda: crew, works, AT_ONCE_EACH * run.workers)
+    else:
+        compute_here(works)
 
 
-def _integrate_here(run: EscapeRun, tally: Tally, recorder: Recorder | None) -> tuple[list[BlockResult], bool]:
-    blocks = []
-    try:
-        for first in run.first_paths:
-            blocks.append(integrate_block(run, first, tally.report, recorder))
-            if blocks[-1].interrupted_at is not None:
-                return blocks, True
-            tally.end(first, blocks[-1].escaped)
-    except KeyboardInterrupt:
-        return blocks, True
-    return blocks, False
-
-
-def _result(run: EscapeRun, blocks: list[BlockResult]) -> EscapeResult:
+def result_of(run: EscapeRun, blocks: list[BlockResult]) -> EscapeResult:
     if blocks[0].note is not None:
         warnings.warn(
             f"engine: {run.engine!r} cannot run this problem, {blocks[0].engine!r} did ({blocks[0].note})",

@@ -26,6 +26,7 @@ class EscapeRun:
     n_paths: how many paths, numbered from 0; block_size: how many are integrated together.
     engine: the name of one of `sam_sde.engines.ENGINES`. workers: threads or processes that share the blocks.
     chunk, compact_below: see `run_block`; they change the speed, not the result.
+    task_timeout: seconds after which a block that has not come to its end is given up, with its process.
 
     Raises
         ArgumentError: a start outside the region, or where loss, drift or noise is not finite.
@@ -41,6 +42,7 @@ class EscapeRun:
     chunk: int
     compact_below: float
     workers: int = 1
+    task_timeout: float | None = None
 
     def __post_init__(self):
         last = 1 if self.start.std == 0 else self.n_paths

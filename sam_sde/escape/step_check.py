@@ -27,6 +27,11 @@ class StepCheck:
         """The rows of dt_changes.csv for one arm."""
         return self.changes.assign(dt=self.dt, n_paths=self.n_paths)[["dt", "n_paths", *self.changes.columns]]
 
+    @classmethod
+    def of_frame(cls, frame: pd.DataFrame) -> "StepCheck":
+        """The one that `to_frame` was called of."""
+        return cls(float(frame["dt"][0]), int(frame["n_paths"][0]), frame.drop(columns=["dt", "n_paths"]))
+
     @property
     def half_width(self) -> float:
         return 0.5 * (self.dt_change["dt_change_high"] - self.dt_change["dt_change_low"])

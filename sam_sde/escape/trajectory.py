@@ -1,5 +1,6 @@
 """The states of a few paths, kept."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,28 @@ class Recorder:
         """The chunks of a recorder that came back from another process."""
         self._chunks.update({path: chunks for path, chunks in other._chunks.items() if chunks})
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was recorded, as arrays that `restore` takes."""
+        arrays = {"recorded_every": np.array(self.every)}
+        for path, chunks in self._chunks.items():
+            firsts, states = _names(path)
+            arrays[firsts] = np.array([[first, len(chunk)] for first, chunk in chunks]).reshape(-1, 2)
+            arrays[states] = np.concatenate([chunk for _, chunk in chunks]) if chunks else np.empty(0)
+        return arrays
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> bool:
+        """Takes the paths of this recorder from what another one had; whether they were all there."""
+        names = {path: _names(path) for path in self.paths}
+        if any(name not in arrays for pair in names.values() for name in pair):
+            return False
+        if arrays["recorded_every"] != self.every:
+            return False
+        for path, (firsts, states) in names.items():
+            lengths = arrays[firsts][:, 1]
+            parts = np.split(arrays[states], np.cumsum(lengths)[:-1])
+            self._chunks[path] = list(zip(arrays[firsts][:, 0].tolist(), parts, strict=False))
+        return True
+
     def trajectory(self, path: int, dt: float, outcome: int, time: float, point: np.ndarray) -> Trajectory:
         """The kept states of a path before `time`, ended by how it ended."""
         chunks = self._chunks[path]
@@ -52,3 +75,8 @@ class Recorder:
         if outcome == Outcome.FAILED:
             return Trajectory(path, Outcome(outcome), times, states)
         return Trajectory(path, Outcome(outcome), np.append(times, time), np.concatenate([states, point[None]]))
+
+
+def _names(path: int) -> tuple[str, str]:
+    """Of the arrays that hold first step and length of each chunk, and the states."""
+    return f"recorded_chunks_{path}", f"recorded_states_{path}"

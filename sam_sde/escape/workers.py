@@ -1,4 +1,8 @@
-"""Blocks of paths on an executor: threads, processes, or any other with the interface of concurrent.futures."""
+"""Blocks of paths on an executor: threads, processes, or any other with the interface of concurrent.futures.
+
+Where a process is lost, those that were computed then go again, alone, for one of them may be why it was; what loses
+its process a second time has failed.
+"""
 
 import contextlib
 import multiprocessing
@@ -7,8 +11,10 @@ import pickle
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 
 import cloudpickle
 import torch
@@ -16,12 +22,17 @@ import torch
 from sam_sde.engines import BlockResult
 from sam_sde.escape.blocks import integrate_block, make_ready
 from sam_sde.escape.channel import Channel
-from sam_sde.escape.progress import BlockReport, Tally
+from sam_sde.escape.progress import BlockReport
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.trajectory import Recorder
-from sam_sde.statistics import Outcome
+from sam_sde.escape.watch import ends_process_after
+from sam_sde.escape.work import Work, compute_here
 
 SECONDS_BETWEEN_REPORTS = 0.1
+
+
+class LostProcessError(RuntimeError):
+    """A block of paths that ended its process."""
 
 
 @contextlib.contextmanager
@@ -35,38 +46,167 @@ def threads(count: int) -> Iterator[Executor]:
         torch.set_num_threads(before)  # what a thread sets holds for all that begin later
 
 
-def integrate_on(
-    executor: Executor, run: EscapeRun, tally: Tally, recorder: Recorder | None
-) -> tuple[list[BlockResult], bool] | None:
-    """The blocks of a run, in order, and whether Ctrl-C ended them: then those that were begun.
+def compute_on(renewed: Callable[[], Executor], works: Iterable[Work], at_once: int) -> None:
+    """The blocks of the works on an executor; a run that cannot be sent to another process is computed here.
 
-    None, with a warning, where the run cannot be sent to another process.
+    renewed: the executor, another one where that was broken. at_once: how many blocks it is given at a time.
 
     Raises
-        Exception: whatever a block raised where it was computed.
+        KeyboardInterrupt: after what was reached of the blocks that were begun was handed on.
+        Exception: what a work's own functions raise.
     """
-    futures = []
     with tempfile.TemporaryDirectory(prefix="sam_sde-", ignore_cleanup_errors=True) as folder:
-        channel = Channel(folder)
-        interrupted = False
+        crew = _Crew(renewed, works, at_once, Channel(folder))
         try:
-            task = _task(executor, run)
-            if task is None:
-                return None
-            for first in run.first_paths:
-                own = recorder if first == 0 else None
-                futures.append(executor.submit(_integrate_block, task, first, own, channel))
-            _follow(futures, run, tally, channel)
+            crew.work()
         except KeyboardInterrupt:
-            interrupted = True
-            _end(futures, channel)
-        except BaseException:
-            _end(futures, channel)
+            crew.end()
+            crew.hand_on()
             raise
-    return list(_finished_blocks(futures, recorder)), interrupted
+        except BaseException:
+            crew.end()
+            raise
 
 
-def _task(executor: Executor, run: EscapeRun) -> EscapeRun | bytes | None:
+@dataclass(eq=False)
+class _Task:
+    """One block: the number by which it is told of, what is sent of its run, and how often it lost its process."""
+
+    number: int
+    work: Work
+    sent: EscapeRun | bytes
+    first: int
+    lost: int = 0
+
+    @property
+    def name(self) -> str:
+        last = min(self.first + self.work.run.block_size, self.work.run.n_paths) - 1
+        return f"paths {self.first} to {last}"
+
+
+@dataclass
+class _Crew:
+    """An executor with the tasks it was given, those that it gets next, and those that go alone."""
+
+    renewed: Callable[[], Executor]
+    works: Iterable[Work]
+    at_once: int
+    channel: Channel
+    given: dict[Future, _Task] = field(default_factory=dict)
+    again: deque[_Task] = field(default_factory=deque)
+    alone: deque[_Task] = field(default_factory=deque)
+
+    def __post_init__(self):
+        self._executor = self.renewed()
+        self._new = self._tasks()
+
+    def work(self) -> None:
+        while self._give() or self.given:
+            self._take()
+
+    def _tasks(self) -> Iterator[_Task]:
+        number = 0
+        for work in self.works:
+            try:
+                sent = _sendable(self._executor, work.run)
+            except Exception as error:
+                work.fail(error)
+                continue
+            if sent is None:
+                compute_here([work])
+                continue
+            for first in work.firsts:
+                yield _Task(number := number + 1, work, sent, first)
+
+    def _give(self) -> bool:
+        """Fills the executor up; whether anything was given."""
+        n_given = len(self.given)
+        while len(self.given) < (1 if self.alone else self.at_once) and (task := self._next()) is not None:
+            recorder = task.work.recorder_of(task.first)
+            future = self._submit(_integrate_block, task.sent, task.first, recorder, self.channel, task.number)
+            self.given[future] = task
+        return len(self.given) > n_given
+
+    def _next(self) -> _Task | None:
+        for queue in (self.alone, self.again):
+            while queue:
+                if not queue[0].work.has_failed:
+                    return queue.popleft()
+                queue.popleft()
+        return next((task for task in self._new if not task.work.has_failed), None)
+
+    def _submit(self, *call) -> Future:
+        try:
+            return self._executor.submit(*call)
+        except BrokenExecutor:
+            self._executor = self.renewed()
+            return self._executor.submit(*call)
+
+    def _take(self) -> None:
+        """Waits for a while, and hands on what has ended."""
+        done, _ = wait(self.given, timeout=SECONDS_BETWEEN_REPORTS, return_when=FIRST_COMPLETED)
+        tasks = {task.number: task for task in self.given.values()}
+        for number, *told in self.channel.reports():
+            if number in tasks:
+                tasks[number].work.report(BlockReport(tasks[number].first, *told))
+        lost = []
+        for future in sorted(done, key=lambda future: self.given[future].number):
+            task, error = self.given.pop(future), future.exception()
+            if isinstance(error, BrokenExecutor):
+                lost.append((task, error))
+            elif error is not None:
+                task.work.fail(error)
+            elif not task.work.has_failed:
+                _hand_on(task, future)
+        if lost:
+            self._take_back(lost)
+
+    def _take_back(self, lost: list[tuple[_Task, Exception]]) -> None:
+        """With a process all that the executor had is lost, and those that were under way may be the reason."""
+        wait(self.given)
+        for future, task in self.given.items():
+            if future.exception() is None:
+                _hand_on(task, future)
+            else:
+                lost.append((task, future.exception()))
+        self.given.clear()
+        suspects = [each for each in lost if self.channel.seconds_under_way(each[0].number) is not None] or lost
+        self.again.extend(task for task, error in lost if (task, error) not in suspects)
+        for task, error in suspects:
+            task.lost += 1
+            if task.lost == 1:
+                self.alone.append(task)
+            else:
+                task.work.fail(LostProcessError(self._why(task, error)))
+            self.channel.end(task.number)
+
+    def _why(self, task: _Task, error: Exception) -> str:
+        limit, seconds = task.work.run.task_timeout, self.channel.seconds_under_way(task.number) or 0.0
+        if limit is not None and seconds >= limit:
+            return f"{task.name} did not end within task_timeout = {limit:g} seconds, nor when they were tried again"
+        return f"{task.name} ended the process that computed them, and another one alone with them ({error})"
+
+    def end(self) -> None:
+        """Ends the blocks that are under way, and begins no other."""
+        self.channel.stop()
+        for future in reversed(self.given):
+            future.cancel()
+        wait([future for future in self.given if not future.cancelled()])
+
+    def hand_on(self) -> None:
+        for future, task in self.given.items():
+            if not future.cancelled() and future.exception() is None and not task.work.has_failed:
+                _hand_on(task, future)
+
+
+def _hand_on(task: _Task, future: Future) -> None:
+    arrays, others, recorded = future.result()
+    if recorded is not None:
+        task.work.recorder.take(recorded)
+    task.work.ended(task.first, BlockResult(*map(torch.from_numpy, arrays), *others))
+
+
+def _sendable(executor: Executor, run: EscapeRun) -> EscapeRun | bytes | None:
     """The run for threads, which have what this one has, ready to be computed; for others as bytes."""
     if isinstance(executor, ThreadPoolExecutor):
         make_ready(run)
@@ -86,61 +226,36 @@ def shipped(run: EscapeRun) -> bytes | None:
     return task
 
 
-def _follow(futures: list[Future], run: EscapeRun, tally: Tally, channel: Channel) -> None:
-    """Passes reports on until all blocks have ended."""
-    first_of = dict(zip(futures, run.first_paths, strict=True))
-    left = set(futures)
-    while left:
-        done, left = wait(left, timeout=SECONDS_BETWEEN_REPORTS, return_when=FIRST_EXCEPTION)
-        for report in channel.reports():
-            tally.report(report)
-        for future in done:
-            arrays, *_ = future.result()
-            tally.end(first_of[future], int((arrays[0] == Outcome.ESCAPED).sum()))
-
-
-def _end(futures: list[Future], channel: Channel) -> None:
-    """Ends the blocks that are under way, and begins no other."""
-    channel.stop()
-    for future in reversed(futures):
-        future.cancel()
-    wait([future for future in futures if not future.cancelled()])
-
-
-def _finished_blocks(futures: list[Future], recorder: Recorder | None) -> Iterator[BlockResult]:
-    """The results up to the first block that was not begun, or whose process an interrupt has ended as well."""
-    for future in futures:
-        if future.cancelled() or isinstance(future.exception(), BrokenExecutor):
-            return
-        arrays, others, recorded = future.result()
-        if recorded is not None:
-            recorder.take(recorded)
-        yield BlockResult(*map(torch.from_numpy, arrays), *others)
-
-
 # What follows runs where the executor computes.
 
-_last_task: tuple[Channel, EscapeRun] | None = None
+_last_task: tuple[Channel, bytes, EscapeRun] | None = None
 
 
-def _integrate_block(task: EscapeRun | bytes, first: int, recorder: Recorder | None, channel: Channel):
+def _integrate_block(
+    sent: EscapeRun | bytes, first: int, recorder: Recorder | None, channel: Channel, number: int
+) -> tuple:
     """One block; its result as arrays, for a tensor would be shared with a process that may be gone."""
-    block = integrate_block(_run(task, channel), first, _reporter(channel), recorder)
+    channel.begin(number)
+    run = _run(sent, channel)
+    with ends_process_after(run.task_timeout):
+        block = integrate_block(run, first, _reporter(channel, number), recorder)
+    channel.end(number)
     arrays = (block.outcome.numpy(), block.time.numpy(), block.point.numpy())
     return arrays, (block.interrupted_at, block.path_steps, block.engine, block.note, block.way), recorder
 
 
-def _run(task: EscapeRun | bytes, channel: Channel) -> EscapeRun:
+def _run(sent: EscapeRun | bytes, channel: Channel) -> EscapeRun:
     """Read once for all blocks of a call; equal bytes of another call may name a file that has changed."""
     global _last_task
-    if isinstance(task, EscapeRun):
-        return task
-    if _last_task is None or _last_task[0] != channel:
-        _last_task = (channel, pickle.loads(task))
-    return _last_task[1]
+    if isinstance(sent, EscapeRun):
+        return sent
+    if _last_task is None or _last_task[:2] != (channel, sent):
+        run = pickle.loads(sent)
+        _last_task = (channel, sent, run)
+    return _last_task[2]
 
 
-def _reporter(channel: Channel) -> Callable[[BlockReport], None]:
+def _reporter(channel: Channel, number: int) -> Callable[[BlockReport], None]:
     """Sends a report now and then, and ends the block where it is asked to."""
     last = [0.0]
 
@@ -152,6 +267,6 @@ def _reporter(channel: Channel) -> Callable[[BlockReport], None]:
             last[0] = time.monotonic()
             if channel.stopped:
                 raise KeyboardInterrupt
-            channel.tell(report)
+            channel.tell(number, report.steps, report.escaped)
 
     return report

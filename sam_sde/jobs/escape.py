@@ -17,6 +17,7 @@ from sam_sde.escape import (
     Plan,
     Progress,
     Recorder,
+    StepCheck,
     checked,
     compare,
     execute,
@@ -25,9 +26,11 @@ from sam_sde.escape import (
 from sam_sde.escape.result import MAX_COORDINATES
 from sam_sde.jobs.arms import ArmByArm, said
 from sam_sde.jobs.cautions import find_cautions
+from sam_sde.jobs.identity import identity_of
 from sam_sde.jobs.landscape import landscape_tables
 from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
+from sam_sde.jobs.store import Entry, Store
 from sam_sde.jobs.tables import by_arm
 from sam_sde.jobs.trajectories import trajectory_table
 from sam_sde.statistics import survival_curve, thin
@@ -44,6 +47,7 @@ class Experiment:
     """What a configuration describes with its checked runs, and the results of the arms that were executed.
 
     workers: how many share the paths; None for as many as there are cores where the work is worth it.
+    kept: where the paths of each arm are kept, if they are.
     arms: what became of the arms; judged: of the end states of each, where they are asked for.
     """
 
@@ -53,6 +57,7 @@ class Experiment:
     results: dict[str, EscapeResult] = field(default_factory=dict)
     recorders: dict[str, Recorder] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
+    kept: dict[str, Entry] = field(default_factory=dict)
     ends_of: dict[str, pd.DataFrame] = field(default_factory=dict)
     arms: ArmByArm = field(init=False)
     judged: ArmByArm = field(init=False)
@@ -64,10 +69,17 @@ class Experiment:
         self.arms = ArmByArm(self.runs)
         self.judged = ArmByArm(self.runs if self.config.run.ends is not None else [])
 
-    def execute(self, report: Callable[[str, Progress], None], destination: Destination | None = None) -> None:
+    def execute(
+        self,
+        report: Callable[[str, Progress], None],
+        destination: Destination | None = None,
+        store: Store | None = None,
+        fresh: bool = False,
+    ) -> None:
         """Runs arm after arm; one that fails is left behind, an interrupt ends it with what was finished.
 
         destination: where the results of the arms that have ended are kept as long as others have not.
+        store: keeps the paths, and has those of earlier runs, which are not computed again; unless fresh.
 
         Raises
             Exception: what the first arm raised, or KeyboardInterrupt, where no arm has a result.
@@ -86,7 +98,7 @@ class Experiment:
                     self._keep(destination)
 
             try:
-                self.arms.run(lambda arm: self._run(arm, report), ended)
+                self.arms.run(lambda arm: self._run(arm, report, store, fresh), ended)
             except KeyboardInterrupt:  # while the processes came to their end
                 self.arms.interrupted = True
             tell()
@@ -96,26 +108,41 @@ class Experiment:
             self.judged = ArmByArm(self.results)
             self.judged.run(self._judge)
 
-    def _run(self, arm: str, report: Callable[[str, Progress], None]) -> None:
+    def _run(self, arm: str, report: Callable[[str, Progress], None], store: Store | None, fresh: bool) -> None:
         asked = self.config.run
         if asked.accuracy is not None:
             pilot = f"{arm}, pilot"
             self.plans[arm] = plan(self.runs[arm], asked.accuracy, lambda progress: report(pilot, progress))
             chosen = {"dt": self.plans[arm].dt, "n_paths": self.plans[arm].n_paths}
             self.runs[arm] = self.setting.run(arm, self.workers, **chosen)
+        if store is not None:
+            identity = identity_of(self.setting, arm, self.runs[arm])
+            self.kept[arm] = store.entry(identity, self.runs[arm], fresh)
+            self.runs[arm] = self.kept[arm].run
         run, self.recorders[arm] = self.runs[arm], _recorder(self.runs[arm])
         try:
-            result = execute(run, lambda progress: report(arm, progress), self.recorders[arm])
+            result = execute(run, lambda progress: report(arm, progress), self.recorders[arm], kept=self.kept.get(arm))
         except EscapeInterrupted as interrupt:
             if interrupt.result is not None:
                 self.results[arm] = interrupt.result
             raise
         self.results[arm] = result
         if asked.accuracy is None:
-            halved = f"{arm}, dt and dt/2"
-            self.results[arm] = checked(result, asked.check_dt, lambda progress: report(halved, progress))
+            self.results[arm] = self._checked(arm, result, report)
         else:
             self.results[arm] = replace(result, step_check=self.plans[arm].step_check)
+
+    def _checked(self, arm: str, result: EscapeResult, report: Callable[[str, Progress], None]) -> EscapeResult:
+        """The result with what dt does to it, where that is asked for; as it was kept, if it was."""
+        asked, kept, halved = self.config.run.check_dt, self.kept.get(arm), f"{arm}, dt and dt/2"
+        name = f"step_check-{asked}"
+        frame = None if kept is None else kept.read_table(name)
+        if frame is not None:
+            return replace(result, step_check=StepCheck.of_frame(frame))
+        result = checked(result, asked, lambda progress: report(halved, progress))
+        if kept is not None and result.step_check is not None:
+            kept.write_table(name, result.step_check.to_frame())
+        return result
 
     def _judge(self, arm: str) -> None:
         self.ends_of[arm] = self.results[arm].ends(self.config.run.ends)
@@ -222,6 +249,7 @@ class Experiment:
         """What run.json says of the run, but for the tables."""
         results = self.results.values()
         path_steps = sum(result.path_steps for result in results)
+        kept = sum(entry.path_steps for entry in self.kept.values())
         common = make_record(
             "escape",
             self.config.model_dump(),
@@ -241,7 +269,8 @@ class Experiment:
             "dt": {arm: result.dt for arm, result in self.results.items()},
             "accuracy": {arm: _chosen(plan) for arm, plan in self.plans.items()},
             "path_steps": path_steps,
-            "path_steps_per_second": round(path_steps / self.wall_time),
+            "path_steps_kept": kept,
+            "path_steps_per_second": round((path_steps - kept) / self.wall_time),
             "warnings": self.cautions(comparison),
         }
 

@@ -8,7 +8,6 @@ import torch
 
 import sam_sde as ss
 from sam_sde.escape.channel import Channel
-from sam_sde.escape.progress import BlockReport
 from sam_sde.escape.workers import threads
 
 SGD = ss.SGD(ss.surfaces.quadratic([1.0, -1.0]), ss.IsotropicNoise(1.0), lr=0.01)
@@ -63,9 +62,10 @@ def test_an_interrupt_stops_the_blocks_of_any_executor():
 
 def test_a_channel_carries_the_last_report_of_each_block_once(tmp_path):
     channel = Channel(str(tmp_path))
-    for report in (BlockReport(0, 32, 1), BlockReport(64, 32, 0), BlockReport(0, 64, 5)):
-        channel.tell(report)
-    assert sorted(channel.reports()) == [BlockReport(0, 64, 5), BlockReport(64, 32, 0)]
+    for report in ((1, 32, 1), (2, 32, 0), (1, 64, 5)):
+        channel.tell(*report)
+    channel.begin(1)
+    assert sorted(channel.reports()) == [(1, 64, 5), (2, 32, 0)]
     assert not list(channel.reports())
     assert not channel.stopped
     channel.stop()
@@ -73,7 +73,17 @@ def test_a_channel_carries_the_last_report_of_each_block_once(tmp_path):
     assert not list(channel.reports())
 
 
+def test_a_channel_knows_which_tasks_are_under_way(tmp_path):
+    channel = Channel(str(tmp_path))
+    channel.begin(7)
+    assert channel.seconds_under_way(7) >= 0.0
+    channel.end(7)
+    assert channel.seconds_under_way(7) is channel.seconds_under_way(8) is None
+
+
 def test_a_block_that_cannot_reach_the_channel_goes_on():
     channel = Channel("/nowhere/at/all")
-    channel.tell(BlockReport(0, 32, 1))
+    channel.tell(1, 32, 1)
+    channel.begin(1)
+    assert channel.seconds_under_way(1) is None
     assert not channel.stopped
