@@ -10,7 +10,8 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,15 +19,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from sam_sde.errors import InputError
+from sam_sde.errors import ArgumentError, InputError
 from sam_sde.interrupts import end_as_on_ctrl_c
 from sam_sde.terminal import print_caution, print_table, progress_report, say
 from sam_sde.wording import comparison_text, ends_lines, summary_text, weak_text
 
 if TYPE_CHECKING:
     from sam_sde.jobs.arms import ArmByArm
+    from sam_sde.jobs.conditions import Tables
     from sam_sde.jobs.escape import Experiment
     from sam_sde.jobs.results import Destination
+    from sam_sde.jobs.sweep import Study
 
 app = typer.Typer(
     name="sam-sde",
@@ -42,8 +45,14 @@ ALLOCATOR_WORDS = (
     "DefaultCPUAllocator: not enough memory: you tried to allocate",
 )
 
+# Of a sweep: there may be some for each condition.
+SHOWN_WARNINGS, SHOWN_ROWS = 5, 40
+
 OUT_OF_MEMORY = "out of memory; try a smaller run.block_size or run.n_paths"
 
+PathFiles = Annotated[
+    str | None, typer.Option("--paths", metavar="csv|parquet", help="Write the paths of each condition as well.")
+]
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file that describes the experiment.")]
 Changes = Annotated[
     list[str] | None,
@@ -96,7 +105,7 @@ def results_of(command: str, out: Path | None, config: Path) -> Iterator["Destin
         raise KeyboardInterrupt(destination.told) from None
 
 
-def end_as(*runs: "ArmByArm") -> None:
+def end_as(*runs: "ArmByArm | Study") -> None:
     """Says which arms failed, each with its traceback, and ends the command where not all is done."""
     for name, error in [item for run in runs for item in run.errors.items()]:
         known = isinstance(error, InputError) or out_of_memory(error)
@@ -177,6 +186,107 @@ def print_escape(experiment: "Experiment") -> None:
         print_caution(sentence)
     for line in [] if experiment.ends is None else ends_lines(experiment.ends):
         say(line)
+
+
+@app.command()
+@reports_errors
+def sweep(
+    config: ConfigFile,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the results; default results/CONFIG-sweep.")
+    ] = None,
+    changes: Changes = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="How many processes share the work; default all cores for long runs.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A running Dask cluster that shares the work.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Compute the I-th of N parts, for `sam-sde merge`.")
+    ] = None,
+    paths: PathFiles = None,
+    fresh: Fresh = False,
+) -> None:
+    """Run all arms in each condition of the section `sweep`: their tables, and figures against the swept keys.
+
+    Run again after an interrupt, or with more values, arms or paths, it computes just what is missing.
+    """
+    from sam_sde.config.grid import load_grid
+    from sam_sde.escape.cluster import cluster
+    from sam_sde.jobs.conditions import require_path_files
+    from sam_sde.jobs.shards import shard_of, write_note
+    from sam_sde.jobs.store import Store
+    from sam_sde.jobs.sweep import Study
+
+    require_path_files(paths)
+    part = None if shard is None else shard_of(shard)
+    if scheduler is not None and workers is not None:
+        raise ArgumentError("--workers", "the cluster has its own; leave it or --scheduler out")
+    study = Study(load_grid(config, changes or ()), config.parent)
+    with ExitStack() as stack:
+        destination = stack.enter_context(results_of("sweep", out or Path("results") / f"{config.stem}-sweep", config))
+        store = stack.enter_context(Store(destination.out).alone(shard))
+        if part is not None:
+            write_note(destination.out, study.grid.document, study.folder)
+        executor = None if scheduler is None else stack.enter_context(cluster(scheduler))
+        with progress_report(Console(stderr=True)) as report:
+            study.execute(store, report, workers=workers, executor=executor, shard=part, fresh=fresh)
+        if part is None:
+            finish(study, destination, paths)
+        else:
+            say(f"shard {shard}: {study.n_computed} blocks computed; `sam-sde merge {destination.out}` ends the study")
+    end_as(study)
+
+
+@app.command()
+@reports_errors
+def merge(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder in which shards of a sweep have computed.")],
+    paths: PathFiles = None,
+) -> None:
+    """Write the tables and figures of a sweep whose shards have ended."""
+    from sam_sde.config.grid import expand
+    from sam_sde.jobs.conditions import require_path_files
+    from sam_sde.jobs.results import Destination
+    from sam_sde.jobs.shards import read_note
+    from sam_sde.jobs.store import Store
+    from sam_sde.jobs.sweep import Study
+
+    require_path_files(paths)
+    document, config_folder = read_note(folder)
+    study, destination = Study(expand(document), config_folder), Destination(folder, "sweep")
+    with Store(folder).alone() as store:
+        study.open(store)
+        finish(study, destination, paths)
+    end_as(study)
+
+
+def finish(study: "Study", destination: "Destination", paths: str | None) -> None:
+    """Writes and prints what a study has found."""
+    from sam_sde.figures.folder import draw_result
+
+    tables = study.write(destination, paths)
+    draw_result(destination.written, "sweep")
+    print_sweep(tables)
+    say(f"written to {destination.written}")
+
+
+def print_sweep(tables: "Tables") -> None:
+    """The comparison, or without one the summary, where that is short; the files have both."""
+    frame, words = tables.frame("comparison"), partial(comparison_text, paired=tables.paired)
+    if frame is None:
+        frame, words = tables.frame("summary"), summary_text
+    if frame is not None:
+        print_table(words(frame[:SHOWN_ROWS], tables.keys))
+        if len(frame) > SHOWN_ROWS:
+            say(f"and {len(frame) - SHOWN_ROWS} rows more in the files")
+    for sentence in tables.warnings[:SHOWN_WARNINGS]:
+        print_caution(sentence)
+    if len(tables.warnings) > SHOWN_WARNINGS:
+        print_caution(f"{len(tables.warnings) - SHOWN_WARNINGS} more, see `warnings` in sweep.json")
+    for what, why in tables.unfinished.items():
+        print_caution(f"{what}: {why}")
 
 
 @app.command()

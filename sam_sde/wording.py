@@ -1,5 +1,6 @@
 """What is printed of the tables: titles, columns and cells as text, for a terminal or any other page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,15 +20,16 @@ class TextTable:
     rows: list[tuple[str, ...]]
 
 
-def summary_text(summary: "pd.DataFrame") -> TextTable:
-    """One row an arm of summary.csv."""
+def summary_text(summary: "pd.DataFrame", keys: Sequence[str] = ()) -> TextTable:
+    """One row an arm of summary.csv; of a sweep the values of its keys stand first."""
     restricted = summary["n_escaped"].lt(summary["n_paths"]).any()
     note = f", restricted to t_max = {summary['t_max'].min():g}" if restricted else ""
     return TextTable(
         f"Escape times{note} (time = lr · steps, 95 % intervals)",
-        ("arm", "paths", "escaped", "failed", "mean time", "median", "rate"),
+        (*map(short_key, keys), "arm", "paths", "escaped", "failed", "mean time", "median", "rate"),
         [
             (
+                *values,
                 row.arm,
                 f"{row.n_paths}",
                 f"{100 * row.fraction_escaped:.4g} %",
@@ -36,9 +38,22 @@ def summary_text(summary: "pd.DataFrame") -> TextTable:
                 interval(row.median, row.median_low, row.median_high),
                 interval(row.rate, row.rate_low, row.rate_high),
             )
-            for row in summary.itertuples()
+            for values, row in zip(_values(summary, keys), summary.itertuples(), strict=True)
         ],
     )
+
+
+def short_key(key: str) -> str:
+    """A key of the configuration without its section, which most keys do not need to be known by."""
+    return key.partition(".")[2] or key
+
+
+def _values(frame: "pd.DataFrame", keys: Sequence[str]) -> list[tuple[str, ...]]:
+    """Those of the keys in each row, as text."""
+    if not keys:
+        return [()] * len(frame)
+    rows = frame[list(keys)].itertuples(index=False)
+    return [tuple(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row) for row in rows]
 
 
 def step_words(dt_change: float) -> str:
@@ -46,20 +61,21 @@ def step_words(dt_change: float) -> str:
     return f" ± {abs(dt_change):.2g} step" if _known(dt_change) else ""
 
 
-def comparison_text(comparison: "pd.DataFrame", *, paired: bool) -> TextTable:
+def comparison_text(comparison: "pd.DataFrame", keys: Sequence[str] = (), *, paired: bool) -> TextTable:
     """One row for each arm of comparison.csv; paired: the arms saw the same noise."""
     return TextTable(
         f"Compared with {comparison['reference'].iloc[0]}" + (" (paired: common noise)" if paired else ""),
-        ("arm", "mean difference", "mean ratio", "rate ratio", "log-rank p (Holm)"),
+        (*map(short_key, keys), "arm", "mean difference", "mean ratio", "rate ratio", "log-rank p (Holm)"),
         [
             (
+                *values,
                 row.arm,
                 interval(row.rmst_difference, row.difference_low, row.difference_high, missing="not known"),
                 interval(row.rmst_ratio, row.ratio_low, row.ratio_high, missing="not known"),
                 interval(row.rate_ratio, row.rate_ratio_low, row.rate_ratio_high, missing="not known"),
                 _p_value(row.p_adjusted),
             )
-            for row in comparison.itertuples()
+            for values, row in zip(_values(comparison, keys), comparison.itertuples(), strict=True)
         ],
     )
 

@@ -1,6 +1,6 @@
 """From a checked configuration to surfaces, noises, dynamics and runs that are ready to execute."""
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Setting:
     """What a configuration describes, built once: its surface, noise, region and start, and the optimizer of each arm.
 
     folder: that of the configuration, where its files are looked for.
+    like: another one, whose surface and noise are taken where they are the same.
 
     Raises
         ConfigError: naming the key that does not fit the others.
@@ -40,14 +41,17 @@ class Setting:
 
     config: Config
     folder: Path = Path()
+    like: InitVar["Setting | None"] = None
     surface: LossSurface = field(init=False)
     noise: Noise = field(init=False)
     region: Region = field(init=False)
     start: list[float] | NormalStart = field(init=False)
 
-    def __post_init__(self):
-        self.surface = build_surface(self.config.surface, self.folder)
-        self.noise = build_noise(self.config.noise, self.surface)
+    def __post_init__(self, like: "Setting | None"):
+        same_surface = like is not None and like.config.surface == self.config.surface
+        self.surface = like.surface if same_surface else build_surface(self.config.surface, self.folder)
+        same_noise = same_surface and like.config.noise == self.config.noise
+        self.noise = like.noise if same_noise else build_noise(self.config.noise, self.surface)
         self.region = build_region(self.config.escape.region, self.surface)
         self.start = build_start(self.config.escape.start, self.surface)
 
@@ -80,6 +84,10 @@ class Setting:
             else:
                 plain[key] = value.model_dump(mode="json") if isinstance(value, Section) else value
         return plain
+
+    def asked_engine(self, arm: str) -> str:
+        """The engine that is asked for, "auto" where none is."""
+        return self.config.arms[arm].engine or self.config.run.engine
 
     def runs(self, workers: int | None = None) -> dict[str, EscapeRun]:
         """One run for each arm, all of them checked before any is executed; `workers` share its paths, see `prepare`.

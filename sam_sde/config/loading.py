@@ -23,6 +23,11 @@ def load_config(path: Path, changes: Sequence[str] = ()) -> Config:
     Raises
         ConfigError: the file cannot be read, is no YAML, or does not fit the schema.
     """
+    return check_config(read_document(path, changes))
+
+
+def read_document(path: Path, changes: Sequence[str] = ()) -> dict[str, Any]:
+    """The file as a nested dictionary, with the changes, and nothing checked."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -32,8 +37,11 @@ def load_config(path: Path, changes: Sequence[str] = ()) -> Config:
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected the keys {', '.join(Config.model_fields)}, got {_got(document)}")
     for change in changes:
-        _apply(document, change)
-    return check_config(document)
+        source = f"--set {cut(change, 80)}"
+        _refuse_without_quotes(change, document, source)
+        names, value = _split(change)
+        _set(document, names, parse(value, source), source)
+    return document
 
 
 def check_config(document: dict[str, Any]) -> Config:
@@ -60,12 +68,23 @@ def _split(change: str) -> tuple[list[str], str]:
     return names, change[place + 1 :]
 
 
-def _apply(document: dict, change: str) -> None:
+def set_value(document: dict[str, Any], key: str, value: Any, source: str) -> None:
+    """Sets the value of a key such as `arms.SAM.rho`, in place; source: where the key was written, for a message.
+
+    Raises
+        ConfigError: it is no key, or names an arm that is not there.
+    """
+    _refuse_without_quotes(f"{key}=", document, source)
+    try:
+        names, _ = _split(f"{key}=")
+    except ConfigError:
+        raise ConfigError(f"{source}: expected a key such as arms.SAM.rho") from None
+    _set(document, names, value, source)
+
+
+def _set(document: dict[str, Any], names: list[str], value: Any, source: str) -> None:
     """Sets one value, in place; missing sections are made, and the schema says whether they may be there."""
-    source = f"--set {cut(change, 80)}"
     arms = document.get("arms") if isinstance(document.get("arms"), dict) else {}
-    _refuse_without_quotes(change, arms, source)
-    names, value = _split(change)
     if len(names) > 2 and names[0] == "arms" and arms and names[1] not in arms and names[2] != "kind":
         raise ConfigError(f"{source}: unknown arm {names[1]!r}; {nearest(names[1], list(map(str, arms)))}")
     target = document
@@ -77,11 +96,12 @@ def _apply(document: dict, change: str) -> None:
             )
         target[name] = dict(section)  # which another key may have as well, by an alias
         target = target[name]
-    target[names[-1]] = parse(value, source)
+    target[names[-1]] = value
 
 
-def _refuse_without_quotes(change: str, arms: dict, source: str) -> None:
+def _refuse_without_quotes(change: str, document: dict[str, Any], source: str) -> None:
     """Says how an arm is written whose name has a dot or an equals sign, where its name stands as it is."""
+    arms = document.get("arms") if isinstance(document.get("arms"), dict) else {}
     rest = change.strip().removeprefix("arms.")
     for arm in filter(re.compile(r"[.=]").search, map(str, arms)):
         if rest != change.strip() and re.match(re.escape(arm) + r"\s*[.=]", rest):

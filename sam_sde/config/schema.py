@@ -116,6 +116,7 @@ class Run(Section):
     ends: Count | None = None  # paths of each arm whose end states are judged
     accuracy: Annotated[float, Field(gt=0, lt=1)] | None = None  # total error of the mean, which n_paths and dt follow
     check_dt: bool | Literal["auto"] = "auto"  # some paths again at dt/2
+    task_timeout: Positive | None = None  # seconds after which a block of paths is given up
 
     @model_validator(mode="after")
     def _accuracy_chooses_paths_of_each_arm(self):
@@ -137,6 +138,7 @@ class Config(Section):
     arms: Annotated[dict[Annotated[str, Field(min_length=1)], Arm], Field(min_length=1)]
     reference: str | None = None
     escape: Escape
+    sweep: dict[str, Any] | None = None  # a grid of other values, see `sam_sde.config.grid`
     weak: Weak | None = None
     run: Run = Run()
 

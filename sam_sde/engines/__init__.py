@@ -1,7 +1,7 @@
 """Engines advance a block of paths until they leave, t_max, or failure."""
 
 from sam_sde.engines.block import BlockResult, run_block
-from sam_sde.engines.choice import ENGINES, METHODS, asked_engine, choose_engine, default_method
+from sam_sde.engines.choice import ENGINES, METHODS, asked_engine, choose_engine, default_method, fitting_engines
 from sam_sde.engines.compiled.engine import CannotCompileError
 from sam_sde.engines.engine import Engine
 from sam_sde.engines.half_steps import half_steps
@@ -21,6 +21,7 @@ __all__ = [
     "asked_engine",
     "choose_engine",
     "default_method",
+    "fitting_engines",
     "half_steps",
     "integrate",
     "run_block",

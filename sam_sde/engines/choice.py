@@ -49,7 +49,7 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
             engine was not made for.
     """
     asked_engine(engine).check(problem)
-    fitting = _fitting(engine, problem)
+    fitting = fitting_engines(engine, problem)
     work = n_paths * problem.n_steps * problem.dynamics.dim
     worth = {name: ENGINES[name].worth_from for name in fitting}
     paying = [name for name in fitting if work >= worth[name] and ENGINES[name].suits(problem)]
@@ -58,7 +58,7 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
     return chosen
 
 
-def _fitting(engine: str, problem: EscapeProblem) -> list[str]:
+def fitting_engines(engine: str, problem: EscapeProblem) -> list[str]:
     """The engines that have the method for the noise: the one asked for, or some for SDEs."""
     method, noise_type = checks.one_of("method", problem.method, METHODS), problem.dynamics.noise_type
     candidates = SDE_ENGINES if engine == "auto" else [engine]

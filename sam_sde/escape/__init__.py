@@ -14,6 +14,8 @@ from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.start import NormalStart, PointStart, Start, as_start
 from sam_sde.escape.step_check import StepCheck
 from sam_sde.escape.trajectory import Recorder, Trajectory
+from sam_sde.escape.work import Work, compute_here
+from sam_sde.escape.workers import compute_on
 
 __all__ = [
     "DTYPES",
@@ -28,10 +30,13 @@ __all__ = [
     "Start",
     "StepCheck",
     "Trajectory",
+    "Work",
     "as_start",
     "check_ends",
     "checked",
     "compare",
+    "compute_here",
+    "compute_on",
     "end_states",
     "escape_times",
     "execute",

@@ -77,6 +77,11 @@ class EscapeRun:
         block_size = default_block_size(problem.dynamics, self.engine, n_paths, self.workers, self.device)
         return replace(self, problem=problem, n_paths=n_paths, block_size=block_size)
 
+    def with_engine(self, engine: str) -> "EscapeRun":
+        """The same paths by another engine."""
+        block_size = default_block_size(self.problem.dynamics, engine, self.n_paths, self.workers, self.device)
+        return replace(self, engine=engine, block_size=block_size, chunk=ENGINES[engine].chunk)
+
     @property
     def in_threads(self) -> bool:
         """Whether its workers are threads of this process."""

@@ -18,11 +18,11 @@ def worthwhile_workers(problem: EscapeProblem, engine: str, n_paths: int, device
     if ENGINES[engine].in_threads:
         fitting = n_paths * problem.dynamics.state_dim // NUMBERS_A_THREAD
         return max(1, min(torch.get_num_threads(), fitting))
-    work = n_paths * problem.n_steps * _numbers_of_a_step(problem)
+    work = n_paths * problem.n_steps * numbers_of_a_step(problem)
     return torch.get_num_threads() if work >= WORTH_PROCESSES else 1
 
 
-def _numbers_of_a_step(problem: EscapeProblem) -> int:
+def numbers_of_a_step(problem: EscapeProblem) -> int:
     """Coordinates of a path; a loss over data sums them over its samples."""
     dynamics = problem.dynamics
     return dynamics.dim * getattr(getattr(dynamics, "surface", None), "n_samples", 1)

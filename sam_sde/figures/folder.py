@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from sam_sde.errors import InputError
 from sam_sde.figures.paths import draw_sample_paths
 from sam_sde.figures.styles import arm_styles
+from sam_sde.figures.sweep import draw_sweep
 from sam_sde.figures.times import draw_escape_times, draw_survival
 from sam_sde.figures.weak import draw_weak
 from sam_sde.files import write_whole
@@ -66,7 +67,8 @@ def _commands(folder: Path) -> list[str]:
 def _figures(folder: Path, command: str, record: dict) -> dict[str, Figure]:
     """The figures of one command, by name: those whose tables it wrote."""
     drawn = [table.figure for table in tables_of(command).values() if table.figure and table.file in record["tables"]]
-    return {name: DRAW[name](folder) for name in drawn}
+    figures = {name: DRAW[name](folder) for name in drawn}
+    return {name: figure for name, figure in figures.items() if figure is not None}
 
 
 def _survival(folder: Path) -> Figure:
@@ -93,17 +95,26 @@ def _trajectories(folder: Path) -> Figure:
     return draw_sample_paths(*(TABLES[name].read(folder) for name in names))
 
 
+def _sweep(folder: Path) -> Figure | None:
+    table = TABLES["sweep_summary"]
+    summary, comparison = table.read(folder), None
+    if (folder / TABLES["sweep_comparison"].file).exists():
+        comparison = TABLES["sweep_comparison"].read(folder)
+    return draw_sweep(summary, comparison, table.keys(summary))
+
+
 def _weak(folder: Path) -> Figure:
     return draw_weak(TABLES["weak"].read(folder))
 
 
 # How each figure that a table names is drawn from the tables of a folder.
-DRAW: dict[str, Callable[[Path], Figure]] = {
+DRAW: dict[str, Callable[[Path], Figure | None]] = {
     "survival": _survival,
     "escape_times": _escape_times,
     "sample_paths": _sample_paths,
     "trajectories": _trajectories,
     "weak": _weak,
+    "sweep": _sweep,
 }
 
 

@@ -14,6 +14,9 @@ FEW_ESCAPES = 0.05
 MANY_FAILURES = 0.01
 MUCH_DAMPING = 0.1
 
+CHANGING_RATES = (
+    "no constant rate; `rate` and `rate_ratio` are averages to t_max that do not extrapolate, read rmst and rmst_ratio"
+)
 SMALLER_STEPS = "try a smaller dt or lr, or a region that ends before the loss grows so steep"
 
 
@@ -28,7 +31,6 @@ def find_cautions(
     found += [f"{arm}: {sentence}" for arm in results for sentence in runs[arm].precision_warnings]
     found += [_few_escapes(arm, runs[arm], result) for arm, result in results.items()]
     found += [_failures(arm, result) for arm, result in results.items()]
-    found.append(_changing_rates(results))
     if comparison is not None:
         found += [
             f"{row.arm}: its survival curve crosses that of {row.reference}, so which of them stays longer depends on "
@@ -78,16 +80,13 @@ def _failures(arm: str, result: EscapeResult) -> str | None:
     )
 
 
-def _changing_rates(results: Mapping[str, EscapeResult]) -> str | None:
+def changing_rates(results: Mapping[str, EscapeResult]) -> str | None:
     """One sentence for all arms: escapes from a saddle have a delay first, so there are often several."""
     departures = {arm: departure_from_constant_rate(result) for arm, result in results.items()}
     refuted = [f"{arm} ({_departure(found)})" for arm, found in departures.items() if found and found.refutes]
     if not refuted:
         return None
-    return (
-        f"{', '.join(refuted)}: no constant rate; `rate` and `rate_ratio` are averages to t_max that do not "
-        "extrapolate, read rmst and rmst_ratio"
-    )
+    return f"{', '.join(refuted)}: {CHANGING_RATES}"
 
 
 def _departure(departure: Departure) -> str:

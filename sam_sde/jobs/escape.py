@@ -10,6 +10,7 @@ import pandas as pd
 
 from sam_sde.config.building import Setting
 from sam_sde.config.schema import Config
+from sam_sde.engines import fitting_engines
 from sam_sde.escape import (
     EscapeInterrupted,
     EscapeResult,
@@ -25,7 +26,7 @@ from sam_sde.escape import (
 )
 from sam_sde.escape.result import MAX_COORDINATES
 from sam_sde.jobs.arms import ArmByArm, said
-from sam_sde.jobs.cautions import find_cautions
+from sam_sde.jobs.cautions import changing_rates, find_cautions
 from sam_sde.jobs.identity import identity_of
 from sam_sde.jobs.landscape import landscape_tables
 from sam_sde.jobs.record import make_record
@@ -116,9 +117,7 @@ class Experiment:
             chosen = {"dt": self.plans[arm].dt, "n_paths": self.plans[arm].n_paths}
             self.runs[arm] = self.setting.run(arm, self.workers, **chosen)
         if store is not None:
-            identity = identity_of(self.setting, arm, self.runs[arm])
-            self.kept[arm] = store.entry(identity, self.runs[arm], fresh)
-            self.runs[arm] = self.kept[arm].run
+            self.keep_in(store, arm, fresh)
         run, self.recorders[arm] = self.runs[arm], _recorder(self.runs[arm])
         try:
             result = execute(run, lambda progress: report(arm, progress), self.recorders[arm], kept=self.kept.get(arm))
@@ -128,11 +127,24 @@ class Experiment:
             raise
         self.results[arm] = result
         if asked.accuracy is None:
-            self.results[arm] = self._checked(arm, result, report)
+            self.results[arm] = self.checked(arm, result, report)
         else:
             self.results[arm] = replace(result, step_check=self.plans[arm].step_check)
 
-    def _checked(self, arm: str, result: EscapeResult, report: Callable[[str, Progress], None]) -> EscapeResult:
+    def keep_in(self, store: Store, arm: str, fresh: bool = False, needed: bool = False) -> None:
+        """Opens what the store has of an arm, by another engine if the store has that and nobody asks for one."""
+        run = self.runs[arm]
+        choices = [run]
+        if self.setting.asked_engine(arm) == "auto":
+            choices += [
+                run.with_engine(engine) for engine in fitting_engines("auto", run.problem) if engine != run.engine
+            ]
+        identities = [(identity_of(self.setting, arm, choice), choice) for choice in choices]
+        there = [pair for pair in identities if store.holds(pair[0])]
+        self.kept[arm] = store.entry(*(there or identities)[0], fresh, needed)
+        self.runs[arm] = self.kept[arm].run
+
+    def checked(self, arm: str, result: EscapeResult, report: Callable[[str, Progress], None]) -> EscapeResult:
         """The result with what dt does to it, where that is asked for; as it was kept, if it was."""
         asked, kept, halved = self.config.run.check_dt, self.kept.get(arm), f"{arm}, dt and dt/2"
         name = f"step_check-{asked}"
@@ -151,7 +163,7 @@ class Experiment:
         """The tables of what has ended so far; those of the picture can wait."""
         few = sum(map(len, self.results.values())) <= MAX_KEPT_ROWS
         comparison = self.comparison()
-        tables = self._tables(comparison, MAX_COORDINATES if few else 0, {})
+        tables = self.tables(comparison, MAX_COORDINATES if few else 0, {})
         destination.keep(tables, self.record(comparison))
 
     @property
@@ -194,7 +206,9 @@ class Experiment:
     def cautions(self, comparison: pd.DataFrame | None) -> list[str]:
         """One sentence for each thing that is missing, or limits what the results say."""
         missing = [f"{what}: {why}" for what, why in self.unfinished.items()]
-        return missing + self.notes + find_cautions(self.runs, self.results, comparison)
+        rates = changing_rates(self.results)
+        limits = find_cautions(self.runs, self.results, comparison) + ([rates] if rates else [])
+        return missing + self.notes + limits
 
     def write(self, destination: Destination, all_paths: bool = False) -> None:
         """Writes the tables and run.json."""
@@ -202,14 +216,18 @@ class Experiment:
         few = sum(map(len, self.results.values())) <= MAX_PATH_ROWS
         coordinates = self.setting.surface.dim if all_paths else MAX_COORDINATES if few else 0
         comparison = self.comparison()
-        destination.write(self._tables(comparison, coordinates, picture), self.record(comparison))
+        destination.write(self.tables(comparison, coordinates, picture), self.record(comparison))
 
-    def _tables(
-        self, comparison: pd.DataFrame | None, coordinates: int, picture: dict[str, pd.DataFrame]
+    def tables(
+        self,
+        comparison: pd.DataFrame | None,
+        coordinates: int,
+        picture: dict[str, pd.DataFrame],
+        survival_rows: int = MAX_SURVIVAL_ROWS,
     ) -> Iterator[tuple[str, pd.DataFrame]]:
         """Each table with its name, made when it is asked for; `coordinates`: how many paths.csv has, 0 for no such."""
         yield "summary", self.summary()
-        curves = {arm: thin(survival_curve(result), MAX_SURVIVAL_ROWS) for arm, result in self.results.items()}
+        curves = {arm: thin(survival_curve(result), survival_rows) for arm, result in self.results.items()}
         yield "survival", by_arm(curves)
         checks = {arm: result.step_check for arm, result in self.results.items() if result.step_check is not None}
         if checks:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 # The file of each command that writes results.
-RECORDS = {"escape": "run.json", "simulate": "trajectories.json", "weak": "weak.json"}
+RECORDS = {"escape": "run.json", "sweep": "sweep.json", "simulate": "trajectories.json", "weak": "weak.json"}
 
 PACKAGES = ("sam_sde", "torch", "torchsde", "numpy", "scipy", "pandas")
 

@@ -153,6 +153,10 @@ class Store:
                 begun.unlink(missing_ok=True)
             yield self
 
+    def holds(self, identity: dict[str, Any]) -> bool:
+        """Whether there are any paths of a run with this identity."""
+        return next(self._folder.glob(f"{key_of(identity)}-*/[0-9]*.npz"), None) is not None
+
     def entry(self, identity: dict[str, Any], run: EscapeRun, fresh: bool = False, needed: bool = False) -> Entry:
         """That of a run with this identity, in blocks as they were kept.
 

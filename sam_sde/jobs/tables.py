@@ -1,7 +1,7 @@
 """The CSV files: one entry for each, from which it is written, read, drawn, removed and explained."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +10,7 @@ from sam_sde.errors import InputError
 from sam_sde.files import write_csv
 
 # The columns that hold words. An arm may be called 1, NA or true, and stays text.
-WORDS = ("arm", "reference", "outcome", "state", "test_function", "kind", "figure")
+WORDS = ("condition", "arm", "reference", "outcome", "state", "test_function", "kind", "figure")
 
 FIGURE_KINDS = ("png", "pdf")
 
@@ -23,6 +23,7 @@ class Table:
     """One CSV file.
 
     file: its name. command: the one that writes it. columns: in their order.
+    keyed: whether columns stand before them, with the values of keys of the configuration.
     coordinates: whether columns x0, x1, … follow. may_be_empty: whether it may have no rows.
     figure: the name of the picture that is drawn where the table was written, if there is one.
     """
@@ -30,6 +31,7 @@ class Table:
     file: str
     command: str
     columns: tuple[str, ...]
+    keyed: bool = False
     coordinates: bool = False
     may_be_empty: bool = False
     figure: str | None = None
@@ -47,8 +49,14 @@ class Table:
         write_csv(frame, folder / self.file)
 
     def _expected(self, frame: pd.DataFrame) -> list[str]:
-        count = max(1, len(frame.columns) - len(self.columns)) if self.coordinates else 0
-        return [*self.columns, *(f"x{i}" for i in range(count))]
+        keys = self.keys(frame)
+        count = max(1, len(frame.columns) - len(keys) - len(self.columns)) if self.coordinates else 0
+        return [*keys, *self.columns, *(f"x{i}" for i in range(count))]
+
+    def keys(self, frame: pd.DataFrame) -> list[str]:
+        """The columns that stand before its own."""
+        columns = list(frame.columns)
+        return columns[: columns.index(self.columns[0])] if self.keyed and self.columns[0] in columns else []
 
     def read(self, folder: Path) -> pd.DataFrame:
         """The table in `folder`, its words as text and all else as numbers.
@@ -83,7 +91,7 @@ class Table:
             return f"has no column {', '.join(missing)}; got {', '.join(frame.columns)}"
         if frame.empty and not self.may_be_empty:
             return "has no rows"
-        for column in frame.columns:
+        for column in frame.columns[len(self.keys(frame)) :]:
             if column in WORDS and frame[column].isna().any():
                 return f"has a row without {column}"
             if column not in WORDS and len(frame) and not pd.api.types.is_numeric_dtype(frame[column]):
@@ -156,6 +164,14 @@ TABLES = {
         Table("weak_order.csv", "weak", ("arm", "test_function", "order", "order_low", "order_high")),
     )
 }
+
+
+# Those of a sweep, by the names sweep_summary, …: of all conditions, with the values of the swept keys.
+TABLES |= {
+    f"sweep_{name}": replace(TABLES[name], command="sweep", keyed=True, figure="sweep" if name == "summary" else None)
+    for name in ("summary", "dt_changes", "survival", "comparison", "ends")
+}
+TABLES["sweep_conditions"] = Table("conditions.csv", "sweep", ("condition",), keyed=True)
 
 
 def tables_of(command: str) -> dict[str, Table]:

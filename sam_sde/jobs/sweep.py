@@ -1,0 +1,235 @@
+"""Runs the conditions of a grid, block by block, in one store, and writes their tables below each other."""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sam_sde.config.building import Setting
+from sam_sde.config.grid import Condition, Grid, refuse
+from sam_sde.engines import BlockResult, choose_engine
+from sam_sde.errors import InputError
+from sam_sde.escape import EscapeRun, Progress, Work, compute_here, compute_on, execute, processes
+from sam_sde.escape.progress import BlockReport
+from sam_sde.escape.worth import WORTH_PROCESSES, numbers_of_a_step
+from sam_sde.jobs.arms import said
+from sam_sde.jobs.conditions import Tables, id_of, write_paths
+from sam_sde.jobs.escape import Experiment
+from sam_sde.jobs.record import make_record
+from sam_sde.jobs.results import Destination
+from sam_sde.jobs.shards import Shard
+from sam_sde.jobs.store import Entry, Store
+
+AT_ONCE_EACH, AT_ONCE_ELSEWHERE = 4, 256
+
+
+@dataclass
+class Study:
+    """The experiments of all conditions, checked before any is run.
+
+    folder: that of the configuration. errors: what the arms of conditions failed with.
+
+    Raises
+        ConfigError: naming the conditions that cannot be run.
+    """
+
+    grid: Grid
+    folder: Path = Path()
+    experiments: list[Experiment] = field(init=False)
+    errors: dict[str, Exception] = field(default_factory=dict)
+    interrupted: bool = False
+    wall_time: float = 0.0
+    n_computed: int = 0
+    _failed: dict[str, Exception] = field(default_factory=dict, init=False)
+
+    def __post_init__(self):
+        self.experiments, failures, setting = [], [], None
+        for condition in self.conditions:
+            try:
+                setting = Setting(condition.config, self.folder, like=setting)
+                # Blocks that do not depend on how many share them: the paths are the same whoever computes them.
+                self.experiments.append(Experiment(setting, workers=1))
+            except InputError as error:
+                failures.append((condition, error))
+        refuse(failures, len(self.conditions))
+
+    @property
+    def conditions(self) -> list[Condition]:
+        return self.grid.conditions
+
+    def _worthwhile_workers(self, asked: int | None) -> int:
+        """As many as are asked for; where nobody says, as many as torch would use threads, for long studies."""
+        if asked is not None:
+            return asked
+        runs = [run for experiment in self.experiments for run in experiment.runs.values()]
+        work = sum(run.n_paths * run.problem.n_steps * numbers_of_a_step(run.problem) for run in runs)
+        return torch.get_num_threads() if work >= WORTH_PROCESSES else 1
+
+    def execute(
+        self,
+        store: Store,
+        report: Callable[[str, Progress], None],
+        *,
+        workers: int | None = None,
+        executor: Executor | None = None,
+        shard: Shard | None = None,
+        fresh: bool = False,
+    ) -> None:
+        """Computes the blocks that the store has not; an arm that fails is left behind, an interrupt ends it.
+
+        workers: processes that share the blocks; None for as many as are worth it. executor: stands in their place.
+        shard: computes its part alone.
+        """
+        begin = time.perf_counter()
+        self.open(store, fresh)
+        total = sum(run.n_paths for experiment in self.experiments for run in experiment.runs.values())
+        tally = _StudyTally(total, lambda progress: report("sweep", progress))
+        works = list(self._works(tally, shard))
+        workers = self._worthwhile_workers(workers)
+        try:
+            if executor is not None:
+                compute_on(lambda: executor, works, AT_ONCE_ELSEWHERE)
+            elif (workers := self._worthwhile_workers(workers)) > 1 or any(
+                work.run.task_timeout is not None for work in works
+            ):
+                compute_on(lambda: processes(workers), works, AT_ONCE_EACH * workers)
+            else:
+                compute_here(works)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        self.wall_time = time.perf_counter() - begin
+
+    def open(self, store: Store, fresh: bool = False) -> None:
+        """Finds what the store has of each arm; unless fresh, then it is removed."""
+        opened = set()
+        for experiment in self.experiments:
+            for arm in experiment.runs:
+                self._choose_engine(experiment, arm)
+                experiment.keep_in(store, arm, needed=True)
+                entry = experiment.kept[arm]
+                if fresh and entry.key not in opened:
+                    entry.remove()
+                opened.add(entry.key)
+
+    def _choose_engine(self, experiment: Experiment, arm: str) -> None:
+        """What is compiled once serves all conditions."""
+        run = experiment.runs[arm]
+        if experiment.setting.asked_engine(arm) == "auto":
+            engine = choose_engine("auto", run.problem, run.n_paths * len(self.conditions))
+            if engine != run.engine:
+                experiment.runs[arm] = run.with_engine(engine)
+
+    def _works(self, tally: "_StudyTally", shard: Shard | None) -> Iterator[Work]:
+        """Those of blocks that are missing; arms that are the same in several conditions are computed once."""
+        number, seen = count(), set()
+        for condition, experiment in zip(self.conditions, self.experiments, strict=True):
+            for arm, entry in experiment.kept.items():
+                missing = []
+                for first in entry.run.first_paths:
+                    block = (entry.key, first, entry.run.n_paths)
+                    mine = block not in seen and (shard is None or shard.has(next(number)))
+                    if block in seen or entry.has(first):
+                        tally.end(entry, first, None)
+                    elif mine:
+                        missing.append(first)
+                    seen.add(block)
+                if missing:
+                    yield self._work(place_of(condition, arm), entry, missing, tally)
+
+    def _work(self, place: str, entry: Entry, missing: list[int], tally: "_StudyTally") -> Work:
+        def ended(first: int, block: BlockResult) -> None:
+            if block.interrupted_at is None:
+                entry.put(first, block)
+                self.n_computed += 1
+                tally.end(entry, first, block)
+
+        def failed(error: Exception) -> None:
+            self.errors[place] = self._failed[entry.key] = error
+
+        return Work(entry.run, missing, ended, failed, report=lambda report: tally.report(entry, report))
+
+    def write(self, destination: Destination, path_files: str | None = None) -> "Tables":
+        """Writes the tables of what the store has; path_files: "csv" or "parquet" for files of the paths as well."""
+        tables = Tables(self.grid.keys, self.conditions[0].config.run.common_noise)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            for condition, experiment in zip(self.conditions, self.experiments, strict=True):
+                self._read(condition, experiment, tables)
+                tables.add(condition, experiment)
+                if path_files is not None and experiment.results:
+                    write_paths(experiment, destination.out / "paths" / f"{id_of(experiment)}.{path_files}")
+                experiment.results.clear()
+        notes = list(dict.fromkeys(str(each.message) for each in caught if each.category is UserWarning))
+        tables.end()
+        tables.warnings[:0] = notes
+        destination.write(tables.frames(), self._record(tables))
+        return tables
+
+    def _read(self, condition: Condition, experiment: Experiment, tables: "Tables") -> None:
+        """The results of a condition; a block that cannot be read is computed again."""
+        for arm, entry in experiment.kept.items():
+            place = place_of(condition, arm)
+            absent = sum(not entry.has(first) for first in entry.run.first_paths)
+            if entry.key in self._failed:
+                tables.unfinished[place] = said(self._failed[entry.key])
+            elif absent:
+                why = "interrupted" if self.interrupted else "not computed yet"
+                tables.unfinished[place] = f"{why}, {absent} of {len(entry.run.first_paths)} blocks are missing"
+            else:
+                result = execute(entry.run, kept=entry)
+                experiment.results[arm] = experiment.checked(arm, result, lambda arm, progress: None)
+
+    def _record(self, tables: "Tables") -> dict[str, Any]:
+        common = make_record(
+            "sweep",
+            self.grid.document,
+            self.folder,
+            wall_time=self.wall_time,
+            interrupted=self.interrupted,
+            unfinished=tables.unfinished,
+        )
+        return common | {
+            "keys": self.grid.keys,
+            "conditions": len(self.conditions),
+            "blocks_computed": self.n_computed,
+            "warnings": tables.warnings,
+        }
+
+
+class _StudyTally:
+    """How far all blocks together are, in paths."""
+
+    def __init__(self, n_paths: int, progress: Callable[[Progress], None]):
+        self._n_paths, self._progress = n_paths, progress
+        self._finished = self._escaped = 0
+        self._under_way: dict[tuple[int, int], float] = {}
+
+    def report(self, entry: Entry, report: BlockReport) -> None:
+        run = entry.run
+        self._under_way[id(entry), report.first] = _size(run, report.first) * report.steps / run.problem.n_steps
+        self._tell()
+
+    def end(self, entry: Entry, first: int, block: BlockResult | None) -> None:
+        self._under_way.pop((id(entry), first), None)
+        self._finished += _size(entry.run, first)
+        self._escaped += 0 if block is None else block.escaped
+        self._tell()
+
+    def _tell(self) -> None:
+        done = self._finished + sum(self._under_way.values())
+        self._progress(Progress(self._finished, self._escaped, min(1.0, done / self._n_paths)))
+
+
+def _size(run: EscapeRun, first: int) -> int:
+    return min(run.block_size, run.n_paths - first)
+
+
+def place_of(condition: Condition, arm: str) -> str:
+    """What a message calls an arm of a condition."""
+    return f"{condition}, {arm}"

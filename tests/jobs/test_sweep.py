@@ -1,0 +1,196 @@
+"""A study has the same tables whoever computes it, in whatever order, and however often that is cut off."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from sam_sde.cli import app
+from sam_sde.jobs.store import FOLDER
+
+CONFIG = {
+    "surface": {"name": "quadratic", "eigenvalues": [1.0, -1.0]},
+    "noise": {"kind": "isotropic", "sigma": 1.0},
+    "optimizer": {"lr": 0.01, "batch_size": 8},
+    "arms": {"SGD": {"kind": "sgd"}, "SAM": {"kind": "sam", "rho": 0.01}},
+    "escape": {"start": [0, 0], "region": {"kind": "ball", "centre": [0, 0], "radius": 0.2}, "t_max": 1.0},
+    "sweep": {"optimizer.batch_size": [4, 8, 16, 32], "arms.SAM.rho": {"log": [0.01, 0.04, 3]}},
+    "run": {"n_paths": 60, "block_size": 20, "engine": "torchsde", "device": "cpu"},
+}
+TABLES = ("conditions", "summary", "comparison", "survival")
+
+
+@pytest.fixture(autouse=True)
+def few_pixels(monkeypatch):
+    monkeypatch.setattr("sam_sde.figures.folder.DPI", 30)
+
+
+def written(folder, **sections):
+    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG | sections, sort_keys=False))
+    return folder / "config.yaml"
+
+
+def invoke(*arguments, code=0):
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == code, result.output
+    return result
+
+
+def sweep(config, out, *options, code=0):
+    return invoke("sweep", config, "--out", out, *options, code=code)
+
+
+def tables(out, names=TABLES):
+    return {name: (out / f"{name}.csv").read_bytes() for name in names}
+
+
+def blocks(out):
+    return {path.relative_to(out): path.stat().st_mtime_ns for path in (out / FOLDER).glob("*/[0-9]*.npz")}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The tables of a study that one process computed in one go, and its blocks."""
+    folder = tmp_path_factory.mktemp("alone")
+    sweep(written(folder), folder / "out", "--workers", "1")
+    return folder / "out"
+
+
+def test_every_condition_and_arm_has_a_row_with_the_swept_keys_first(alone):
+    summary = pd.read_csv(alone / "summary.csv")
+    assert list(summary.columns[:3]) == ["optimizer.batch_size", "arms.SAM.rho", "arm"]
+    assert list(zip(*(summary[name] for name in summary.columns[:3]), strict=True)) == [
+        (batch_size, rho, arm) for batch_size in (4, 8, 16, 32) for rho in (0.01, 0.02, 0.04) for arm in ("SGD", "SAM")
+    ]
+    assert pd.read_csv(alone / "conditions.csv")["condition"].nunique() == 12
+
+
+def test_a_condition_has_the_numbers_of_an_escape_run_with_its_values(alone, tmp_path):
+    config = written(tmp_path, sweep=None)
+    invoke(
+        "escape", config, "--out", tmp_path / "out", "--set", "optimizer.batch_size=16", "--set", "arms.SAM.rho=0.02"
+    )
+    rows = pd.read_csv(alone / "summary.csv").query("`optimizer.batch_size` == 16 and `arms.SAM.rho` == 0.02")
+    pd.testing.assert_frame_equal(
+        rows.iloc[:, 2:].reset_index(drop=True), pd.read_csv(tmp_path / "out" / "summary.csv"), check_exact=True
+    )
+
+
+def test_an_arm_that_is_the_same_in_several_conditions_is_computed_once(alone):
+    assert len(blocks(alone)) == 3 * (4 + 12)  # SGD knows of no rho
+
+
+def test_a_study_that_is_run_again_computes_nothing_and_one_that_grows_what_is_new(alone, tmp_path):
+    (tmp_path / "out").symlink_to(alone)
+    before = blocks(alone)
+    sweep(written(tmp_path), tmp_path / "out")
+    assert blocks(alone) == before
+    more = CONFIG["sweep"] | {"optimizer.batch_size": [4, 8, 16, 32, 64]}
+    sweep(written(tmp_path, sweep=more), tmp_path / "out")
+    assert before.items() <= blocks(alone).items()
+    assert len(blocks(alone)) == len(before) + 3 * 4
+    sweep(written(tmp_path), tmp_path / "out")  # as it was, for the other tests
+
+
+def test_shards_merged_are_the_whole(alone, tmp_path):
+    config = written(tmp_path)
+    for shard in ("2/2", "1/2"):
+        sweep(config, tmp_path / "out", "--shard", shard)
+    invoke("merge", tmp_path / "out")
+    assert tables(tmp_path / "out") == tables(alone)
+
+
+def test_a_merge_names_what_is_missing(tmp_path):
+    sweep(written(tmp_path), tmp_path / "out", "--shard", "1/2")
+    merged = invoke("merge", tmp_path / "out")
+    assert "batch_size = 4, arms.SAM.rho = 0.01, SAM: not computed yet" in merged.output
+    assert json.loads((tmp_path / "out" / "sweep.json").read_text())["unfinished"]
+
+
+@pytest.mark.slow
+def test_two_processes_find_the_same(alone, tmp_path):
+    sweep(written(tmp_path), tmp_path / "out", "--workers", "2")
+    assert tables(tmp_path / "out") == tables(alone)
+
+
+def process(command, config, out, *options):
+    arguments = [command, str(config), "--out", str(out), *options]
+    line = [sys.executable, "-c", "from sam_sde.cli import main; main()", *arguments]
+    return subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["sweep", "escape"])
+def test_a_run_that_is_killed_three_times_and_run_again_is_as_one_that_was_not(command, alone, tmp_path):
+    config, out, generator = written(tmp_path), tmp_path / "out", random.Random(0)
+    for _ in range(3):
+        n_blocks = len(blocks(out))
+        with process(command, config, out) as running:
+            while running.poll() is None and len(blocks(out)) <= n_blocks + generator.randrange(2):
+                time.sleep(0.01)
+            running.send_signal(signal.SIGKILL)
+    kept = blocks(out)
+    assert kept
+    again = invoke(command, config, "--out", out)
+    assert kept.items() <= blocks(out).items()
+    assert "cannot be used" not in again.output
+    if command == "sweep":
+        assert tables(out) == tables(alone)
+    else:
+        invoke(command, config, "--out", tmp_path / "whole")
+        assert tables(out, ("summary", "comparison", "paths", "sample_paths")) == tables(
+            tmp_path / "whole", ("summary", "comparison", "paths", "sample_paths")
+        )
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_worker_finds_the_same(alone, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 3, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+    with distributed.LocalCluster(**options, silence_logs=50) as cluster:
+        workers = [worker.process.pid for worker in cluster.workers.values()]
+        scheduler = ["--scheduler", cluster.scheduler_address]
+        with process("sweep", written(tmp_path), tmp_path / "out", *scheduler) as running:
+            while running.poll() is None and len(blocks(tmp_path / "out")) < 20:
+                time.sleep(0.01)
+            assert running.poll() is None
+            os.kill(workers[0], signal.SIGKILL)
+            _, stderr = running.communicate()
+            assert running.returncode == 0, stderr
+    assert tables(tmp_path / "out") == tables(alone)
+
+
+def test_bad_grids_are_refused_before_any_work(tmp_path):
+    for section, words in (
+        ({"optimizer.batchsize": [8]}, "did you mean 'batch_size'"),
+        ({"arms.SAN.rho": [0.1]}, "did you mean 'SAM'"),
+        ({"arms.SAM.rho": []}, "expected at least one value"),
+        ({"arms.SAM.rho": [0.1, 0.1]}, "given twice"),
+        ({"linked": {"arms.SAM.rho": [1, 2], "optimizer.lr": [1]}}, "lists of the same length"),
+        ({"arms.SAM.rho": {"log": [0.1, 1, 10_001]}}, "count from 2 to 10000"),
+        ({"arms.SAM.rho": [0.1, -1.0]}, "1 of 2 conditions cannot be run: arms.SAM.rho = -1"),
+        ({"escape.region.radius": [0.1, 1e-300, -1]}, "conditions cannot be run"),
+        (None, "expected keys with the values they take"),
+    ):
+        result = sweep(written(tmp_path, sweep=section), tmp_path / "out", code=2)
+        assert words in result.output, result.output
+        assert not (tmp_path / "out").exists()
+
+
+def test_bad_options_are_refused_before_any_work(tmp_path):
+    config = written(tmp_path)
+    for options, words in (
+        (["--shard", "3/2"], "expected I/N"),
+        (["--paths", "xls"], "Known: csv, parquet"),
+        (["--scheduler", "tcp://127.0.0.1:9", "--workers", "2"], "the cluster has its own"),
+    ):
+        assert words in sweep(config, tmp_path / "out", *options, code=2).output
+    assert "holds no shards" in invoke("merge", tmp_path, code=2).output
