@@ -452,7 +452,7 @@ def test_plot_draws_a_simulation_again_beside_an_escape_run(simulated, folder, t
     run(tmp_path, SADDLE, "--set", "run.n_paths=5")
     invoke("simulate", folder / "config.yaml", "--paths", "1", "--out", tmp_path / "out")
     invoke("plot", tmp_path / "out")
-    assert names(tmp_path / "out") == set(TABLES) | {"run.json"} | FIGURES | PICTURE
+    assert names(tmp_path / "out") == set(TABLES) | {"run.json", "store"} | FIGURES | PICTURE
 
 
 def ends(frame):

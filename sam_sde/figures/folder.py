@@ -54,11 +54,15 @@ def redraw(folder: Path) -> tuple[list[Path], list[str]]:
 
 def _commands(folder: Path) -> list[str]:
     """The commands that have written into a folder."""
-    found = [
+    recorded = [command for command, record in RECORDS.items() if (folder / record).exists()]
+    theirs = {table.file for command in recorded for table in tables_of(command).values()}
+    # Tables without their record; sweep and escape share names.
+    left = [
         command
-        for command, record in RECORDS.items()
-        if any((folder / name).exists() for name in [record, *(table.file for table in tables_of(command).values())])
+        for command in RECORDS
+        if any(table.file not in theirs and (folder / table.file).exists() for table in tables_of(command).values())
     ]
+    found = [command for command in RECORDS if command in recorded or command in left]
     if not found:
         raise InputError(f"{folder} holds no results; run `sam-sde escape CONFIG --out {folder}` first")
     return found

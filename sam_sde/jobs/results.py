@@ -35,6 +35,7 @@ class Destination:
     def __init__(self, out: Path, command: str):
         make_folder(out)
         settle(out)
+        _refuse_others(out, command)
         self.out, self.command = out, command
         self.written: Path | None = None
         self._partial = out / PARTIAL if (out / RECORDS[command]).exists() else out
@@ -74,6 +75,17 @@ class Destination:
             self.write(frames, record)
         except InputError as error:
             warnings.warn(f"not kept on the way: {error}", stacklevel=2)
+
+
+def _refuse_others(out: Path, command: str) -> None:
+    """Raises InputError where another command has written tables with the names of this one's."""
+    own = {table.file for table in tables_of(command).values()}
+    for other in RECORDS:
+        shared = own & {table.file for table in tables_of(other).values()}
+        if other != command and shared and (out / RECORDS[other]).exists():
+            raise InputError(
+                f"{out} holds results of `sam-sde {other}`, with {min(shared)} too; choose another folder with --out"
+            )
 
 
 def write_result(frames: Iterable[tuple[str, pd.DataFrame]], record: dict[str, Any], folder: Path) -> list[Path]:

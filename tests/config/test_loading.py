@@ -39,6 +39,7 @@ def test_what_a_minimal_configuration_leaves_out_has_defaults(load):
         "ends": None,
         "accuracy": None,
         "check_dt": "auto",
+        "task_timeout": None,
     }
     assert config.optimizer.model_dump() == {
         "lr": 0.01,

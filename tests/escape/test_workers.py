@@ -1,11 +1,14 @@
 """Worker processes change the time that a run takes, and nothing else."""
 
+import os
+import time
+
 import numpy as np
 import pytest
 import torch
 
 import sam_sde as ss
-from sam_sde.escape import execute, prepare, processes
+from sam_sde.escape import Work, compute_on, execute, prepare, processes
 from sam_sde.surfaces import quadratic
 
 OPTIONS = {"start": [0, 0], "region": ss.Ball([0, 0], 1.0), "t_max": 2.0, "n_paths": 300, "block_size": 64}
@@ -78,3 +81,38 @@ def test_a_loss_that_cannot_be_sent_runs_here_with_one_warning(pool):
     with pytest.warns(UserWarning, match="cannot be sent to another process.*open file"):
         result = execute(prepare(sgd(Unsendable()), **OPTIONS), executor=pool)
     np.testing.assert_array_equal(result.times, execute(prepare(sgd(), **OPTIONS)).times)
+
+
+def ends_its_process(w):
+    os._exit(1)
+
+
+def hangs(w):
+    time.sleep(600)
+
+
+@pytest.mark.slow
+def test_a_block_that_ends_its_process_raises_or_hangs_fails_and_the_others_are_done():
+    """Of runs beside each other, of which three have a loss that spoils its worker."""
+    losses = {"raises": raises_away_from_the_start, "ends": ends_its_process, "hangs": hangs, "one": None, "two": None}
+    done, failed, works = {}, {}, []
+    for name, loss in losses.items():
+        run = prepare(sgd(), task_timeout=5.0, **OPTIONS)
+        if loss is not None:
+            object.__setattr__(run.problem.dynamics.surface, "loss", loss)
+        works.append(
+            Work(
+                run,
+                list(run.first_paths),
+                lambda first, block, name=name: done.setdefault(name, {}).update({first: block}),
+                lambda error, name=name: failed.update({name: error}),
+            )
+        )
+    compute_on(lambda: processes(2), works, at_once=8)
+    assert set(failed) == {"raises", "ends", "hangs"}
+    assert "did not end within task_timeout = 5 seconds" in str(failed["hangs"])
+    assert "ended the process that computed them" in str(failed["ends"])
+    alone = execute(prepare(sgd(), **OPTIONS))
+    for name in ("one", "two"):
+        times = np.concatenate([done[name][first].time for first in works[0].firsts])
+        np.testing.assert_array_equal(times, alone.times)

@@ -299,7 +299,7 @@ def test_a_run_that_is_killed_leaves_its_finished_arms_the_earlier_result_and_no
 
 
 @pytest.mark.slow
-def test_an_arm_whose_worker_dies_fails_and_the_next_one_has_others(tmp_path):
+def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(tmp_path):
     """As where the system has run out of memory."""
     with process(written(tmp_path), "--workers", "2", "--set", "run.block_size=20") as running:
         children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
@@ -307,7 +307,7 @@ def test_an_arm_whose_worker_dies_fails_and_the_next_one_has_others(tmp_path):
         assert len(spawned) == 2
         os.kill(int(spawned[0]), signal.SIGKILL)
         _, stderr = running.communicate()
-        assert running.returncode == 1, stderr
+        assert running.returncode == 0, stderr
         until(lambda: not group(running.pid))
-    assert arms(tmp_path / "out") == ["SGD", "USAM"]
-    assert unfinished(tmp_path / "out")["SAM"].startswith("failed with BrokenProcessPool")
+    assert arms(tmp_path / "out") == ["SGD", "SAM", "USAM"]
+    assert unfinished(tmp_path / "out") == {}
