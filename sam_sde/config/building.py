@@ -24,6 +24,9 @@ from sam_sde.noise import NOISES, Noise
 from sam_sde.regions import REGIONS, Region
 from sam_sde.surfaces import MODELS, SURFACES, LossSurface, expression_surface, python_surface
 
+# What the stream of random numbers of a pilot is called after that of its arm.
+PILOT = "\npilot"
+
 # Where the arguments of a run stand that are not the arm's own.
 PLACES = {**dict.fromkeys(schema.Escape.model_fields, "escape"), **dict.fromkeys(schema.Run.model_fields, "run")}
 
@@ -97,8 +100,16 @@ class Setting:
         """
         return {arm: self.run(arm, workers) for arm in self.config.arms}
 
-    def run(self, arm: str, workers: int | None = None, **changes) -> EscapeRun:
-        """The run of one arm; changes: stand before what the section `run` says."""
+    def pilot(self, arm: str, n_paths: int) -> EscapeRun:
+        """A run of one arm with at most so many paths, whose random numbers are others."""
+        return self.run(arm, workers=1, pilot=True, n_paths=min(n_paths, self.config.run.n_paths))
+
+    def with_t_max(self, t_max: float) -> "Setting":
+        escape = self.config.escape.model_copy(update={"t_max": t_max})
+        return Setting(self.config.model_copy(update={"escape": escape}), self.folder, like=self)
+
+    def run(self, arm: str, workers: int | None = None, *, pilot: bool = False, **changes) -> EscapeRun:
+        """The run of one arm; changes: stand before what the section `run` says. pilot: with other random numbers."""
         optimizer = self.dynamics(arm)
         config, options = self.config, run_options(self.config, arm) | changes
         if options["dt"] is None and optimizer.lr > config.escape.t_max:
@@ -113,7 +124,7 @@ class Setting:
                 region=self.region,
                 workers=workers,
                 t_max=config.escape.t_max,
-                arm="" if config.run.common_noise else arm,
+                arm=("" if config.run.common_noise else arm) + (PILOT if pilot else ""),
                 **options,
             )
         if config.run.ends is not None:
@@ -179,7 +190,7 @@ def run_options(config: Config, arm: str) -> dict:
 
     The crossing is that of the SDEs; where an arm alone is run as the algorithm, so are dt and method.
     """
-    options = config.run.model_dump(exclude={"common_noise", "ends", "check_dt", "accuracy"})
+    options = config.run.model_dump(exclude={"common_noise", "ends", "check_dt", "accuracy", "relative_error"})
     options["engine"] = config.arms[arm].engine or config.run.engine
     engine = asked_engine(options["engine"])
     if not engine.of_sde:

@@ -149,7 +149,7 @@ def _message(details: ErrorDetails) -> str:
         case "literal_error":
             known = re.findall(r"'([^']*)'", context["expected"])
             return f"unknown value {_got(details['input'])}; {nearest(details['input'], known)}"
-        case "unknown_key" | "surface_kind" | "missing_dim" | "missing_kind" | "unknown_kind" | "reference":
+        case "unknown_key" | "surface_kind" | "missing_dim" | "missing_kind" | "unknown_kind" | "reference" | "rule":
             return details["msg"]
         case "model_type" | "no_section" | "dict_type":
             return f"expected a section with keys of its own{got}{_section_hint(details)}"

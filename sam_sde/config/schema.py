@@ -87,6 +87,24 @@ class Escape(Section):
     start: Start
     region: Region
     t_max: Positive
+    most_censored: Annotated[float, Field(gt=0, lt=1)] | None = None  # t_max is doubled until no more are left inside
+    t_max_ceiling: Positive | None = None
+
+    @model_validator(mode="after")
+    def _ceiling_of_what_is_doubled(self):
+        if self.t_max_ceiling is not None and (self.most_censored is None or self.t_max_ceiling < self.t_max):
+            raise PydanticCustomError(
+                "rule",
+                "expected at least t_max, with most_censored beside it, got {got}",
+                {"key": "t_max_ceiling", "got": self.t_max_ceiling},
+            )
+        if self.most_censored is not None and self.t_max_ceiling is None:
+            raise PydanticCustomError(
+                "rule",
+                "missing; most_censored doubles t_max until at most so many paths are left inside, or to this ceiling",
+                {"key": "t_max_ceiling"},
+            )
+        return self
 
 
 class Weak(Section):
@@ -114,6 +132,7 @@ class Run(Section):
     common_noise: bool = False
     block_size: Count | None = None
     ends: Count | None = None  # paths of each arm whose end states are judged
+    relative_error: Annotated[float, Field(gt=0, lt=1)] | None = None  # of the mean; n_paths is then the most
     accuracy: Annotated[float, Field(gt=0, lt=1)] | None = None  # total error of the mean, which n_paths and dt follow
     check_dt: bool | Literal["auto"] = "auto"  # some paths again at dt/2
     task_timeout: Positive | None = None  # seconds after which a block of paths is given up
@@ -122,9 +141,20 @@ class Run(Section):
     def _accuracy_chooses_paths_of_each_arm(self):
         if self.accuracy is not None and self.common_noise:
             raise PydanticCustomError(
-                "accuracy",
+                "rule",
                 "chooses n_paths and dt for each arm, and common_noise pairs the paths of all; leave one of them out",
                 {"key": "accuracy"},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_rule_for_paths(self):
+        if self.accuracy is not None and self.relative_error is not None:
+            raise PydanticCustomError(
+                "rule",
+                "chooses n_paths for the statistical error and that of the step, and relative_error for the first "
+                "alone; leave one of them out",
+                {"key": "relative_error"},
             )
         return self
 

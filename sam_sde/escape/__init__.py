@@ -5,7 +5,7 @@ from sam_sde.escape.blocks import trajectories
 from sam_sde.escape.checking import checked
 from sam_sde.escape.driver import DTYPES, escape_times, prepare, resolve_device
 from sam_sde.escape.ends import check_ends, end_states
-from sam_sde.escape.execution import EscapeInterrupted, execute
+from sam_sde.escape.execution import EscapeInterrupted, compute, execute
 from sam_sde.escape.pairing import compare
 from sam_sde.escape.processes import processes
 from sam_sde.escape.progress import Progress
@@ -35,6 +35,7 @@ __all__ = [
     "check_ends",
     "checked",
     "compare",
+    "compute",
     "compute_here",
     "compute_on",
     "end_states",

@@ -93,10 +93,10 @@ def _kept_blocks(run: EscapeRun, recorder: Recorder | None, kept: Kept | None, t
 
 def compute(works: list[Work], executor: Executor | None = None) -> None:
     """The works where the first one's run says, or on the executor."""
-    run = works[0].run
     n_blocks = sum(len(work.firsts) for work in works)
     if n_blocks == 0:
         return
+    run = works[0].run
     if executor is not None:
         compute_on(lambda: executor, works, AT_ONCE_ELSEWHERE)
     elif run.task_timeout is not None or (run.workers > 1 and n_blocks > 1 and not run.in_threads):

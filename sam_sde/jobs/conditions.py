@@ -11,7 +11,7 @@ from sam_sde import checks
 from sam_sde.config.grid import Condition, written
 from sam_sde.errors import ArgumentError
 from sam_sde.files import make_folder, write_csv, write_whole
-from sam_sde.jobs.cautions import CHANGING_RATES, changing_rates, find_cautions
+from sam_sde.jobs.cautions import CHANGING_RATES, changing_rates
 from sam_sde.jobs.escape import Experiment
 from sam_sde.jobs.store import key_of
 from sam_sde.jobs.tables import by_arm
@@ -43,8 +43,7 @@ class Tables:
         comparison = experiment.comparison()
         for name, frame in experiment.tables(comparison, 0, {}, MAX_SURVIVAL_ROWS):
             self._add(name, condition, frame)
-        found = find_cautions(experiment.runs, experiment.results, comparison)
-        self.warnings += [f"{condition}: {sentence}" for sentence in found]
+        self.warnings += [f"{condition}: {sentence}" for sentence in experiment.limits(comparison)]
         self._changing += changing_rates(experiment.results) is not None
 
     def end(self) -> None:

@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -21,6 +21,7 @@ from sam_sde.escape import (
     StepCheck,
     checked,
     compare,
+    compute,
     execute,
     plan,
 )
@@ -31,6 +32,7 @@ from sam_sde.jobs.identity import identity_of
 from sam_sde.jobs.landscape import landscape_tables
 from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
+from sam_sde.jobs.stopping import Choice, settle, unmet
 from sam_sde.jobs.store import Entry, Store
 from sam_sde.jobs.tables import by_arm
 from sam_sde.jobs.trajectories import trajectory_table
@@ -48,7 +50,7 @@ class Experiment:
     """What a configuration describes with its checked runs, and the results of the arms that were executed.
 
     workers: how many share the paths; None for as many as there are cores where the work is worth it.
-    kept: where the paths of each arm are kept, if they are.
+    choices: of t_max and n_paths, where a pilot makes them. kept: where the paths of each arm are kept, if they are.
     arms: what became of the arms; judged: of the end states of each, where they are asked for.
     """
 
@@ -58,6 +60,7 @@ class Experiment:
     results: dict[str, EscapeResult] = field(default_factory=dict)
     recorders: dict[str, Recorder] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
+    choices: dict[str, Choice] = field(default_factory=dict)
     kept: dict[str, Entry] = field(default_factory=dict)
     ends_of: dict[str, pd.DataFrame] = field(default_factory=dict)
     arms: ArmByArm = field(init=False)
@@ -66,9 +69,18 @@ class Experiment:
     wall_time: float = 0.0
 
     def __post_init__(self):
-        self.runs = self.setting.runs(self.workers)
+        self.take(self.setting)
         self.arms = ArmByArm(self.runs)
         self.judged = ArmByArm(self.runs if self.config.run.ends is not None else [])
+
+    def take(self, setting: Setting) -> None:
+        """Has the runs of another setting from now on."""
+        self.setting, self.runs = setting, setting.runs(self.workers)
+
+    def choose(self, choices: dict[str, Choice]) -> None:
+        """Has as many paths as a pilot has chosen."""
+        self.choices = choices
+        self.runs = {arm: self.setting.run(arm, self.workers, n_paths=each.n_paths) for arm, each in choices.items()}
 
     def execute(
         self,
@@ -99,6 +111,8 @@ class Experiment:
                     self._keep(destination)
 
             try:
+                if store is not None:
+                    settle([self], store, compute, _raise)
                 self.arms.run(lambda arm: self._run(arm, report, store, fresh), ended)
             except KeyboardInterrupt:  # while the processes came to their end
                 self.arms.interrupted = True
@@ -132,8 +146,12 @@ class Experiment:
             self.results[arm] = replace(result, step_check=self.plans[arm].step_check)
 
     def keep_in(self, store: Store, arm: str, fresh: bool = False, needed: bool = False) -> None:
-        """Opens what the store has of an arm, by another engine if the store has that and nobody asks for one."""
-        run = self.runs[arm]
+        """Opens what the store has of an arm."""
+        self.kept[arm] = self.entry(store, arm, self.runs[arm], fresh, needed)
+        self.runs[arm] = self.kept[arm].run
+
+    def entry(self, store: Store, arm: str, run: EscapeRun, fresh: bool = False, needed: bool = False) -> Entry:
+        """What the store has of a run, by another engine if it has that and nobody asks for one."""
         choices = [run]
         if self.setting.asked_engine(arm) == "auto":
             choices += [
@@ -141,8 +159,7 @@ class Experiment:
             ]
         identities = [(identity_of(self.setting, arm, choice), choice) for choice in choices]
         there = [pair for pair in identities if store.holds(pair[0])]
-        self.kept[arm] = store.entry(*(there or identities)[0], fresh, needed)
-        self.runs[arm] = self.kept[arm].run
+        return store.entry(*(there or identities)[0], fresh, needed)
 
     def checked(self, arm: str, result: EscapeResult, report: Callable[[str, Progress], None]) -> EscapeResult:
         """The result with what dt does to it, where that is asked for; as it was kept, if it was."""
@@ -207,8 +224,11 @@ class Experiment:
         """One sentence for each thing that is missing, or limits what the results say."""
         missing = [f"{what}: {why}" for what, why in self.unfinished.items()]
         rates = changing_rates(self.results)
-        limits = find_cautions(self.runs, self.results, comparison) + ([rates] if rates else [])
-        return missing + self.notes + limits
+        return missing + self.notes + self.limits(comparison) + ([rates] if rates else [])
+
+    def limits(self, comparison: pd.DataFrame | None) -> list[str]:
+        """One sentence for each thing that limits what the results say, but for rates that are not constant."""
+        return unmet(self.config, self.choices) + find_cautions(self.runs, self.results, comparison)
 
     def write(self, destination: Destination, all_paths: bool = False) -> None:
         """Writes the tables and run.json."""
@@ -286,6 +306,7 @@ class Experiment:
             "block_size": _only({result.block_size for result in results}),
             "dt": {arm: result.dt for arm, result in self.results.items()},
             "accuracy": {arm: _chosen(plan) for arm, plan in self.plans.items()},
+            "chosen": {arm: asdict(choice) for arm, choice in self.choices.items()},
             "path_steps": path_steps,
             "path_steps_kept": kept,
             "path_steps_per_second": round((path_steps - kept) / self.wall_time),
@@ -296,6 +317,10 @@ class Experiment:
 def _recorder(run: EscapeRun) -> Recorder:
     every = max(1, run.problem.n_steps // SAMPLE_STATES)
     return Recorder(list(range(min(SAMPLE_PATHS, run.n_paths))), every)
+
+
+def _raise(experiment: Experiment, arm: str, error: Exception) -> None:
+    raise error
 
 
 def _chosen(plan: Plan) -> dict[str, float]:

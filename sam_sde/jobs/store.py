@@ -88,6 +88,11 @@ class Entry:
             arrays |= recorder.arrays()
         self._write(lambda: write_whole(self._path(first), lambda path: np.savez(path, **arrays)))
 
+    def keep(self, first: int, block: BlockResult) -> None:
+        """Keeps a block that has come to its end."""
+        if block.interrupted_at is None:
+            self.put(first, block)
+
     def has(self, first: int) -> bool:
         """Whether a block is there, as far as can be told without reading it."""
         return self._path(first).exists()

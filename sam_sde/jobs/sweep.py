@@ -24,6 +24,7 @@ from sam_sde.jobs.escape import Experiment
 from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
 from sam_sde.jobs.shards import Shard
+from sam_sde.jobs.stopping import settle
 from sam_sde.jobs.store import Entry, Store
 
 AT_ONCE_EACH, AT_ONCE_ELSEWHERE = 4, 256
@@ -87,23 +88,34 @@ class Study:
         shard: computes its part alone.
         """
         begin = time.perf_counter()
-        self.open(store, fresh)
-        total = sum(run.n_paths for experiment in self.experiments for run in experiment.runs.values())
-        tally = _StudyTally(total, lambda progress: report("sweep", progress))
-        works = list(self._works(tally, shard))
-        workers = self._worthwhile_workers(workers)
         try:
-            if executor is not None:
-                compute_on(lambda: executor, works, AT_ONCE_ELSEWHERE)
-            elif (workers := self._worthwhile_workers(workers)) > 1 or any(
-                work.run.task_timeout is not None for work in works
-            ):
-                compute_on(lambda: processes(workers), works, AT_ONCE_EACH * workers)
-            else:
-                compute_here(works)
+            compute = self._computing(self._worthwhile_workers(workers), executor)
+            settle(self.experiments, store, compute, self._pilot_failed)
+            self.open(store, fresh)
+            total = sum(run.n_paths for experiment in self.experiments for run in experiment.runs.values())
+            tally = _StudyTally(total, lambda progress: report("sweep", progress))
+            compute(list(self._works(tally, shard)))
         except KeyboardInterrupt:
             self.interrupted = True
         self.wall_time = time.perf_counter() - begin
+
+    @staticmethod
+    def _computing(workers: int, executor: Executor | None) -> Callable[[list[Work]], None]:
+        """What carries works out."""
+
+        def compute(works: list[Work]) -> None:
+            if executor is not None:
+                compute_on(lambda: executor, works, AT_ONCE_ELSEWHERE)
+            elif workers > 1 or any(work.run.task_timeout is not None for work in works):
+                compute_on(lambda: processes(workers), works, AT_ONCE_EACH * workers)
+            else:
+                compute_here(works)
+
+        return compute
+
+    def _pilot_failed(self, experiment: Experiment, arm: str, error: Exception) -> None:
+        condition = self.conditions[self.experiments.index(experiment)]
+        self.errors[f"{place_of(condition, arm)}, pilot"] = error
 
     def open(self, store: Store, fresh: bool = False) -> None:
         """Finds what the store has of each arm; unless fresh, then it is removed."""
