@@ -1,0 +1,28 @@
+"""report.html of a folder of results."""
+
+from pathlib import Path
+
+from sam_sde.errors import InputError
+from sam_sde.files import write_text
+
+REPORT = "report.html"
+NEEDED = ("jinja2", "plotly")
+
+
+def write_report(folder: Path) -> Path:
+    """Writes report.html into a folder that `sam-sde escape` has written; returns the file.
+
+    Raises
+        InputError: there is no whole result, a table is not what the record says, jinja2 or plotly is not installed,
+            or the file cannot be written.
+    """
+    try:
+        from sam_sde.report.escape import escape_page
+        from sam_sde.report.page import render
+    except ModuleNotFoundError as error:
+        if error.name not in NEEDED:
+            raise
+        raise InputError(f'a report needs {error.name}, which is not installed; try pip install "sam_sde[report]"') from None
+    path = folder / REPORT
+    write_text(render(escape_page(folder)), path)
+    return path
