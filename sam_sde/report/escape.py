@@ -7,7 +7,7 @@ import pandas as pd
 
 from sam_sde.errors import InputError
 from sam_sde.jobs.results import read_record
-from sam_sde.jobs.tables import TABLES, tables_of
+from sam_sde.jobs.tables import TABLES
 from sam_sde.report.page import Page, Part
 from sam_sde.report.question import heading, question
 from sam_sde.report.repeat import repeat
@@ -49,7 +49,7 @@ def escape_page(folder: Path) -> Page:
 
 
 def _parts(frames: dict[str, pd.DataFrame], record: dict[str, Any]):
-    summary, arms = frames["summary"], list(frames["summary"]["arm"])
+    summary, sections = frames["summary"], record["config"]["arms"]
     comparison = frames.get("comparison")
     tables = [summary_text(summary)]
     if comparison is not None:
@@ -59,7 +59,8 @@ def _parts(frames: dict[str, pd.DataFrame], record: dict[str, Any]):
     yield Part("survival", drawing.title, drawing=drawing, tables=[survival_table(frames["survival"], summary)])
     if "landscape" in frames:
         points = frames["critical_points"]
-        drawing = surface_drawing(frames["sample_paths"], frames["landscape"], points, arms)
+        kinds = {arm: sections.get(arm, {}).get("kind", arm) for arm in summary["arm"]}
+        drawing = surface_drawing(frames["sample_paths"], frames["landscape"], points, kinds)
         yield Part("surface", drawing.title, drawing=drawing, tables=[points_table(points)] if len(points) else [])
     yield _errors(summary, record)
     if "ends" in frames:
@@ -71,8 +72,8 @@ def _errors(summary: pd.DataFrame, record: dict[str, Any]) -> Part:
     told = summary[summary["dt_change"].notna()]
     if told.empty:
         sentences = [
-            "The intervals are statistical. What the step dt adds was not looked at: with --check-dt some paths are "
-            "integrated again at dt/2."
+            "The intervals are statistical. What the step dt adds was not looked at: with `--check-dt` some paths "
+            "are integrated again at dt/2."
         ]
         return Part("errors", "Error budget", sentences)
     sentences = [
@@ -80,10 +81,8 @@ def _errors(summary: pd.DataFrame, record: dict[str, Any]) -> Part:
         "for the same Brownian motion."
     ]
     if record["accuracy"]:
-        sentences.append(
-            f"dt and the number of paths were chosen so that both together are {number(record['config']['run']['accuracy'])} "
-            "of the mean."
-        )
+        asked = number(record["config"]["run"]["accuracy"])
+        sentences.append(f"dt and the number of paths were chosen so that both together are {asked} of the mean.")
     rows = [
         (
             row.arm,
@@ -91,7 +90,7 @@ def _errors(summary: pd.DataFrame, record: dict[str, Any]) -> Part:
             short(row.rmst, 4),
             f"± {short((row.rmst_high - row.rmst_low) / 2, 2)}",
             f"± {short(abs(row.dt_change), 2)}",
-            f"{short(row.dt_change, 2)} ({short(row.dt_change_low, 2)}–{short(row.dt_change_high, 2)})",
+            f"{short(row.dt_change, 2)} ({short(row.dt_change_low, 2)} to {short(row.dt_change_high, 2)})",
         )
         for row in told.itertuples()
     ]

@@ -22,7 +22,9 @@ def write_report(folder: Path) -> Path:
     except ModuleNotFoundError as error:
         if error.name not in NEEDED:
             raise
-        raise InputError(f'a report needs {error.name}, which is not installed; try pip install "sam_sde[report]"') from None
+        raise InputError(
+            f'a report needs {error.name}, which is not installed; try pip install "sam_sde[report]"'
+        ) from None
     path = folder / REPORT
     write_text(render(escape_page(folder)), path)
     return path

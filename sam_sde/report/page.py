@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from sam_sde.report.drawing import DARK, Drawing, lines_of
 from sam_sde.wording import TextTable
 
-INTERVAL = re.compile(r"(?P<value>\S+) \((?P<interval>[^()]+–[^()]+)\)(?P<rest>.*)")
+CODE = re.compile(r"`([^`]+)`")
+UNBROKEN = re.compile(r"95 % interval|p (&lt;|=) \d[\d.e-]*\d|\w+ = -?[\d.]+\b|\([-\d., ]+\)|[\d.,]+–[\d.,]*\d")
+INTERVAL = re.compile(r"(?P<value>\S+) \((?P<interval>[^()]+(?:–| to )[^()]+)\)(?P<rest>.*)")
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,10 @@ class Part:
 class Repeat:
     """All that is needed to do it again."""
 
-    sentences: list[str]
-    commands: list[str]
     config: str
-    versions: TextTable
+    command: str
+    sentences: list[str]
+    how: TextTable
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,14 @@ def render(page: Page) -> str:
         figures={drawing.name: json.loads(drawing.figure.to_json()) for drawing in drawings},
         plotly=get_plotlyjs() if drawings else "",
         with_interval=with_interval,
+        prose=prose,
     )
+
+
+def prose(sentence: str) -> Markup:
+    """A sentence as HTML: what stands between backticks is code, and a p-value or an interval is not broken."""
+    text = UNBROKEN.sub(r'<span class="unbroken">\g<0></span>', str(escape(sentence)))
+    return Markup(CODE.sub(r"<code>\1</code>", text))
 
 
 def with_interval(cell: str) -> dict[str, Any] | None:

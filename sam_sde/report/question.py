@@ -23,7 +23,8 @@ def question(config: Section, labels: list[str], summary: pd.DataFrame, engines:
     escape, optimizer = config["escape"], config["optimizer"]
     asked = (
         f"How long {'do' if len(labels) > 1 else 'does'} {listed(labels)} stay in {region_words(escape['region'])}, "
-        f"on {surface_words(config['surface'])}, from {start_words(escape['start'])}?"
+        f"on {surface_words(config['surface'])}, when {'they start' if len(labels) > 1 else 'it starts'} "
+        f"{start_words(escape['start'])}?"
     )
     shared = [f"the gradient has {noise_words(config['noise'])}"]
     if optimizer["lr"] is not None:
@@ -31,19 +32,20 @@ def question(config: Section, labels: list[str], summary: pd.DataFrame, engines:
     shared.append(f"the batch size {number(optimizer['batch_size'])}")
     if optimizer["momentum"]:
         shared.append(f"the momentum {number(optimizer['momentum'])}")
-    unless = ", unless an arm has its own" if len(labels) > 1 else ""
+    own = any(arm.get(key) is not None for arm in config["arms"].values() for key in ("lr", "batch_size", "momentum"))
     how = listed(shared)
     followed = (
-        f"{paths_words(summary)} of {engine_words(engines)} were followed to t_max = {number(escape['t_max'])}; "
+        f"{paths_words(summary)} were followed to t_max = {number(escape['t_max'])}, paths of {engine_words(engines)}; "
         "time is t = lr · steps."
     )
-    return [asked, f"{how[0].upper()}{how[1:]}{unless}.", f"{followed[0].upper()}{followed[1:]}"]
+    return [asked, f"{how[0].upper()}{how[1:]}{', unless an arm has its own' if own else ''}.", followed]
 
 
 def paths_words(summary: pd.DataFrame) -> str:
     fewest, most = summary["n_paths"].min(), summary["n_paths"].max()
     each = " of each arm" if len(summary) > 1 else ""
-    return f"{fewest:,} paths{each}" if fewest == most else f"{fewest:,} to {most:,} paths{each}"
+    count = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    return f"{count} paths{each}"
 
 
 def engine_words(engines: set[str]) -> str:
@@ -69,8 +71,8 @@ def surface_words(surface: Section) -> str:
 def start_words(start: Any) -> str:
     if isinstance(start, Mapping):
         normal = start["normal"]
-        return f"points scattered around {place(normal['mean'])} (standard deviation {number(normal['std'])})"
-    return place(start)
+        return f"scattered around {place(normal['mean'])} with a standard deviation of {number(normal['std'])}"
+    return f"at {place(start)}"
 
 
 def noise_words(noise: Section) -> str:
@@ -79,8 +81,9 @@ def noise_words(noise: Section) -> str:
         "none": "no noise",
         "isotropic": f"noise that is the same in all directions{settings(noise, ['kind'])}",
         "constant": f"noise of one covariance everywhere{settings(noise, ['kind'])}",
-        "hessian": "noise whose covariance is the Hessian's, its eigenvalues made positive"
-        + (f", at {place(noise['at'])}" if noise.get("at") is not None else ""),
+        "hessian": "noise whose covariance is the Hessian"
+        + (f" at {place(noise['at'])}" if noise.get("at") is not None else "")
+        + " with its eigenvalues made positive",
         "empirical": f"the noise of minibatches of the data{settings(noise, ['kind'])}",
     }
     return known.get(kind, f"{kind} noise{settings(noise, ['kind'])}")

@@ -22,20 +22,28 @@ _Dumper.add_implicit_resolver(
 
 
 def repeat(record: dict[str, Any]) -> Repeat:
-    command, steps, seconds = record["command"], record["path_steps"], record["wall_time"]
-    sentences = [
-        f"It took {duration(seconds)} for {steps:.3g} steps of paths on {_each(record['device'])}, with "
-        f"{_each(record['engine'])} and {_each(record['workers'])} at work. The seed is {record['seed']}, the block "
-        f"size {_each(record['block_size'])}: paths are the same for the same seed, and bit for bit for the same block "
-        "size on the same kind of machine.",
-        f"Steps: {listed(f'{arm} dt = {number(dt)}' for arm, dt in record['dt'].items())}.",
-        f"Files that the configuration names were looked for in {record['config_folder']}.",
-    ]
+    steps = {f"dt of {arm}": number(dt) for arm, dt in record["dt"].items()}
+    how = {
+        "seed": record["seed"],
+        **steps,
+        "engine": _each(record["engine"]),
+        "block size": _each(record["block_size"]),
+        "workers": _each(record["workers"]),
+        "device": _each(record["device"]),
+        "steps of paths": f"{record['path_steps']:,}",
+        "wall time": duration(record["wall_time"]),
+        **record["versions"],
+        "SHA-256 of the configuration": record["config_hash"],
+    }
     return Repeat(
-        sentences,
-        [f"sam-sde {command} config.yaml"],
-        config_text(record["config"]),
-        TextTable("Versions", ("package", "version"), list(record["versions"].items())),
+        config=config_text(record["config"]),
+        command=f"sam-sde {record['command']} config.yaml",
+        sentences=[
+            "The same seed gives the same paths: bit for bit with the same block size, versions and kind of machine, "
+            "otherwise to rounding. Files that the configuration names were looked for in "
+            f"`{record['config_folder']}`.",
+        ],
+        how=TextTable("How it was run", ("what", "value"), [(what, str(value)) for what, value in how.items()]),
     )
 
 

@@ -1,5 +1,7 @@
 """Sample paths on the contours of a two-dimensional loss, with the region's boundary and the known points."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -7,26 +9,26 @@ import plotly.graph_objects as go
 from sam_sde.errors import InputError
 from sam_sde.figures.paths import contour_levels
 from sam_sde.report.drawing import INK, PAPER, SHADE, Drawing, lines_of, literal, new_figure
-from sam_sde.report.words import listed, place, short
+from sam_sde.report.words import listed
 from sam_sde.wording import TextTable
 
 VERTICES = 1000  # of one path
-MOST_SHOWN = 3  # arms that are shown at first
+MOST_SHOWN = 3  # arms at first; of more only the first of each kind
 SYMBOLS = {"minimum": "star", "saddle": "x-thin-open", "maximum": "triangle-up"}
 
 
 def surface_drawing(
-    sample_paths: pd.DataFrame, landscape: pd.DataFrame, critical_points: pd.DataFrame, arms: list[str]
+    sample_paths: pd.DataFrame, landscape: pd.DataFrame, critical_points: pd.DataFrame, kinds: Mapping[str, str]
 ) -> Drawing:
     """Whole paths of each arm over the loss, on axes of one scale; the view is that of the landscape.
 
-    The contours are at quantiles of the loss in view, as in the other figures.
+    kinds: the optimizer of each arm. The contours are at quantiles of the loss in view, as in the other figures.
 
     Raises
         InputError: the landscape is no grid.
     """
     x, y, loss, level = _grid(landscape)
-    figure = new_figure("w0", "w1", margin_t=16)
+    figure = new_figure("w0", "w1")
     figure.update_xaxes(range=[x[0], x[-1]], constrain="domain", showgrid=False, zeroline=False)
     figure.update_yaxes(range=[y[0], y[-1]], constrain="domain", showgrid=False, scaleanchor="x")
     contours = contour_levels(loss[np.isfinite(loss)])
@@ -35,7 +37,7 @@ def surface_drawing(
     boundary = (level < 0).any() and (level > 0).any()
     if boundary:
         figure.add_trace(_boundary(x, y, level))
-    lines, arms = lines_of(arms), [arm for arm in arms if (sample_paths["arm"] == arm).any()]
+    lines, arms = lines_of(list(kinds)), [arm for arm in kinds if (sample_paths["arm"] == arm).any()]
     for arm in arms:
         for trace in _paths(sample_paths[sample_paths["arm"] == arm], arm, lines[arm]):
             figure.add_trace(trace)
@@ -49,16 +51,22 @@ def surface_drawing(
         f"Sample paths of {listed(arms)} over the contours of the loss in the plane of w0 and w1"
         + (", with the boundary of the region." if boundary else "."),
         figure,
-        note=f"A few whole paths of each arm: {listed(marks)}. The contours are at quantiles of the loss in view.",
+        note=f"A few whole paths of each arm: {listed(marks)}. The darker, the higher the loss; contours are at its "
+        "quantiles in view.",
         arms=arms,
-        shown=arms if len(arms) <= MOST_SHOWN else arms[:2],
+        shown=arms if len(arms) <= MOST_SHOWN else _first_of_each_kind(arms, kinds),
         shape=(y[-1] - y[0]) / (x[-1] - x[0]),
     )
 
 
+def _first_of_each_kind(arms: list[str], kinds: Mapping[str, str]) -> list[str]:
+    return list({kinds[arm]: arm for arm in reversed(arms)}.values())
+
+
 def points_table(critical_points: pd.DataFrame) -> TextTable:
     rows = [
-        (f"{row.kind} {row.point}", place([row.x0, row.x1]), short(row.loss, 4)) for row in critical_points.itertuples()
+        (f"{row.kind} {row.point}", f"({row.x0:.4g}, {row.x1:.4g})", f"{row.loss:.4g}")
+        for row in critical_points.itertuples()
     ]
     return TextTable("Known critical points of the surface", ("point", "place", "loss"), rows)
 
@@ -85,14 +93,7 @@ def _shades(x: np.ndarray, y: np.ndarray, loss: np.ndarray, contours: np.ndarray
         colorscale=[[0, PAPER], [1, SHADE]],
         line={"color": SHADE, "width": 0.5},
         hovertemplate="w = (%{x:.4~g}, %{y:.4~g})<br>loss %{customdata:.5~g}<extra></extra>",
-        colorbar={
-            "title": {"text": "loss", "side": "right"},
-            "tickvals": list(range(len(contours))),
-            "ticktext": [f"{contour:.4g}" for contour in contours],
-            "thickness": 10,
-            "outlinewidth": 0,
-            "tickfont": {"size": 11},
-        },
+        showscale=False,
     )
 
 

@@ -73,7 +73,7 @@ def _line(rows: pd.DataFrame, x: list, arm: str, line: dict) -> list[go.Scatter]
     symbols = ["circle-open" if each else "circle" for each in bound]
     return [
         go.Scatter(edge, y=rows["rmst_low"]),
-        go.Scatter(edge, y=rows["rmst_high"], fill="tonexty", fillcolor=line["color"], opacity=BAND),
+        go.Scatter(edge, y=rows["rmst_high"], fill="tonexty", fillcolor=line["color"] + BAND),
         go.Scatter(
             shared,
             y=rows["rmst"],
@@ -94,8 +94,9 @@ def _ratios(rows: pd.DataFrame, keys: list[str], arm: str, name: str) -> Drawing
     The contour at 1 is where the arm stays as long as the reference.
     """
     sides = [_values(list(rows[key])) for key in keys]
-    places = tuple([sides[1].index(value) for value in rows[keys[1]]]), tuple(
-        [sides[0].index(value) for value in rows[keys[0]]]
+    places = (
+        tuple([sides[1].index(value) for value in rows[keys[1]]]),
+        tuple([sides[0].index(value) for value in rows[keys[0]]]),
     )
     shape = len(sides[1]), len(sides[0])
     logs, texts, hover = np.full(shape, np.nan), np.full(shape, "", object), np.full(shape, "", object)
@@ -118,7 +119,7 @@ def _ratios(rows: pd.DataFrame, keys: list[str], arm: str, name: str) -> Drawing
         f"{arm}: how many times as long as {reference}",
         f"A map of the ratio of the mean time of {arm} to that of {reference} over {keys[0]} and {keys[1]}.",
         figure,
-        note=f"The line is where both stay equally long; ≥ marks a lower bound, where hardly any path of {arm} escaped.",
+        note=f"The line is where both stay equally long; ≥ marks a lower bound: hardly any path of {arm} escaped.",
     )
 
 

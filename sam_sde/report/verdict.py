@@ -49,8 +49,8 @@ def compared(row: Mapping, own: Mapping, other: Mapping, labels: Mapping[str, st
         )
     if few_escaped(own) and ratio > 1:
         return (
-            f"{arm} stays at least {_times(ratio, value)} {reference}, a lower bound: only {_escaped(own)} of its paths "
-            f"escaped before t_max = {number(own['t_max'])} (95 % interval of the ratio to t_max "
+            f"{arm} stays at least {_times(ratio, value)} {reference}, a lower bound: only {_escaped(own)} of its "
+            f"paths escaped before t_max = {number(own['t_max'])} (95 % interval of the ratio to t_max "
             f"{'–'.join(ends)}{p}).{crossing}"
         )
     if few_escaped(other) and ratio < 1:

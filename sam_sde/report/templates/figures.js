@@ -5,10 +5,13 @@
   const darkScheme = matchMedia("(prefers-color-scheme: dark)");
   const paper = matchMedia("print");
   const coarse = matchMedia("(pointer: coarse)");
-  const PRINT_WIDTH = 640;
+  const PRINTED = { width: 640, height: 440 };
 
   function recoloured(value, key) {
-    if (typeof value === "string") return /name|text|legendgroup/.test(key) ? value : dark[value] ?? value;
+    if (typeof value === "string") {
+      const color = /name|text|legendgroup/.test(key) ? undefined : dark[value.slice(0, 7)];
+      return color === undefined ? value : color + value.slice(7);
+    }
     if (Array.isArray(value)) return value.map((each) => recoloured(each, key));
     if (value === null || typeof value !== "object") return value;
     return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, recoloured(each, name)]));
@@ -26,7 +29,7 @@
     // A finger that moves over a figure scrolls the page; there the buttons zoom.
     layout.dragmode = coarse.matches ? false : "zoom";
     layout.uirevision = String(log);
-    if (printing) layout.width = PRINT_WIDTH;
+    if (printing) Object.assign(layout, PRINTED);
     const plot = figure.querySelector(".plot");
     Plotly.react(plot, data, layout, {
       responsive: true,
