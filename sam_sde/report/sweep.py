@@ -35,8 +35,9 @@ def sweep_figures(frames: Mapping[str, pd.DataFrame], keys: list[str]) -> list[D
     if len(keys) == 1:
         return [_times(frames["summary"], keys[0])]
     if len(keys) == 2 and "comparison" in frames:
-        bounds = _lower_bounds(frames["summary"], keys)
-        rows = frames["comparison"].merge(bounds, on=[*keys, "arm"], how="left")
+        few = {_of(row, keys, row["arm"]) for row in frames["summary"].to_dict("records") if few_escaped(row)}
+        rows = frames["comparison"]
+        rows = rows.assign(sign=[_sign(row, keys, few) for row in rows.to_dict("records")])
         arms = list(dict.fromkeys(rows["arm"]))
         return [_ratios(rows[rows["arm"] == arm], keys, arm, f"ratio-{i}") for i, arm in enumerate(arms)]
     return []
@@ -79,7 +80,7 @@ def _line(rows: pd.DataFrame, x: list, arm: str, line: dict) -> list[go.Scatter]
             y=rows["rmst"],
             mode="lines+markers",
             line=line,
-            marker={"size": 8, "symbol": symbols, "color": line["color"], "line": {"width": 2}},
+            marker={"size": 8, "symbol": symbols, "color": line["color"], "line": {"width": 2, "color": line["color"]}},
             customdata=np.column_stack([rows["rmst_low"], rows["rmst_high"], rows["fraction_escaped"]]),
             text=["at least " if each else "" for each in bound],
             hovertemplate="%{x}: %{text}%{y:.4~g} (%{customdata[0]:.4~g}–%{customdata[1]:.4~g}), "
@@ -102,7 +103,7 @@ def _ratios(rows: pd.DataFrame, keys: list[str], arm: str, name: str) -> Drawing
     logs, texts, hover = np.full(shape, np.nan), np.full(shape, "", object), np.full(shape, "", object)
     for row, i, j in zip(rows.to_dict("records"), *places, strict=True):
         if row["rmst_ratio"] == row["rmst_ratio"]:
-            sign = "≥ " if row["bound"] is True else ""
+            sign = row["sign"]
             logs[i, j] = math.log10(row["rmst_ratio"])
             texts[i, j] = sign + short(row["rmst_ratio"], 2)
             interval = f"{short(row['ratio_low'])}–{short(row['ratio_high'])}"
@@ -119,7 +120,8 @@ def _ratios(rows: pd.DataFrame, keys: list[str], arm: str, name: str) -> Drawing
         f"{arm}: how many times as long as {reference}",
         f"A map of the ratio of the mean time of {arm} to that of {reference} over {keys[0]} and {keys[1]}.",
         figure,
-        note=f"The line is where both stay equally long; ≥ marks a lower bound: hardly any path of {arm} escaped.",
+        note=f"The line is where both stay equally long; ≥ marks a lower bound: hardly any path of {arm} escaped; "
+        f"? marks a ratio that says little: hardly any path of {reference} did.",
     )
 
 
@@ -151,9 +153,16 @@ def _contour_at_one(logs: np.ndarray) -> go.Contour:
     )
 
 
-def _lower_bounds(summary: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    bounds = [few_escaped(row) for row in summary.to_dict("records")]
-    return summary[[*keys, "arm"]].assign(bound=pd.Series(bounds, index=summary.index, dtype=object))
+def _of(row: Mapping, keys: list[str], arm: str) -> tuple:
+    """One arm under one condition."""
+    return *(row[key] for key in keys), arm
+
+
+def _sign(row: Mapping, keys: list[str], few: set[tuple]) -> str:
+    """What stands before a ratio, where few holds the arms of which hardly any path escaped."""
+    if _of(row, keys, row["reference"]) in few:
+        return "? "
+    return "≥ " if _of(row, keys, row["arm"]) in few else ""
 
 
 def _values(values: list) -> list:
