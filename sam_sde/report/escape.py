@@ -1,5 +1,6 @@
 """The page of an escape run: its tables and its record in, what the page says out."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sam_sde.report.words import arm_label, number, short
 from sam_sde.wording import TextTable, comparison_text, summary_text
 
 READ = ("summary", "survival", "comparison", "ends", "sample_paths", "landscape", "critical_points")
+OF_RECORD = ("block_size", "device", "dt", "engine", "engines", "accuracy", "path_steps", "seed", "warnings", "workers")
 STATES = ("minimum", "saddle", "stalled", "moving")
 
 
@@ -28,13 +30,13 @@ def escape_page(folder: Path) -> Page:
         InputError: it holds no whole result, or a table is not what the command wrote.
     """
     record = read_record(folder, "escape")
+    missing = [key for key in OF_RECORD if key not in record]
+    if missing:
+        raise InputError(f"{folder / 'run.json'} has no {missing[0]}; run `sam-sde escape CONFIG --out {folder}` again")
     frames = {name: TABLES[name].read(folder) for name in READ if TABLES[name].file in record["tables"]}
     summary = frames["summary"]
     arms = list(summary["arm"])
-    for name, frame in frames.items():
-        if "arm" in frame and not set(frame["arm"]) <= set(arms):
-            unknown = sorted(set(frame["arm"]) - set(arms))[0]
-            raise InputError(f"{folder / 'summary.csv'} has no row for the arm {unknown!r} of {TABLES[name].file}")
+    _require_arms(frames, arms, folder)
     config = record["config"]
     labels = {arm: arm_label(arm, config["arms"].get(arm, {})) for arm in [*config["arms"], *arms]}
     return Page(
@@ -48,7 +50,16 @@ def escape_page(folder: Path) -> Page:
     )
 
 
-def _parts(frames: dict[str, pd.DataFrame], record: dict[str, Any]):
+def _require_arms(frames: dict[str, pd.DataFrame], arms: list[str], folder: Path) -> None:
+    path = folder / "summary.csv"
+    for name, frame in frames.items():
+        for column in frame.columns.intersection(["arm", "reference"]):
+            unknown = sorted(set(frame[column]) - set(arms))
+            if unknown:
+                raise InputError(f"{path} has no row for the arm {unknown[0]!r} of {TABLES[name].file}")
+
+
+def _parts(frames: dict[str, pd.DataFrame], record: dict[str, Any]) -> Iterator[Part]:
     summary, sections = frames["summary"], record["config"]["arms"]
     comparison = frames.get("comparison")
     tables = [summary_text(summary)]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sam_sde.errors import InputError
 from sam_sde.files import write_text
+from sam_sde.jobs.tables import REPORTS
 
-REPORT = "report.html"
 NEEDED = ("jinja2", "plotly")
 
 
@@ -20,11 +20,12 @@ def write_report(folder: Path) -> Path:
         from sam_sde.report.escape import escape_page
         from sam_sde.report.page import render
     except ModuleNotFoundError as error:
-        if error.name not in NEEDED:
+        package = (error.name or "").split(".")[0]
+        if package not in NEEDED:
             raise
         raise InputError(
-            f'a report needs {error.name}, which is not installed; try pip install "sam_sde[report]"'
+            f'a report needs {package}, which is not installed; try pip install "sam_sde[report]"'
         ) from None
-    path = folder / REPORT
+    path = folder / REPORTS["escape"]
     write_text(render(escape_page(folder)), path)
     return path

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from sam_sde.report.words import number, share, short, short_alike
+from sam_sde.report.words import number, share, short, with_ends
 from sam_sde.statistics import FEW_ESCAPES
 
 SMALLEST_P = 1e-16  # below, a p-value says nothing more
@@ -34,7 +34,7 @@ def compared(row: Mapping, own: Mapping, other: Mapping, labels: Mapping[str, st
     ratio, low, high = (row[name] for name in ("rmst_ratio", "ratio_low", "ratio_high"))
     if ratio != ratio or low != low:
         return f"{arm} cannot be compared with {reference}: {_too_few(own, other)}."
-    (value, *ends), p = short_alike(ratio, low, high), p_words(row["p_adjusted"])
+    (value, *ends), p = with_ends(ratio, low, high), p_words(row["p_adjusted"])
     errors = f"95 % interval {'–'.join(ends)}{p}"
     crossing = CROSSING if row["curves_cross"] else ""
     if few_escaped(own) and few_escaped(other):
@@ -73,7 +73,7 @@ def alone(row: Mapping, label: str) -> str:
         return f"Nothing is known of {label}: {_too_few(row)}."
     if low != low:
         return f"{label} stays {short(mean)} on average{_restriction(row)}; so few paths have no interval."
-    value, *ends = short_alike(mean, low, high)
+    value, *ends = with_ends(mean, low, high)
     if few_escaped(row):
         return (
             f"{label} stays at least {value} on average, a lower bound: only {_escaped(row)} of its paths escaped "

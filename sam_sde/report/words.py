@@ -1,5 +1,6 @@
 """Numbers, points and arms of a configuration in words."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,13 +21,13 @@ def short(value: float, digits: int = 3) -> str:
     return f"{value:#.{digits}g}".rstrip(".")
 
 
-def short_alike(*values: float) -> list[str]:
-    """Numbers with as many digits as keep them apart: two at least, and four at most."""
-    for digits in (2, 3, 4):
-        texts = [short(value, digits) for value in values]
-        if len(set(texts)) == len(set(values)):
-            break
-    return texts
+def with_ends(value: float, low: float, high: float) -> list[str]:
+    """A number and the ends of its interval, with as many decimals as tell half of the width."""
+    half, largest = (high - low) / 2, max(abs(value), abs(low), abs(high))
+    if not half > 0 or not 1e-3 <= largest < 1e7:
+        return [short(each) for each in (value, low, high)]
+    decimals = max(0, -math.floor(math.log10(half * (1 + 1e-9))))
+    return [f"{each:,.{decimals}f}" for each in (value, low, high)]
 
 
 def share(part: int, whole: int) -> str:
