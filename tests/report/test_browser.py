@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from sam_sde.report.drawing import DARK, INK
 from sam_sde.report.folder import write_report
 from tests.report.samples import write_run
 from tests.report.test_page import NASTY
@@ -144,13 +145,12 @@ def test_text_stands_out_in_light_and_dark_and_figures_follow(opened, scheme):
 
 def test_a_dark_page_is_printed_in_ink_on_paper(opened):
     page = opened(**DESKTOP | {"color_scheme": "dark"})
-    tick = "getComputedStyle(document.querySelector('[data-figure=survival] .xtick text')).fill"
-    dark = page.evaluate(tick)
+    ink = "document.querySelector('[data-figure=survival] .plot')._fullLayout.font.color"
+    assert page.evaluate(ink) == DARK[INK]
     page.emulate_media(media="print", color_scheme="dark")
-    page.wait_for_function(f"{tick} !== '{dark}'")
-    assert luminance(page.evaluate(tick)) < 0.2 < luminance(dark)
+    page.wait_for_function(f"{ink} === '{INK}'")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.locator("nav").is_hidden()
     assert page.pdf(format="A4").startswith(b"%PDF")
     page.emulate_media(media="screen", color_scheme="dark")
-    page.wait_for_function(f"{tick} === '{dark}'")
+    page.wait_for_function(f"{ink} === '{DARK[INK]}'")
