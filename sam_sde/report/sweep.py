@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from sam_sde.figures.sweep import free_keys
 from sam_sde.report.drawing import (
     COOL,
     INK,
@@ -30,8 +31,10 @@ def sweep_figures(frames: Mapping[str, pd.DataFrame], keys: list[str]) -> list[D
     """For one swept key the mean time of each arm against it; for two a map of the ratio to the reference, one an arm.
 
     frames: "summary" and, for two keys, "comparison", the tables of the escape command with the swept keys as leading
-    columns, named as in the configuration ("arms.SAM.rho"). Of more than two keys nothing is drawn.
+    columns, named as in the configuration ("arms.SAM.rho"). Keys that only follow another one do not count; of more
+    than two nothing is drawn.
     """
+    keys = free_keys(frames["summary"], keys)
     if len(keys) == 1:
         return [_times(frames["summary"], keys[0])]
     if len(keys) == 2 and "comparison" in frames:

@@ -60,6 +60,12 @@ def test_a_condition_without_a_ratio_is_a_gap():
     assert drawing.figure.data[0].text[0][0] == ""
 
 
+def test_a_key_that_follows_another_one_does_not_count():
+    tables = {name: rows.assign(**{BATCH: rows[RHO]}) for name, rows in sweep_tables({RHO: [1.0, 2.0]}).items()}
+    (drawing,) = sweep_figures(tables, [RHO, BATCH])
+    assert drawing.title == f"Mean time against {RHO}"
+
+
 def test_three_keys_are_not_drawn():
     keys = [RHO, BATCH, "run.dt"]
     assert sweep_figures(sweep_tables({key: [1.0, 2.0] for key in keys}), keys) == []
