@@ -357,6 +357,17 @@ def plot(
         say(note, error=True)
 
 
+@app.command("report")
+@reports_errors
+def write_report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that escape has written.")],
+) -> None:
+    """Write report.html into a folder of results: one page, to read without anything else."""
+    from sam_sde.report.folder import write_report
+
+    say(f"written to {write_report(folder)}")
+
+
 @app.command()
 @reports_errors
 def validate(config: ConfigFile, changes: Changes = None) -> None:

@@ -424,6 +424,20 @@ def test_a_changed_record_cannot_be_plotted(folder, tmp_path):
     assert "run.json: config_hash is not that of the configuration" in invoke("plot", path.parent, code=2).stderr
 
 
+def test_the_report_of_a_run_is_one_page_beside_its_tables(out):
+    result = invoke("report", out)
+    page = out / "report.html"
+    assert result.stdout == f"written to {page}\n"
+    text = page.read_text(encoding="utf-8")
+    page.unlink()
+    assert "How long do SGD and SAM stay?" in text
+    assert "in the ball of radius 0.2 around the origin" in text
+
+
+def test_a_folder_without_results_has_no_report(tmp_path):
+    assert "no whole result of `sam-sde escape`: no run.json" in invoke("report", tmp_path, code=2).stderr
+
+
 @pytest.fixture(scope="module")
 def simulated(folder, tmp_path_factory):
     """The folder and the output of a simulation of three paths of each arm."""
@@ -489,7 +503,7 @@ def test_simulate_draws_no_picture_of_three_coordinates(tmp_path):
     assert names(tmp_path / "out") == {"trajectories.csv", "trajectories.json"}
 
 
-@pytest.mark.parametrize("command", ["escape", "simulate", "plot", "validate", "list"])
+@pytest.mark.parametrize("command", ["escape", "simulate", "plot", "report", "validate", "list"])
 def test_every_command_explains_itself(command):
     assert cli.app.info.name == "sam-sde"
     assert command in invoke("--help").stdout

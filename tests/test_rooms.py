@@ -24,6 +24,7 @@ FLOORS = [
     ["config"],
     ["jobs"],
     ["figures", "wording"],
+    ["report"],
     ["terminal"],
     ["cli"],
     ["__main__"],

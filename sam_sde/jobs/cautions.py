@@ -7,10 +7,9 @@ import pandas as pd
 from sam_sde.engines import ENGINES
 from sam_sde.escape import EscapeResult, EscapeRun
 from sam_sde.escape.checking import statistical_half_width
-from sam_sde.statistics import Departure, Outcome, departure_from_constant_rate
+from sam_sde.statistics import FEW_ESCAPES, Departure, Outcome, departure_from_constant_rate
 from sam_sde.theory import lost_damping, perturbation_over_noise, trap_exponent
 
-FEW_ESCAPES = 0.05
 MANY_FAILURES = 0.01
 MUCH_DAMPING = 0.1
 

@@ -19,7 +19,7 @@ from sam_sde.errors import InputError
 from sam_sde.files import alone_in, make_folder, write_text
 from sam_sde.interrupts import interrupts_wait
 from sam_sde.jobs.record import RECORDS, config_hash
-from sam_sde.jobs.tables import FIGURE_KINDS, TABLES, tables_of
+from sam_sde.jobs.tables import FIGURE_KINDS, REPORTS, TABLES, tables_of
 
 # Where a result lies of which something is unfinished, beside an earlier one.
 PARTIAL = "partial"
@@ -181,10 +181,11 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def _other_files(command: str) -> list[str]:
-    """All tables and figures that a command may leave in its folder."""
+    """All tables and figures that a command may leave in its folder, and the page made of them."""
     tables = tables_of(command).values()
     figures = [f"{table.figure}.{kind}" for table in tables if table.figure for kind in FIGURE_KINDS]
-    return [table.file for table in tables] + figures
+    pages = [REPORTS[command]] if command in REPORTS else []
+    return [table.file for table in tables] + figures + pages
 
 
 def read_record(folder: Path, command: str = "escape") -> dict[str, Any]:

@@ -14,6 +14,9 @@ WORDS = ("condition", "arm", "reference", "outcome", "state", "test_function", "
 
 FIGURE_KINDS = ("png", "pdf")
 
+# The page of a result, by the command that wrote the result.
+REPORTS = {"escape": "report.html"}
+
 # What is added to the name of an arm whose SDE has SGD's covariance.
 ABLATION = " (SGD's noise)"
 

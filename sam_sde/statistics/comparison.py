@@ -11,6 +11,10 @@ from sam_sde.statistics.logrank import holm
 from sam_sde.statistics.paired import paired_effects
 from sam_sde.statistics.sample import Sample, restrict
 
+# Where a smaller share of an arm's paths escaped, its mean to t_max is only a lower bound of its mean, and so is the
+# ratio to that of a faster arm.
+FEW_ESCAPES = 0.05
+
 
 def compare_samples(
     samples: Mapping[str, Sample], reference: str | None = None, *, paired: bool = False

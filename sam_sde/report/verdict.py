@@ -1,0 +1,113 @@
+"""What the tables say of each arm, in a sentence: how many times longer it stays, how sure that is, what limits it."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from sam_sde.report.words import number, share, short, with_ends
+from sam_sde.statistics import FEW_ESCAPES
+
+SMALLEST_P = 1e-16  # below, a p-value says nothing more
+CROSSING = " Their survival curves cross: which of them stays longer depends on the time."
+
+
+def verdicts(
+    summary: pd.DataFrame, comparison: pd.DataFrame | None, labels: Mapping[str, str], unfinished: Mapping[str, str]
+) -> list[str]:
+    """One sentence for each arm beside the reference; for each arm where none can be compared.
+
+    labels: what each arm is called. unfinished: what has no result, or none that is whole, and why.
+    """
+    arms = {row["arm"]: row for row in summary.to_dict("records")}
+    if comparison is None:
+        told = [alone(row, labels[arm]) for arm, row in arms.items()]
+    else:
+        told = [
+            compared(row, arms[row["arm"]], arms[row["reference"]], labels) for row in comparison.to_dict("records")
+        ]
+    return told + [f"{labels.get(what, what)} did not end: {why}." for what, why in unfinished.items()]
+
+
+def compared(row: Mapping, own: Mapping, other: Mapping, labels: Mapping[str, str]) -> str:
+    """The sentence of one row of comparison.csv; own, other: the rows of summary.csv of the arm and the reference."""
+    arm, reference = labels[row["arm"]], labels[row["reference"]]
+    ratio, low, high = (row[name] for name in ("rmst_ratio", "ratio_low", "ratio_high"))
+    if ratio != ratio or low != low:
+        return f"{arm} cannot be compared with {reference}: {_too_few(own, other)}."
+    (value, *ends), p = with_ends(ratio, low, high), p_words(row["p_adjusted"])
+    errors = f"95 % interval {'–'.join(ends)}{p}"
+    crossing = CROSSING if row["curves_cross"] else ""
+    if few_escaped(own) and few_escaped(other):
+        return (
+            f"Whether {arm} stays longer than {reference} is not shown: only {_escaped(own)} and {_escaped(other)} of "
+            f"their paths escaped before t_max = {number(own['t_max'])}."
+        )
+    if low <= 1 <= high:
+        return (
+            f"No difference shown between {arm} and {reference}: the ratio of their mean times is {value}, {errors}"
+            f"{_restriction(own, other)}.{crossing}"
+        )
+    if few_escaped(own) and ratio > 1:
+        return (
+            f"{arm} stays at least {_times(ratio, value)} {reference}, a lower bound: only {_escaped(own)} of its "
+            f"paths escaped before t_max = {number(own['t_max'])} (95 % interval of the ratio to t_max "
+            f"{'–'.join(ends)}{p}).{crossing}"
+        )
+    if few_escaped(other) and ratio < 1:
+        return (
+            f"{arm} leaves sooner than {reference}: it stays at most {value} times as long, an upper bound: only "
+            f"{_escaped(other)} of the paths of {reference} escaped before t_max = {number(other['t_max'])} "
+            f"(95 % interval of the ratio to t_max {'–'.join(ends)}{p}).{crossing}"
+        )
+    if ratio > 1:
+        told = f"{arm} stays {_times(ratio, value)} {reference}"
+    else:
+        told = f"{arm} leaves sooner than {reference}: it stays {value} times as long"
+    return f"{told}, {errors}{_restriction(own, other)}.{crossing}"
+
+
+def alone(row: Mapping, label: str) -> str:
+    """The sentence of an arm that is compared with none."""
+    mean, low, high = (row[name] for name in ("rmst", "rmst_low", "rmst_high"))
+    if mean != mean:
+        return f"Nothing is known of {label}: {_too_few(row)}."
+    if low != low:
+        return f"{label} stays {short(mean)} on average{_restriction(row)}; so few paths have no interval."
+    value, *ends = with_ends(mean, low, high)
+    if few_escaped(row):
+        return (
+            f"{label} stays at least {value} on average, a lower bound: only {_escaped(row)} of its paths escaped "
+            f"before t_max = {number(row['t_max'])}."
+        )
+    return f"{label} stays {value} on average, 95 % interval {'–'.join(ends)}{_restriction(row)}."
+
+
+def few_escaped(row: Mapping) -> bool:
+    """Whether so few paths of an arm escaped that its mean to t_max is only a lower bound."""
+    return row["n_escaped"] < FEW_ESCAPES * row["n_paths"]
+
+
+def p_words(p: float) -> str:
+    """What follows an interval, as ", p = 0.012"; nothing where there is no p-value, as for paired arms."""
+    if p != p:
+        return ""
+    return f", p < {SMALLEST_P:g}" if p < SMALLEST_P else f", p = {p:.2g}"
+
+
+def _times(ratio: float, value: str) -> str:
+    """Near one "1.2 times longer" might be read as 120 % more."""
+    return f"{value} times longer than" if ratio >= 2 else f"{value} times as long as"
+
+
+def _escaped(row: Mapping) -> str:
+    return share(row["n_escaped"], row["n_paths"])
+
+
+def _restriction(*rows: Mapping) -> str:
+    censored = [row["t_max"] for row in rows if row["n_censored"] > 0]
+    return f" (mean times restricted to t_max = {number(min(censored))})" if censored else ""
+
+
+def _too_few(*rows: Mapping) -> str:
+    failed = [row for row in rows if row["n_failed"] == row["n_paths"]]
+    return f"all {failed[0]['n_paths']:,} paths of {failed[0]['arm']} failed" if failed else "there are too few paths"
