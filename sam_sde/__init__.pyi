@@ -17,6 +17,8 @@ from .escape import EscapeInterrupted, EscapeResult, NormalStart, Progress, Star
 from .escape.simulation import (
     simulate,
 )
+from .jobs.loading import Results, load
+from .jobs.sweep import sweep
 from .noise import ConstantNoise, EmpiricalNoise, FrozenHessianNoise, HessianNoise, IsotropicNoise, Noise, NoNoise
 from .regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
 from .statistics import Outcome
@@ -55,6 +57,7 @@ __all__ = [
     "PerturbedSGD",
     "Progress",
     "Region",
+    "Results",
     "Slab",
     "Start",
     "StepSchedule",
@@ -64,11 +67,13 @@ __all__ = [
     "WarmUpSchedule",
     "compare",
     "escape_times",
+    "load",
     "load_csv",
     "load_dataset",
     "network_surface",
     "simulate",
     "surfaces",
+    "sweep",
     "weak_errors",
     "weak_orders",
 ]

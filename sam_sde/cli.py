@@ -231,7 +231,8 @@ def sweep(
             write_note(destination.out, study.grid.document, study.folder)
         executor = None if scheduler is None else stack.enter_context(cluster(scheduler))
         with progress_report(Console(stderr=True)) as report:
-            study.execute(store, report, workers=workers, executor=executor, shard=part, fresh=fresh)
+            progress = partial(report, "sweep")
+            study.execute(store, progress, workers=workers, executor=executor, shard=part, fresh=fresh)
         if part is None:
             finish(study, destination, paths)
         else:

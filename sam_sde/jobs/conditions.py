@@ -61,6 +61,11 @@ class Tables:
     def frame(self, name: str) -> pd.DataFrame | None:
         return pd.concat(self._parts[name], ignore_index=True) if name in self._parts else None
 
+    def tidy(self) -> pd.DataFrame:
+        """The summary, and beside it the comparison where there is one; the reference has no values in it."""
+        summary, comparison = self.frame("summary"), self.frame("comparison")
+        return summary if comparison is None else summary.merge(comparison, "left", [*self.keys, "arm"])
+
     def frames(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """Each with its name in TABLES."""
         for name in self._parts:

@@ -2,17 +2,20 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import pandas as pd
 import torch
 
 from sam_sde.config.building import Setting
-from sam_sde.config.grid import Condition, Grid, refuse
+from sam_sde.config.grid import Condition, Grid, expand, load_grid, refuse
 from sam_sde.engines import BlockResult, choose_engine
 from sam_sde.errors import InputError
 from sam_sde.escape import EscapeRun, Progress, Work, compute_here, compute_on, execute, processes
@@ -75,7 +78,7 @@ class Study:
     def execute(
         self,
         store: Store,
-        report: Callable[[str, Progress], None],
+        progress: Callable[[Progress], None] | None = None,
         *,
         workers: int | None = None,
         executor: Executor | None = None,
@@ -93,7 +96,7 @@ class Study:
             settle(self.experiments, store, compute, self._pilot_failed)
             self.open(store, fresh)
             total = sum(run.n_paths for experiment in self.experiments for run in experiment.runs.values())
-            tally = _StudyTally(total, lambda progress: report("sweep", progress))
+            tally = _StudyTally(total, progress)
             compute(list(self._works(tally, shard)))
         except KeyboardInterrupt:
             self.interrupted = True
@@ -217,7 +220,7 @@ class Study:
 class _StudyTally:
     """How far all blocks together are, in paths."""
 
-    def __init__(self, n_paths: int, progress: Callable[[Progress], None]):
+    def __init__(self, n_paths: int, progress: Callable[[Progress], None] | None):
         self._n_paths, self._progress = n_paths, progress
         self._finished = self._escaped = 0
         self._under_way: dict[tuple[int, int], float] = {}
@@ -234,6 +237,8 @@ class _StudyTally:
         self._tell()
 
     def _tell(self) -> None:
+        if self._progress is None:
+            return
         done = self._finished + sum(self._under_way.values())
         self._progress(Progress(self._finished, self._escaped, min(1.0, done / self._n_paths)))
 
@@ -245,3 +250,46 @@ def _size(run: EscapeRun, first: int) -> int:
 def place_of(condition: Condition, arm: str) -> str:
     """What a message calls an arm of a condition."""
     return f"{condition}, {arm}"
+
+
+def sweep(
+    config: str | Path | Mapping[str, Any],
+    out: str | Path | None = None,
+    *,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    fresh: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> pd.DataFrame:
+    """All arms in each condition of a grid, as a tidy data frame: one row a condition and arm.
+
+    Its columns are the swept keys, those of `EscapeResult.summary`, and those of `compare` (empty for the reference).
+
+    config: a configuration file, or what would stand in one as a nested dictionary, with the section `sweep`.
+    out: the folder where paths, tables and the record are kept, so that a second call computes what is missing alone;
+        None keeps nothing.
+    workers: processes that share the work; None for as many as torch would use threads where it is long. executor:
+        stands in their place, anything with the interface of `concurrent.futures.Executor`.
+    fresh: computes all again. progress: called with a `Progress` of all paths.
+
+    Raises
+        ConfigError: naming the conditions that cannot be run.
+        Exception: what the first arm of a condition failed with; the others are kept.
+
+    >>> sweep("configs/sweep_rho_batch.yaml", out="results/rho", workers=16)
+    """
+    if isinstance(config, Mapping):
+        grid, folder = expand(dict(config)), Path()
+    else:
+        grid, folder = load_grid(Path(config)), Path(config).parent
+    study = Study(grid, folder)
+    with TemporaryDirectory(prefix="sam_sde-") if out is None else nullcontext(out) as place:
+        destination = Destination(Path(place), "sweep")
+        with Store(destination.out).alone() as store:
+            study.execute(store, progress, workers=workers, executor=executor, fresh=fresh)
+            tables = study.write(destination)
+    if study.interrupted:
+        raise KeyboardInterrupt
+    for error in study.errors.values():
+        raise error
+    return tables.tidy()
