@@ -78,7 +78,7 @@ def used_by_one(folder: Path, shard: str | None = None) -> Iterator[None]:
         InputError: another process uses it.
     """
     with ExitStack() as stack:
-        locks = [("lock", False)] if shard is None else [("lock", True), (f"lock-{shard}", False)]
+        locks = [("lock", False)] if shard is None else [("lock", True), (f"lock-{shard.replace('/', '-of-')}", False)]
         for name, shared in locks:
             stack.enter_context(_lock(folder, name, shared))
         yield
@@ -88,25 +88,22 @@ def used_by_one(folder: Path, shard: str | None = None) -> Iterator[None]:
 def _lock(folder: Path, name: str, shared: bool) -> Iterator[None]:
     try:
         import fcntl
-
-        handle = os.open(folder / f".{name}", os.O_RDWR | os.O_CREAT, 0o644)
-    except (ImportError, OSError):
+    except ImportError:
         yield
         return
-    try:
+    with (folder / f".{name}").open("a+b", buffering=0) as file:
         try:
-            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
-            by = os.pread(handle, 100, 0).decode(errors="replace") or "another process"
+            file.seek(0)
+            by = file.read(100).decode(errors="replace") or "another process"
             raise InputError(f"{folder} is in use by {by}; wait for its end, or choose another folder") from None
         except OSError:
             pass  # as on some network's file system
         else:
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"process {os.getpid()} on {platform.node()}".encode(), 0)
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {platform.node()}".encode())
         yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager

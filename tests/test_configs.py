@@ -13,6 +13,7 @@ SMALLER = {
     "beale_saddle": ["run.n_paths=300", "escape.t_max=1"],
     "quadratic_saddle": ["run.n_paths=150", "escape.t_max=10"],
     "expression": ["run.n_paths=100", "escape.t_max=12"],
+    "sweep_rho_batch": ["run.n_paths=100", "escape.t_max=12"],
     "momentum": ["run.n_paths=100", "run.dt=0.02", "escape.t_max=12"],
     "toy_network": ["run.n_paths=60", "run.ends=60", "escape.t_max=4"],
     "weak": ["run.n_paths=100"],

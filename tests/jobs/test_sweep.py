@@ -194,3 +194,52 @@ def test_bad_options_are_refused_before_any_work(tmp_path):
     ):
         assert words in sweep(config, tmp_path / "out", *options, code=2).output
     assert "holds no shards" in invoke("merge", tmp_path, code=2).output
+
+
+LOSSES = """
+import time
+import torch
+
+calls = 0
+
+def saddle(w):
+    return (w[0] ** 2 - w[1] ** 2) / 2
+
+def raises(w):
+    global calls
+    calls += 1
+    if calls >= 100:
+        raise RuntimeError("the loss met a step that it does not like")
+    return saddle(w)
+
+def hangs(w):
+    global calls
+    calls += 1
+    if calls >= 100:
+        time.sleep(600)
+    return saddle(w)
+
+def not_a_number(w):
+    return torch.where(w.abs().max() > 0.02, torch.nan, saddle(w))
+"""
+
+
+@pytest.mark.slow
+def test_a_loss_that_raises_hangs_or_returns_nan_costs_the_other_conditions_nothing(tmp_path):
+    (tmp_path / "losses.py").write_text(LOSSES)
+    names = ("saddle", "raises", "hangs", "not_a_number")
+    config = written(
+        tmp_path,
+        surface={"python": "losses.py:saddle", "dim": 2},
+        sweep={"surface.python": [f"losses.py:{name}" for name in names]},
+        arms={"SGD": {"kind": "sgd"}},
+        run=CONFIG["run"] | {"task_timeout": 10.0},
+    )
+    result = sweep(config, tmp_path / "out", "--workers", "2", code=1)
+    summary = pd.read_csv(tmp_path / "out" / "summary.csv", index_col="surface.python")
+    assert list(summary.index) == ["losses.py:saddle", "losses.py:not_a_number"]
+    assert list(summary["n_failed"] > 0) == [False, True]
+    unfinished = json.loads((tmp_path / "out" / "sweep.json").read_text())["unfinished"]
+    assert "a step that it does not like" in unfinished["surface.python = losses.py:raises, SGD"]
+    assert "did not end within task_timeout = 10 seconds" in unfinished["surface.python = losses.py:hangs, SGD"]
+    assert "paths failed" in "".join(result.output.split("\n"))
