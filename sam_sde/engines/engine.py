@@ -10,6 +10,9 @@ from sam_sde.engines.integration import Advance, Integration
 
 SMALLEST_BLOCK = 64
 
+# In the states of a block in all steps of a chunk, from which a look for exits takes no longer than the steps.
+CHUNK_NUMBERS = 2**19
+
 # A GPU has room and use for many more paths at a time than a processor's cache: 33 states of 2^24 numbers are 2 GB.
 LARGER_ON_GPU = 2**7
 
@@ -29,7 +32,8 @@ class Engine:
     default_crossing: that of an escape of which none is said.
     suits: whether it may be chosen for an integration unasked.
     worth_from: coordinates of all paths in all steps from which its preparation pays.
-    chunk: steps between two looks for exits, a multiple of chunk_unit.
+    chunk: steps between two looks for exits, a multiple of chunk_unit; longest_chunk: of few paths, where a look takes
+        longer than the steps between.
     in_threads: whether blocks may go side by side in threads, since it hardly ever holds the interpreter's lock.
     block_coordinates, largest_block: how many paths go together. A step should be long beside the time that torch takes
         to be called; a few larger arrays cost less than many calls, although they do not stay in the fastest cache.
@@ -43,6 +47,7 @@ class Engine:
     suits: Callable[[Integration], bool] = lambda integration: True
     worth_from: float = 0.0
     chunk: int = 32
+    longest_chunk: int = 32
     chunk_unit: int = 1
     in_threads: bool = False
     block_coordinates: int = 2**17
@@ -54,3 +59,8 @@ class Engine:
         fitting = min(self.largest_block * larger, self.block_coordinates * larger // numbers)
         blocks = math.ceil(paths_per_worker / max(SMALLEST_BLOCK, fitting))
         return max(SMALLEST_BLOCK, math.ceil(paths_per_worker / blocks))
+
+    def chunk_of(self, block_size: int, numbers: int) -> int:
+        """Steps between two looks for exits from a block of paths with so many numbers in the state of each."""
+        times = CHUNK_NUMBERS // (self.chunk * block_size * numbers)
+        return max(self.chunk, min(self.longest_chunk, self.chunk * times))

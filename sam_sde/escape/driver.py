@@ -83,7 +83,10 @@ def prepare(
     workers = checks.whole("workers", workers, low=1)
     if block_size is None:
         block_size = default_block_size(dynamics, engine, n_paths, workers, device)
-    chunk = ENGINES[engine].chunk if chunk is None else checks.whole("chunk", chunk, low=1)
+    block_size = checks.whole("block_size", block_size, low=1)
+    if chunk is None:
+        chunk = ENGINES[engine].chunk_of(min(block_size, n_paths), dynamics.state_dim)
+    chunk = checks.whole("chunk", chunk, low=1)
     chunk_unit = ENGINES[engine].chunk_unit
     return EscapeRun(
         problem=problem,
@@ -92,7 +95,7 @@ def prepare(
         engine=engine,
         device=device,
         dtype=resolve_dtype(dtype),
-        block_size=checks.whole("block_size", block_size, low=1),
+        block_size=block_size,
         chunk=math.ceil(chunk / chunk_unit) * chunk_unit,
         compact_below=checks.non_negative("compact_below", compact_below),
         workers=workers,

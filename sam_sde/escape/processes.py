@@ -104,6 +104,14 @@ def _modules_written() -> dict[str, int]:
 # What follows runs in a worker process.
 
 
+def own_device(device: torch.device) -> torch.device:
+    """One GPU for each worker process, in turn, where there are several and none of them was named."""
+    place = multiprocessing.current_process()._identity
+    if device.type != "cuda" or device.index is not None or not place:
+        return device
+    return torch.device("cuda", (place[-1] - 1) % torch.cuda.device_count())
+
+
 def _begin() -> None:
     torch.set_num_threads(1)
     # Ctrl-C reaches every process of a terminal; the first one tells the others when to stop.

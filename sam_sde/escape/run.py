@@ -80,7 +80,8 @@ class EscapeRun:
     def with_engine(self, engine: str) -> "EscapeRun":
         """The same paths by another engine."""
         block_size = default_block_size(self.problem.dynamics, engine, self.n_paths, self.workers, self.device)
-        return replace(self, engine=engine, block_size=block_size, chunk=ENGINES[engine].chunk)
+        chunk = ENGINES[engine].chunk_of(block_size, self.problem.dynamics.state_dim)
+        return replace(self, engine=engine, block_size=block_size, chunk=chunk)
 
     @property
     def in_threads(self) -> bool:

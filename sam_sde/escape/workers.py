@@ -14,7 +14,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cloudpickle
 import torch
@@ -22,6 +22,7 @@ import torch
 from sam_sde.engines import BlockResult
 from sam_sde.escape.blocks import integrate_block, make_ready
 from sam_sde.escape.channel import Channel
+from sam_sde.escape.processes import own_device
 from sam_sde.escape.progress import BlockReport
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.trajectory import Recorder
@@ -251,7 +252,8 @@ def _run(sent: EscapeRun | bytes, channel: Channel) -> EscapeRun:
         return sent
     if _last_task is None or _last_task[:2] != (channel, sent):
         run = pickle.loads(sent)
-        _last_task = (channel, sent, run)
+        device = own_device(run.device)
+        _last_task = (channel, sent, run if device == run.device else replace(run, device=device))
     return _last_task[2]
 
 

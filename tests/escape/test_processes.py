@@ -1,5 +1,6 @@
 """Worker processes are those of the call before, unless these would compute with something else."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -7,9 +8,10 @@ import sys
 import time
 
 import pytest
+import torch
 
 from sam_sde.escape import processes
-from sam_sde.escape.processes import _modules_written
+from sam_sde.escape.processes import _modules_written, own_device
 
 SCRIPT = """
 import os, sys, time
@@ -96,3 +98,17 @@ def test_a_script_needs_no_guard_and_leaves_no_process(tmp_path, end):
         process.kill()
     assert process.wait() == (0 if end == "of itself" else -signal.SIGKILL)
     assert all(map(gone, workers))
+
+
+def test_each_worker_has_a_gpu_of_its_own_unless_one_was_named(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    for place, device, own in (
+        ((1,), "cuda", "cuda:0"),
+        ((2,), "cuda", "cuda:1"),
+        ((3,), "cuda", "cuda:0"),
+        ((2,), "cuda:0", "cuda:0"),
+        ((2,), "cpu", "cpu"),
+        ((), "cuda", "cuda"),
+    ):
+        monkeypatch.setattr(multiprocessing.current_process(), "_identity", place)
+        assert own_device(torch.device(device)) == torch.device(own)

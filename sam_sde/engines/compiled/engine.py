@@ -108,6 +108,7 @@ ENGINE = Engine(
     methods=dict.fromkeys(NOISE_TYPES, tuple(INCREMENTS)),
     suits=_without_data,
     worth_from=WORTH_COMPILING,
+    longest_chunk=128,
     chunk_unit=STEPS_PER_COUNTER,
     in_threads=True,
 )
