@@ -24,8 +24,10 @@ def test_a_scheduler_that_does_not_answer_is_an_error(address, message, monkeypa
 def test_a_scheduler_without_workers_is_an_error(monkeypatch):
     monkeypatch.setattr("sam_sde.escape.cluster.SECONDS_FOR_WORKERS", 0.5)
     with (
-        distributed.LocalCluster(n_workers=0, processes=False, host="127.0.0.1", dashboard_address=None) as empty,
-        pytest.raises(ArgumentError, match="has no workers; start some with `dask worker tcp://127.0.0.1:"),
+        distributed.LocalCluster(
+            n_workers=0, processes=False, protocol="tcp", host="127.0.0.1", dashboard_address=None
+        ) as empty,
+        pytest.raises(ArgumentError, match=r"has no workers; start some with `dask worker tcp://127.0.0.1:"),
         cluster(empty.scheduler_address),
     ):
         pass
