@@ -1,7 +1,7 @@
 """The cost of a study: many conditions of few paths beside one condition of as many paths in all.
 
-Each from a process of its own, everything counted from the start of the interpreter: python benchmark_study.py CONDITIONS
-PATHS is one of them.
+Each from a process of its own, everything counted from the start of the interpreter: it is this script, with CONDITIONS
+PATHS.
 """
 
 import os
@@ -33,7 +33,7 @@ def config(n_conditions: int, n_paths: int) -> dict:
 
 
 def compare_study(n_conditions: int, n_paths: int, repeats: int) -> list[dict]:
-    """Seconds of the study and of one condition, alternating, their ratio, and the coordinator's memory."""
+    """Seconds of the study and of one condition, alternating, and the memory of the process that shares the work."""
     rows = []
     for _ in range(repeats):
         for conditions, paths in ((n_conditions, n_paths), (1, n_conditions * n_paths)):
@@ -41,7 +41,9 @@ def compare_study(n_conditions: int, n_paths: int, repeats: int) -> list[dict]:
             line = [sys.executable, __file__, str(conditions), str(paths)]
             out = subprocess.run(line, check=True, capture_output=True, text=True).stdout
             seconds = time.perf_counter() - begin
-            rows.append({"conditions": conditions, "paths": paths, "seconds": seconds, "memory": float(out.split()[-1])})
+            rows.append(
+                {"conditions": conditions, "paths": paths, "seconds": seconds, "memory": float(out.split()[-1])}
+            )
             print(f"{conditions} conditions x {paths} paths: {seconds:.1f} s, {rows[-1]['memory']:.0f} MB", flush=True)
     return rows
 

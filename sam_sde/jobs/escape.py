@@ -121,7 +121,7 @@ class Experiment:
             self.arms.raise_the_first()
         if self.config.run.ends is not None and not self.arms.interrupted:
             self.judged = ArmByArm(self.results)
-            self.judged.run(self._judge)
+            self.judged.run(self.judge)
 
     def _run(self, arm: str, report: Callable[[str, Progress], None], store: Store | None, fresh: bool) -> None:
         asked = self.config.run
@@ -173,7 +173,8 @@ class Experiment:
             kept.write_table(name, result.step_check.to_frame())
         return result
 
-    def _judge(self, arm: str) -> None:
+    def judge(self, arm: str) -> None:
+        """Finds what the states are in which the arm's paths ended."""
         self.ends_of[arm] = self.results[arm].ends(self.config.run.ends)
 
     def _keep(self, destination: Destination) -> None:

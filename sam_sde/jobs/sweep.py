@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 from sam_sde.config.building import Setting
+from sam_sde.config.errors import ConfigError
 from sam_sde.config.grid import Condition, Grid, expand, load_grid, refuse
 from sam_sde.engines import BlockResult, choose_engine
 from sam_sde.errors import InputError
@@ -56,6 +57,10 @@ class Study:
         self.experiments, failures, setting = [], [], None
         for condition in self.conditions:
             try:
+                if condition.config.run.accuracy is not None:
+                    raise ConfigError(
+                        "run.accuracy: not for a sweep; take run.relative_error, and run.dt as short as needed"
+                    )
                 setting = Setting(condition.config, self.folder, like=setting)
                 # Blocks that do not depend on how many share them: the paths are the same whoever computes them.
                 self.experiments.append(Experiment(setting, workers=1))
@@ -199,6 +204,15 @@ class Study:
             else:
                 result = execute(entry.run, kept=entry)
                 experiment.results[arm] = experiment.checked(arm, result, lambda arm, progress: None)
+                if experiment.config.run.ends is not None:
+                    self._judge(experiment, arm, place, tables)
+
+    def _judge(self, experiment: Experiment, arm: str, place: str, tables: Tables) -> None:
+        try:
+            experiment.judge(arm)
+        except Exception as error:
+            self.errors[f"end states of {place}"] = error
+            tables.unfinished[f"end states of {place}"] = said(error)
 
     def _record(self, tables: "Tables") -> dict[str, Any]:
         common = make_record(

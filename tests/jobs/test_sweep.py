@@ -168,6 +168,66 @@ def test_a_cluster_that_loses_a_worker_finds_the_same(alone, tmp_path):
     assert tables(tmp_path / "out") == tables(alone)
 
 
+def test_end_states_are_judged_in_each_condition(tmp_path):
+    small = {"sweep": {"arms.SAM.rho": [0.01, 0.02]}, "run": CONFIG["run"] | {"ends": 5}}
+    sweep(written(tmp_path, **small), tmp_path / "out", "--workers", "1")
+    ends = pd.read_csv(tmp_path / "out" / "ends.csv")
+    assert ends.groupby(["arms.SAM.rho", "arm"]).size().to_list() == [5] * 4
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_paths_are_written_under_the_name_of_their_condition(kind, alone, tmp_path):
+    pytest.importorskip("pyarrow")
+    small = {"sweep": {"optimizer.batch_size": [8], "arms.SAM.rho": [0.01, 0.02]}}
+    sweep(written(tmp_path, **small), tmp_path / "out", "--workers", "1", "--paths", kind)
+    names = pd.read_csv(tmp_path / "out" / "conditions.csv")["condition"]
+    read = {"csv": pd.read_csv, "parquet": pd.read_parquet}[kind]
+    rows = read(tmp_path / "out" / "paths" / f"{names[1]}.{kind}")
+    summary = pd.read_csv(alone / "summary.csv").query("`optimizer.batch_size` == 8 and `arms.SAM.rho` == 0.02")
+    assert rows.groupby("arm")["time"].mean().to_dict() == pytest.approx(dict(summary[["arm", "rmst"]].to_numpy()))
+
+
+class TestWhatCannotBeWritten:
+    """A full disk, or a folder that lets nothing be written any more: a message, and what was there stays."""
+
+    def test_a_file_that_may_not_grow(self, alone, tmp_path):
+        import resource
+
+        config, out = written(tmp_path), tmp_path / "out"
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))  # noqa: E731
+        line = [sys.executable, "-c", "from sam_sde.cli import main; main()", "sweep", config, "--out", out]
+        run = subprocess.run([*line, "--workers", "1"], preexec_fn=limit, capture_output=True, text=True)
+        assert run.returncode == 2, run.stderr
+        assert "error: cannot write" in run.stderr
+        assert "File too large" in run.stderr
+        assert "Traceback" not in run.stderr
+        sweep(config, out, "--workers", "1")
+        assert tables(out) == tables(alone)
+
+    def test_a_folder_that_becomes_read_only(self, alone, tmp_path, monkeypatch):
+        import tempfile
+
+        made, make = [], tempfile.mkstemp
+
+        def read_only(*arguments, **options):
+            made.append(options)
+            if len(made) > 50:
+                raise PermissionError(13, os.strerror(13))
+            return make(*arguments, **options)
+
+        config, out = written(tmp_path), tmp_path / "out"
+        with monkeypatch.context() as context:
+            context.setattr("tempfile.mkstemp", read_only)
+            result = sweep(config, out, "--workers", "1", code=2)
+        assert "cannot write" in result.output
+        assert "Permission denied" in result.output
+        before = blocks(out)
+        assert before
+        sweep(config, out, "--workers", "1")
+        assert before.items() <= blocks(out).items()
+        assert tables(out) == tables(alone)
+
+
 def test_bad_grids_are_refused_before_any_work(tmp_path):
     for section, words in (
         ({"optimizer.batchsize": [8]}, "did you mean 'batch_size'"),
