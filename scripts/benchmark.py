@@ -15,8 +15,8 @@ which do the job twice: the second time counts, and the first is reported apart,
 are not installed (pip install .[bench]) are left out.
 
 With --calls it is the wall time of so many calls from one plain script, SAM at the saddle, everything counted from the
-start of the interpreter; see benchmark_calls.py. With --study 500 2000 it is that of a sweep over so many conditions with so
-many paths each, beside one condition with all of them; see benchmark_study.py.
+start of the interpreter; see benchmark_calls.py. With --study 500 2000 it is that of a sweep over so many conditions
+with so many paths each, beside one condition with all of them; see benchmark_study.py.
 """
 
 import argparse
