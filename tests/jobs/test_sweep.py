@@ -168,6 +168,12 @@ def test_a_cluster_that_loses_a_worker_finds_the_same(alone, tmp_path):
     assert tables(tmp_path / "out") == tables(alone)
 
 
+def test_a_key_that_changes_nothing_is_named(tmp_path):
+    small = {"sweep": {"optimizer.momentum": [0.0, 0.5]}, "arms": {"SGD": {"kind": "sgd", "momentum": 0.1}}}
+    result = sweep(written(tmp_path, **small), tmp_path / "out", "--workers", "1")
+    assert "2 conditions have the paths of another one" in " ".join(result.output.split())
+
+
 def test_end_states_are_judged_in_each_condition(tmp_path):
     small = {"sweep": {"arms.SAM.rho": [0.01, 0.02]}, "run": CONFIG["run"] | {"ends": 5}}
     sweep(written(tmp_path, **small), tmp_path / "out", "--workers", "1")
