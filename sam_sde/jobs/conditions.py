@@ -53,8 +53,8 @@ class Tables:
         if len(same):
             first = ", ".join(f"{key} = {value}" for key, value in same.iloc[0][self.keys].items())
             self.warnings.append(
-                f"{len(same)} conditions have the paths of another one, as that of {first}: in them a swept key changes "
-                "nothing, as where each arm has a value of its own"
+                f"{len(same)} conditions have the paths of another one, as that of {first}: a swept key changes "
+                "nothing in them, as where each arm has a value of its own"
             )
         if self._changing:
             self.warnings.append(f"in {self._changing} conditions: {CHANGING_RATES}")
