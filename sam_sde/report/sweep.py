@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from numbers import Number
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sam_sde.figures.sweep import free_keys
+from sam_sde.figures.swept import are_numbers, free_keys, in_order, spans_a_decade
 from sam_sde.report.drawing import (
     COOL,
     INK,
@@ -18,7 +17,6 @@ from sam_sde.report.drawing import (
     lines_of,
     literal,
     new_figure,
-    spans_a_decade,
 )
 from sam_sde.report.survival import BAND
 from sam_sde.report.verdict import few_escaped
@@ -55,7 +53,7 @@ def _times(summary: pd.DataFrame, key: str) -> Drawing:
     figure.update_yaxes(type="log" if spans_a_decade(list(summary["rmst"].dropna())) else "linear")
     for arm in arms:
         rows = summary[summary["arm"] == arm]
-        if _are_numbers(list(rows[key])):
+        if are_numbers(list(rows[key])):
             rows = rows.sort_values(key)
         for trace in _line(rows, _positions(list(rows[key])), arm, lines[arm]):
             figure.add_trace(trace)
@@ -97,7 +95,7 @@ def _ratios(rows: pd.DataFrame, keys: list[str], arm: str, name: str) -> Drawing
 
     The contour at 1 is where the arm stays as long as the reference.
     """
-    sides = [_values(list(rows[key])) for key in keys]
+    sides = [in_order(rows[key]) for key in keys]
     places = (
         tuple([sides[1].index(value) for value in rows[keys[1]]]),
         tuple([sides[0].index(value) for value in rows[keys[0]]]),
@@ -168,28 +166,18 @@ def _sign(row: Mapping, keys: list[str], few: set[tuple]) -> str:
     return "≥ " if _of(row, keys, row["arm"]) in few else ""
 
 
-def _values(values: list) -> list:
-    """Each value once: numbers from the smallest, words as they come."""
-    once = list(dict.fromkeys(values))
-    return sorted(once) if _are_numbers(once) else once
-
-
 def _ticks(values: list) -> dict:
     return {"tickvals": list(range(len(values))), "ticktext": _positions(values, as_text=True), "showgrid": False}
 
 
 def _positions(values: list, as_text: bool = False) -> list:
     """Numbers as they are, or as text; anything else as text."""
-    if _are_numbers(values) and not as_text:
+    if are_numbers(values) and not as_text:
         return values
-    return [f"{value:.6g}" if _are_numbers([value]) else literal(str(value)) for value in values]
+    return [f"{value:.6g}" if are_numbers([value]) else literal(str(value)) for value in values]
 
 
 def _axis(values: list) -> str:
-    if not _are_numbers(values):
+    if not are_numbers(values):
         return "category"
     return "log" if spans_a_decade(values) else "linear"
-
-
-def _are_numbers(values: list) -> bool:
-    return all(isinstance(value, Number) and not isinstance(value, bool) for value in values)
