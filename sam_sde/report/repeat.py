@@ -42,7 +42,7 @@ def repeat_sweep(record: dict[str, Any], seed: str) -> Repeat:
         "seed": seed,
         "engine": _each(record["engines"]),
         "conditions": record["conditions"],
-        "blocks computed": f"{record['blocks_computed']}; others were in the store, or are the same",
+        "blocks computed": f"{record['blocks_computed']} by this run, beside those that were in the store",
     }
     return _repeat(record, how, yaml_text(record["config"]))
 

@@ -22,6 +22,9 @@ from sam_sde.report.survival import BAND
 from sam_sde.report.verdict import few_escaped
 from sam_sde.report.words import short
 
+LOWER_BOUND, IN_DOUBT = "≥ ", "? "  # before a ratio
+LONGEST_LABEL = 16
+MOST_NUMBERS = 80  # on a map; of more cells the signs stand alone
 LARGEST_RATIO = 100.0  # from here on the colour is the deepest one
 
 
@@ -106,7 +109,7 @@ def _ratios(rows: pd.DataFrame, keys: list[str], arm: str, name: str) -> Drawing
         if row["rmst_ratio"] == row["rmst_ratio"]:
             sign = row["sign"]
             logs[i, j] = math.log10(row["rmst_ratio"])
-            texts[i, j] = sign + short(row["rmst_ratio"], 2)
+            texts[i, j] = sign + (short(row["rmst_ratio"], 2) if logs.size <= MOST_NUMBERS else "")
             interval = f"{short(row['ratio_low'])}–{short(row['ratio_high'])}"
             hover[i, j] = f"{sign}{short(row['rmst_ratio'])} ({interval})"
     reference = rows["reference"].iloc[0]
@@ -121,9 +124,18 @@ def _ratios(rows: pd.DataFrame, keys: list[str], arm: str, name: str) -> Drawing
         f"{arm}: how many times as long as {reference}",
         f"A map of the ratio of the mean time of {arm} to that of {reference} over {keys[0]} and {keys[1]}.",
         figure,
-        note=f"The line is where both stay equally long; ≥ marks a lower bound: hardly any path of {arm} escaped; "
-        f"? marks a ratio that says little: hardly any path of {reference} did.",
+        note=_note(arm, reference, set(rows["sign"]), crosses=np.nanmin(logs) < 0 < np.nanmax(logs)),
     )
+
+
+def _note(arm: str, reference: str, signs: set[str], *, crosses: bool) -> str:
+    """What the line and the signs mean that are on the map."""
+    told = ["The line is where both stay equally long."] if crosses else []
+    if LOWER_BOUND in signs:
+        told.append(f"{LOWER_BOUND}marks a lower bound: hardly any path of {arm} escaped.")
+    if IN_DOUBT in signs:
+        told.append(f"{IN_DOUBT}marks a ratio that says little: hardly any path of {reference} escaped.")
+    return " ".join(told)
 
 
 def _map(logs: np.ndarray, texts: np.ndarray, hover: np.ndarray) -> go.Heatmap:
@@ -162,8 +174,8 @@ def _of(row: Mapping, keys: list[str], arm: str) -> tuple:
 def _sign(row: Mapping, keys: list[str], few: set[tuple]) -> str:
     """What stands before a ratio, where few holds the arms of which hardly any path escaped."""
     if _of(row, keys, row["reference"]) in few:
-        return "? "
-    return "≥ " if _of(row, keys, row["arm"]) in few else ""
+        return IN_DOUBT
+    return LOWER_BOUND if _of(row, keys, row["arm"]) in few else ""
 
 
 def _ticks(values: list) -> dict:
@@ -174,7 +186,11 @@ def _positions(values: list, as_text: bool = False) -> list:
     """Numbers as they are, or as text; anything else as text."""
     if are_numbers(values) and not as_text:
         return values
-    return [f"{value:.6g}" if are_numbers([value]) else literal(str(value)) for value in values]
+    return [f"{value:.6g}" if are_numbers([value]) else literal(_cut(str(value))) for value in values]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
 
 
 def _axis(values: list) -> str:

@@ -30,6 +30,9 @@ ALONE = (
     "Brownian motion under all conditions."
 )
 
+NOT_DRAWN = "Figures are drawn where one or two keys vary."
+UNFINISHED = "What did not end"
+
 MOST_ROWS, MOST_WARNINGS, MOST_UNFINISHED = 200, 50, 50
 
 
@@ -109,7 +112,7 @@ def _grid(conditions: pd.DataFrame, keys: list[str]) -> str:
 
 def _unfinished_verdict(record: Mapping[str, Any]) -> list[str]:
     count = len(record["unfinished"])
-    return [f"{count} result{'s are' if count > 1 else ' is'} missing, and told of below."] if count else []
+    return [f"{count} result{'s are' if count > 1 else ' is'} missing, listed under “{UNFINISHED}”."] if count else []
 
 
 def _parts(frames: Mapping[str, pd.DataFrame], keys: list[str], record: Mapping[str, Any]) -> Iterator[Part]:
@@ -125,7 +128,7 @@ def _parts(frames: Mapping[str, pd.DataFrame], keys: list[str], record: Mapping[
         maps = drawings.keys() & rows.keys()
         for name, own in rows.items() if maps else [("ratios", comparison)]:
             part = _part(name, "How many times as long", words, own, keys, "comparison.csv", drawings.get(name))
-            yield replace(part, sentences=[*part.sentences, ALONE])
+            yield replace(part, sentences=[*part.sentences, ALONE, *([] if drawings else [NOT_DRAWN])])
     if times.drawing is None:
         yield times
     if record["unfinished"]:
@@ -156,4 +159,4 @@ def _unfinished(unfinished: Mapping[str, str]) -> Part:
     rows, more = list(unfinished.items()), len(unfinished) - MOST_UNFINISHED
     sentences = [f"{more} more are in `sweep.json`, under `unfinished`."] if more > 0 else []
     table = TextTable("Results that are missing", ("condition and arm", "why"), rows[:MOST_UNFINISHED])
-    return Part("unfinished", "What did not end", sentences, tables=[table])
+    return Part("unfinished", UNFINISHED, sentences, tables=[table])

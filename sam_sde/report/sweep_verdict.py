@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from operator import itemgetter
+from operator import attrgetter
 from typing import NamedTuple
 
 import pandas as pd
@@ -29,6 +29,7 @@ class Case(NamedTuple):
     size: float
     condition: str
     sentence: str
+    shows: Finding | None = None
 
 
 def sweep_verdicts(summary: pd.DataFrame, comparison: pd.DataFrame | None, keys: list[str]) -> list[str]:
@@ -51,7 +52,7 @@ def sweep_verdicts(summary: pd.DataFrame, comparison: pd.DataFrame | None, keys:
             found[shows] += 1
             if shows not in SHOWS_NO_RATIO:
                 sentence = compared(row, own, other, {arm: arm, reference: reference})
-                cases.append(Case(row["rmst_ratio"], condition_words(row, keys), sentence))
+                cases.append(Case(row["rmst_ratio"], condition_words(row, keys), sentence, shows))
         told += [_counts(found, arm, reference), *_ends(cases, "ratio")]
     return told
 
@@ -80,10 +81,15 @@ def _findings(found: Counter, arm: str, reference: str) -> Iterator[tuple[int, s
 
 def _ends(cases: list[Case], what: str) -> list[str]:
     """The sentences of the largest and the smallest of all cases."""
-    known = sorted((case for case in cases if case.size == case.size), key=itemgetter(0))
-    if len(known) < 2:
-        return [f"{case.condition}: {case.sentence}" for case in known]
-    return [
-        f"The {which} {what}, at {case.condition}: {case.sentence}"
-        for which, case in (("largest", known[-1]), ("smallest", known[0]))
-    ]
+    known = sorted((case for case in cases if case.size == case.size), key=attrgetter("size"))
+    if not known:
+        return []
+    if known[0].size == known[-1].size:
+        where = known[0].condition if len(known) == 1 else "all conditions"
+        return [f"Under {where}: {known[0].sentence}"]
+    told = []
+    for size, case, bound in (("larg", known[-1], Finding.AT_LEAST), ("small", known[0], Finding.AT_MOST)):
+        hidden = case.shows is not bound and any(other.shows is bound for other in known)
+        unless = f", unless a bound hides a {size}er one," if hidden else ""
+        told.append(f"The {size}est {what}{unless} is at {case.condition}: {case.sentence}")
+    return told
