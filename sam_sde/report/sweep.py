@@ -112,7 +112,7 @@ def _ratios(rows: pd.DataFrame, keys: list[str], arm: str, name: str) -> Drawing
             texts[i, j] = sign + (short(row["rmst_ratio"], 2) if logs.size <= MOST_NUMBERS else "")
             interval = f"{short(row['ratio_low'])}–{short(row['ratio_high'])}"
             hover[i, j] = f"{sign}{short(row['rmst_ratio'])} ({interval})"
-    reference = rows["reference"].iloc[0]
+    reference = " or ".join(dict.fromkeys(rows["reference"]))
     figure = new_figure(literal(keys[0]), literal(keys[1]))
     figure.add_trace(_map(logs, texts, hover))
     if min(shape) > 1:
@@ -129,8 +129,10 @@ def _ratios(rows: pd.DataFrame, keys: list[str], arm: str, name: str) -> Drawing
 
 
 def _note(arm: str, reference: str, signs: set[str], *, crosses: bool) -> str:
-    """What the line and the signs mean that are on the map."""
-    told = ["The line is where both stay equally long."] if crosses else []
+    """What the colours mean, and the line and the signs that are on the map."""
+    told = [f"Orange is where {arm} stays longer, blue where it leaves sooner."]
+    if crosses:
+        told.append("The line is where both stay equally long.")
     if LOWER_BOUND in signs:
         told.append(f"{LOWER_BOUND}marks a lower bound: hardly any path of {arm} escaped.")
     if IN_DOUBT in signs:
