@@ -361,7 +361,7 @@ def plot(
 @app.command("report")
 @reports_errors
 def write_report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that escape has written.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that escape or sweep has written.")],
 ) -> None:
     """Write report.html into a folder of results: one page, to read without anything else."""
     from sam_sde.report.folder import write_report

@@ -64,7 +64,8 @@ def step_words(dt_change: float) -> str:
 def comparison_text(comparison: "pd.DataFrame", keys: Sequence[str] = (), *, paired: bool) -> TextTable:
     """One row for each arm of comparison.csv; paired: the arms saw the same noise."""
     return TextTable(
-        f"Compared with {comparison['reference'].iloc[0]}" + (" (paired: common noise)" if paired else ""),
+        f"Compared with {' or '.join(dict.fromkeys(comparison['reference']))}"
+        + (" (paired: common noise)" if paired else ""),
         (*map(short_key, keys), "arm", "mean difference", "mean ratio", "rate ratio", "log-rank p (Holm)"),
         [
             (

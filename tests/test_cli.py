@@ -28,9 +28,9 @@ PICTURE = {
 }
 FIGURES = {f"{name}.{kind}" for name in ("survival", "escape_times", "sample_paths") for kind in ("png", "pdf")}
 RUN_KEYS = (
-    "command config config_hash tables seed interrupted engine engines device block_size dt wall_time path_steps "
+    "command command_line config config_hash tables seed interrupted engine engines device block_size dt wall_time "
 )
-RUN_KEYS += "path_steps_per_second versions warnings"
+RUN_KEYS += "path_steps path_steps_per_second versions warnings"
 
 N_PATHS = 40
 SADDLE = """

@@ -8,25 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from sam_sde.figures.styles import FONT, SMALL_FONT, WIDTH, add_legend, arm_styles, new_figure, plain, tidy
-
-# Values that span as much stand on a logarithmic axis.
-DECADE = 10.0
-
-# Below this fraction of escapes a time is restricted by t_max more than by the optimizer.
-FEW_ESCAPES = 0.05
+from sam_sde.figures.swept import are_numbers, free_keys, in_order, spans_a_decade
+from sam_sde.statistics import FEW_ESCAPES
 
 MOST_CELLS_WITH_NUMBERS = 80
 COLORS = "PuOr_r"
-
-
-def free_keys(frame: pd.DataFrame, keys: list[str]) -> list[str]:
-    """The keys that vary, without those that only follow another one."""
-    free = []
-    for key in keys:
-        follows = any(frame.groupby(other)[key].nunique().max() == 1 for other in free)
-        if frame[key].nunique() > 1 and not follows:
-            free.append(key)
-    return free
 
 
 def draw_sweep(summary: pd.DataFrame, comparison: pd.DataFrame | None, keys: list[str]) -> Figure | None:
@@ -45,8 +31,8 @@ def draw_times(summary: pd.DataFrame, key: str) -> Figure:
     styles = arm_styles(arms)
     figure = new_figure(WIDTH, 3.4)
     axes = figure.subplots()
-    values = list(dict.fromkeys(summary[key]))
-    is_number = pd.api.types.is_numeric_dtype(summary[key])
+    values = in_order(summary[key])
+    is_number = are_numbers(values)
     lines = []
     for arm in arms:
         rows = summary[summary["arm"] == arm]
@@ -54,10 +40,10 @@ def draw_times(summary: pd.DataFrame, key: str) -> Figure:
         x = rows[key] if is_number else [values.index(value) for value in rows[key]]
         lines.append(_draw_arm(axes, np.asarray(x, dtype=float), rows, styles[arm]))
     if is_number:
-        _scale(axes.set_xscale, summary[key])
+        axes.set_xscale(_scale(summary[key]))
     else:
         axes.set_xticks(range(len(values)), [plain(str(value), 24) for value in values])
-    _scale(axes.set_yscale, summary["rmst"].dropna())
+    axes.set_yscale(_scale(summary["rmst"].dropna()))
     tidy(axes)
     axes.set_xlabel(plain(key, 60), fontsize=FONT)
     axes.set_ylabel(_time_label(summary), fontsize=FONT)
@@ -82,15 +68,14 @@ def _time_label(summary: pd.DataFrame) -> str:
     return label
 
 
-def _scale(set_scale, values: pd.Series) -> None:
-    if len(values) and values.min() > 0 and values.max() >= DECADE * values.min():
-        set_scale("log")
+def _scale(values: pd.Series) -> str:
+    return "log" if spans_a_decade(values) else "linear"
 
 
 def draw_ratios(comparison: pd.DataFrame, summary: pd.DataFrame, key_x: str, key_y: str) -> Figure:
     """For each arm a map of its mean escape time over that of the reference, with the line where they are equal."""
     arms = list(dict.fromkeys(comparison["arm"]))
-    x, y = _ordered(summary[key_x]), _ordered(summary[key_y])
+    x, y = in_order(summary[key_x]), in_order(summary[key_y])
     figure = new_figure(WIDTH, 0.9 + len(arms) * max(2.2, 0.42 * len(y)))
     every = figure.subplots(len(arms), 1, squeeze=False)[:, 0]
     ratios = {arm: _grid(comparison[comparison["arm"] == arm], "rmst_ratio", key_x, key_y, x, y) for arm in arms}
@@ -147,11 +132,6 @@ def _ticks(norm: TwoSlopeNorm) -> np.ndarray:
 
 def _label(value) -> str:
     return plain(f"{value:.4g}" if isinstance(value, float) else str(value), 24)
-
-
-def _ordered(values: pd.Series) -> list:
-    found = list(dict.fromkeys(values))
-    return sorted(found) if pd.api.types.is_numeric_dtype(values) else found
 
 
 def _grid(rows: pd.DataFrame, column: str, key_x: str, key_y: str, x: list, y: list) -> np.ndarray:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import platform
+import shlex
+import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +25,7 @@ def make_record(
     interrupted: bool = False,
     unfinished: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What every record says: the configuration as it was understood, its hash, seconds, and versions.
+    """What every record says: the command line, the configuration as it was understood, its hash, seconds, versions.
 
     config_folder: where files that the configuration names are looked for. interrupted: whether an interrupt ended the
     run. unfinished: the arms, or what else the configuration asks for, that did not end, and why; a result is whole
@@ -31,6 +33,7 @@ def make_record(
     """
     return {
         "command": command,
+        "command_line": shlex.join(sys.argv),
         "config": config,
         "config_hash": config_hash(config),
         "config_folder": str(config_folder.resolve()),

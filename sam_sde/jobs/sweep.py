@@ -23,6 +23,7 @@ from sam_sde.escape import EscapeRun, Progress, Work, compute_here, compute_on, 
 from sam_sde.escape.progress import BlockReport
 from sam_sde.escape.worth import WORTH_PROCESSES, numbers_of_a_step
 from sam_sde.jobs.arms import said
+from sam_sde.jobs.common import in_common
 from sam_sde.jobs.conditions import Tables, id_of, write_paths
 from sam_sde.jobs.escape import Experiment
 from sam_sde.jobs.record import make_record
@@ -225,6 +226,8 @@ class Study:
         )
         return common | {
             "keys": self.grid.keys,
+            "in_common": in_common([condition.config.model_dump() for condition in self.conditions]),
+            "engines": sorted({run.engine for experiment in self.experiments for run in experiment.runs.values()}),
             "conditions": len(self.conditions),
             "blocks_computed": self.n_computed,
             "warnings": tables.warnings,

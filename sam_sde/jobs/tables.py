@@ -15,7 +15,7 @@ WORDS = ("condition", "arm", "reference", "outcome", "state", "test_function", "
 FIGURE_KINDS = ("png", "pdf")
 
 # The page of a result, by the command that wrote the result.
-REPORTS = {"escape": "report.html"}
+REPORTS = {"escape": "report.html", "sweep": "report.html"}
 
 # What is added to the name of an arm whose SDE has SGD's covariance.
 ABLATION = " (SGD's noise)"

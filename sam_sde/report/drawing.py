@@ -1,7 +1,6 @@
 """What all figures of a page share: their colours in light and dark, the lines of the arms, axes and room."""
 
 import html
-import math
 from dataclasses import dataclass, field
 
 import plotly.graph_objects as go
@@ -103,9 +102,3 @@ def new_figure(x: str, y: str, **layout) -> go.Figure:
         yaxis=axis | {"title": {"text": y, "standoff": 8}},
     )
     return figure.update_layout(**layout)
-
-
-def spans_a_decade(values: list) -> bool:
-    """Whether a logarithmic axis fits: positive numbers, the largest ten times the smallest or more."""
-    numbers = [value for value in values if isinstance(value, int | float) and math.isfinite(value)]
-    return len(numbers) == len(values) > 1 and min(numbers) > 0 and max(numbers) >= 10 * min(numbers)

@@ -19,7 +19,8 @@ from sam_sde.report.words import arm_label, number, short
 from sam_sde.wording import TextTable, comparison_text, summary_text
 
 READ = ("summary", "survival", "comparison", "ends", "sample_paths", "landscape", "critical_points")
-OF_RECORD = ("block_size", "device", "dt", "engine", "engines", "accuracy", "path_steps", "seed", "warnings", "workers")
+OF_RECORD = ("command_line", "seed", "engine", "engines", "device", "workers", "block_size", "dt", "accuracy")
+OF_RECORD += ("path_steps", "warnings")
 STATES = ("minimum", "saddle", "stalled", "moving")
 
 

@@ -4,13 +4,15 @@ from pathlib import Path
 
 from sam_sde.errors import InputError
 from sam_sde.files import write_text
+from sam_sde.jobs.record import RECORDS
+from sam_sde.jobs.results import settle
 from sam_sde.jobs.tables import REPORTS
 
 NEEDED = ("jinja2", "plotly")
 
 
 def write_report(folder: Path) -> Path:
-    """Writes report.html into a folder that `sam-sde escape` has written; returns the file.
+    """Writes report.html into a folder that `sam-sde escape` or `sam-sde sweep` has written; returns the file.
 
     Raises
         InputError: there is no whole result, a table is not what the record says, jinja2 or plotly is not installed,
@@ -19,6 +21,7 @@ def write_report(folder: Path) -> Path:
     try:
         from sam_sde.report.escape import escape_page
         from sam_sde.report.page import render
+        from sam_sde.report.sweep_page import sweep_page
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         if package not in NEEDED:
@@ -26,6 +29,8 @@ def write_report(folder: Path) -> Path:
         raise InputError(
             f'a report needs {package}, which is not installed; try pip install "sam_sde[report]"'
         ) from None
-    path = folder / REPORTS["escape"]
-    write_text(render(escape_page(folder)), path)
+    settle(folder)
+    command, page_of = ("sweep", sweep_page) if (folder / RECORDS["sweep"]).exists() else ("escape", escape_page)
+    path = folder / REPORTS[command]
+    write_text(render(page_of(folder)), path)
     return path

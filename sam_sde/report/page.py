@@ -42,7 +42,8 @@ class Repeat:
 class Page:
     """What a report says, in the order in which it says it.
 
-    arms: in the order of the tables; their lines stand beside their names.
+    arms: in the order of the tables; their lines stand beside their names. warnings_elsewhere: how many more there are
+    in the record.
     """
 
     heading: str
@@ -52,6 +53,7 @@ class Page:
     parts: list[Part]
     warnings: list[str]
     repeat: Repeat
+    warnings_elsewhere: int = 0
 
 
 def render(page: Page) -> str:

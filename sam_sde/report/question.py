@@ -35,17 +35,21 @@ def question(config: Section, labels: list[str], summary: pd.DataFrame, engines:
     own = any(arm.get(key) is not None for arm in config["arms"].values() for key in ("lr", "batch_size", "momentum"))
     how = listed(shared)
     followed = (
-        f"{paths_words(summary)} were followed to t_max = {number(escape['t_max'])}, paths of {engine_words(engines)}; "
-        "time is t = lr · steps."
+        f"{paths_words(summary)} were followed to t_max = {_range(summary['t_max'])}, paths of "
+        f"{engine_words(engines)}; time is t = lr · steps."
     )
     return [asked, f"{how[0].upper()}{how[1:]}{', unless an arm has its own' if own else ''}.", followed]
 
 
 def paths_words(summary: pd.DataFrame) -> str:
-    fewest, most = summary["n_paths"].min(), summary["n_paths"].max()
-    each = " of each arm" if len(summary) > 1 else ""
-    count = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
-    return f"{count} paths{each}"
+    each = " of each arm" if summary["arm"].nunique() > 1 else ""
+    return f"{_range(summary['n_paths'], '{:,}')} paths{each}"
+
+
+def _range(values: pd.Series, form: str = "{:.6g}") -> str:
+    """What they all are, or from where to where they reach."""
+    ends = [form.format(end) for end in (values.min(), values.max())]
+    return ends[0] if values.nunique() == 1 else " to ".join(ends)
 
 
 def engine_words(engines: set[str]) -> str:

@@ -22,6 +22,7 @@ _Dumper.add_implicit_resolver(
 
 
 def repeat(record: dict[str, Any]) -> Repeat:
+    """Of an escape run."""
     steps = {f"dt of {arm}": number(dt) for arm, dt in record["dt"].items()}
     how = {
         "seed": record["seed"],
@@ -31,12 +32,32 @@ def repeat(record: dict[str, Any]) -> Repeat:
         "workers": _each(record["workers"]),
         "device": _each(record["device"]),
         "steps of paths": f"{record['path_steps']:,}",
+    }
+    return _repeat(record, how, config_text(record["config"]))
+
+
+def repeat_sweep(record: dict[str, Any], seed: str) -> Repeat:
+    """Of a sweep; seed: in words."""
+    how = {
+        "seed": seed,
+        "engine": _each(record["engines"]),
+        "conditions": record["conditions"],
+        "blocks computed": f"{record['blocks_computed']} by this run, beside those that were in the store",
+    }
+    return _repeat(record, how, yaml_text(record["config"]))
+
+
+def _repeat(record: dict[str, Any], how: dict[str, Any], config: str) -> Repeat:
+    """how: what counts for one command alone."""
+    how = {
+        "command line": record["command_line"],
+        **how,
         "wall time": duration(record["wall_time"]),
         **record["versions"],
         "SHA-256 of the configuration": record["config_hash"],
     }
     return Repeat(
-        config=config_text(record["config"]),
+        config=config,
         command=f"sam-sde {record['command']} config.yaml",
         sentences=[
             "The same seed gives the same paths: bit for bit with the same block size, versions and kind of machine, "
@@ -47,9 +68,13 @@ def repeat(record: dict[str, Any]) -> Repeat:
     )
 
 
+def yaml_text(document: dict[str, Any]) -> str:
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None)
+
+
 def config_text(config: dict[str, Any]) -> str:
-    """The configuration as YAML, without the keys that have no value."""
-    return yaml.dump(_given(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    """A checked configuration as YAML, without the keys that have no value."""
+    return yaml_text(_given(config))
 
 
 def _given(value: Any) -> Any:

@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from numbers import Number
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sam_sde.figures.sweep import free_keys
+from sam_sde.figures.swept import are_numbers, free_keys, in_order, spans_a_decade
 from sam_sde.report.drawing import (
     COOL,
     INK,
@@ -18,12 +17,14 @@ from sam_sde.report.drawing import (
     lines_of,
     literal,
     new_figure,
-    spans_a_decade,
 )
 from sam_sde.report.survival import BAND
 from sam_sde.report.verdict import few_escaped
 from sam_sde.report.words import short
 
+LOWER_BOUND, IN_DOUBT = "≥ ", "? "  # before a ratio
+LONGEST_LABEL = 16
+MOST_NUMBERS = 80  # on a map; of more cells the signs stand alone
 LARGEST_RATIO = 100.0  # from here on the colour is the deepest one
 
 
@@ -55,7 +56,7 @@ def _times(summary: pd.DataFrame, key: str) -> Drawing:
     figure.update_yaxes(type="log" if spans_a_decade(list(summary["rmst"].dropna())) else "linear")
     for arm in arms:
         rows = summary[summary["arm"] == arm]
-        if _are_numbers(list(rows[key])):
+        if are_numbers(list(rows[key])):
             rows = rows.sort_values(key)
         for trace in _line(rows, _positions(list(rows[key])), arm, lines[arm]):
             figure.add_trace(trace)
@@ -97,7 +98,7 @@ def _ratios(rows: pd.DataFrame, keys: list[str], arm: str, name: str) -> Drawing
 
     The contour at 1 is where the arm stays as long as the reference.
     """
-    sides = [_values(list(rows[key])) for key in keys]
+    sides = [in_order(rows[key]) for key in keys]
     places = (
         tuple([sides[1].index(value) for value in rows[keys[1]]]),
         tuple([sides[0].index(value) for value in rows[keys[0]]]),
@@ -108,10 +109,10 @@ def _ratios(rows: pd.DataFrame, keys: list[str], arm: str, name: str) -> Drawing
         if row["rmst_ratio"] == row["rmst_ratio"]:
             sign = row["sign"]
             logs[i, j] = math.log10(row["rmst_ratio"])
-            texts[i, j] = sign + short(row["rmst_ratio"], 2)
+            texts[i, j] = sign + (short(row["rmst_ratio"], 2) if logs.size <= MOST_NUMBERS else "")
             interval = f"{short(row['ratio_low'])}–{short(row['ratio_high'])}"
             hover[i, j] = f"{sign}{short(row['rmst_ratio'])} ({interval})"
-    reference = rows["reference"].iloc[0]
+    reference = " or ".join(dict.fromkeys(rows["reference"]))
     figure = new_figure(literal(keys[0]), literal(keys[1]))
     figure.add_trace(_map(logs, texts, hover))
     if min(shape) > 1:
@@ -123,9 +124,20 @@ def _ratios(rows: pd.DataFrame, keys: list[str], arm: str, name: str) -> Drawing
         f"{arm}: how many times as long as {reference}",
         f"A map of the ratio of the mean time of {arm} to that of {reference} over {keys[0]} and {keys[1]}.",
         figure,
-        note=f"The line is where both stay equally long; ≥ marks a lower bound: hardly any path of {arm} escaped; "
-        f"? marks a ratio that says little: hardly any path of {reference} did.",
+        note=_note(arm, reference, set(rows["sign"]), crosses=np.nanmin(logs) < 0 < np.nanmax(logs)),
     )
+
+
+def _note(arm: str, reference: str, signs: set[str], *, crosses: bool) -> str:
+    """What the colours mean, and the line and the signs that are on the map."""
+    told = [f"Orange is where {arm} stays longer, blue where it leaves sooner."]
+    if crosses:
+        told.append("The line is where both stay equally long.")
+    if LOWER_BOUND in signs:
+        told.append(f"{LOWER_BOUND}marks a lower bound: hardly any path of {arm} escaped.")
+    if IN_DOUBT in signs:
+        told.append(f"{IN_DOUBT}marks a ratio that says little: hardly any path of {reference} escaped.")
+    return " ".join(told)
 
 
 def _map(logs: np.ndarray, texts: np.ndarray, hover: np.ndarray) -> go.Heatmap:
@@ -164,14 +176,8 @@ def _of(row: Mapping, keys: list[str], arm: str) -> tuple:
 def _sign(row: Mapping, keys: list[str], few: set[tuple]) -> str:
     """What stands before a ratio, where few holds the arms of which hardly any path escaped."""
     if _of(row, keys, row["reference"]) in few:
-        return "? "
-    return "≥ " if _of(row, keys, row["arm"]) in few else ""
-
-
-def _values(values: list) -> list:
-    """Each value once: numbers from the smallest, words as they come."""
-    once = list(dict.fromkeys(values))
-    return sorted(once) if _are_numbers(once) else once
+        return IN_DOUBT
+    return LOWER_BOUND if _of(row, keys, row["arm"]) in few else ""
 
 
 def _ticks(values: list) -> dict:
@@ -180,16 +186,16 @@ def _ticks(values: list) -> dict:
 
 def _positions(values: list, as_text: bool = False) -> list:
     """Numbers as they are, or as text; anything else as text."""
-    if _are_numbers(values) and not as_text:
+    if are_numbers(values) and not as_text:
         return values
-    return [f"{value:.6g}" if _are_numbers([value]) else literal(str(value)) for value in values]
+    return [f"{value:.6g}" if are_numbers([value]) else literal(_cut(str(value))) for value in values]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"
 
 
 def _axis(values: list) -> str:
-    if not _are_numbers(values):
+    if not are_numbers(values):
         return "category"
     return "log" if spans_a_decade(values) else "linear"
-
-
-def _are_numbers(values: list) -> bool:
-    return all(isinstance(value, Number) and not isinstance(value, bool) for value in values)

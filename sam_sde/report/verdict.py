@@ -1,6 +1,7 @@
 """What the tables say of each arm, in a sentence: how many times longer it stays, how sure that is, what limits it."""
 
 from collections.abc import Mapping
+from enum import Enum, auto
 
 import pandas as pd
 
@@ -9,6 +10,18 @@ from sam_sde.statistics import FEW_ESCAPES
 
 SMALLEST_P = 1e-16  # below, a p-value says nothing more
 CROSSING = " Their survival curves cross: which of them stays longer depends on the time."
+
+
+class Finding(Enum):
+    """What a comparison of two arms shows."""
+
+    LONGER = auto()
+    AT_LEAST = auto()  # longer, by more than is known
+    SOONER = auto()
+    AT_MOST = auto()  # sooner, by more than is known
+    NO_DIFFERENCE = auto()
+    HARDLY_ANY_ESCAPE = auto()
+    UNKNOWN = auto()
 
 
 def verdicts(
@@ -28,42 +41,52 @@ def verdicts(
     return told + [f"{labels.get(what, what)} did not end: {why}." for what, why in unfinished.items()]
 
 
-def compared(row: Mapping, own: Mapping, other: Mapping, labels: Mapping[str, str]) -> str:
-    """The sentence of one row of comparison.csv; own, other: the rows of summary.csv of the arm and the reference."""
-    arm, reference = labels[row["arm"]], labels[row["reference"]]
-    ratio, low, high = (row[name] for name in ("rmst_ratio", "ratio_low", "ratio_high"))
+def finding(row: Mapping, own: Mapping, other: Mapping) -> Finding:
+    """What a row of comparison.csv shows; own, other: the rows of summary.csv of the arm and the reference."""
+    ratio, low, high = _ratio(row)
     if ratio != ratio or low != low:
-        return f"{arm} cannot be compared with {reference}: {_too_few(own, other)}."
-    (value, *ends), p = with_ends(ratio, low, high), p_words(row["p_adjusted"])
-    errors = f"95 % interval {'–'.join(ends)}{p}"
-    crossing = CROSSING if row["curves_cross"] else ""
+        return Finding.UNKNOWN
     if few_escaped(own) and few_escaped(other):
+        return Finding.HARDLY_ANY_ESCAPE
+    if low <= 1 <= high:
+        return Finding.NO_DIFFERENCE
+    if ratio > 1:
+        return Finding.AT_LEAST if few_escaped(own) else Finding.LONGER
+    return Finding.AT_MOST if few_escaped(other) else Finding.SOONER
+
+
+def compared(row: Mapping, own: Mapping, other: Mapping, labels: Mapping[str, str]) -> str:
+    """The sentence of one row of comparison.csv, see `finding`."""
+    arm, reference = labels[row["arm"]], labels[row["reference"]]
+    found = finding(row, own, other)
+    t_max = f"t_max = {number((other if found is Finding.AT_MOST else own)['t_max'])}"
+    if found is Finding.UNKNOWN:
+        return f"{arm} cannot be compared with {reference}: {_too_few(own, other)}."
+    if found is Finding.HARDLY_ANY_ESCAPE:
         return (
             f"Whether {arm} stays longer than {reference} is not shown: only {_escaped(own)} and {_escaped(other)} of "
-            f"their paths escaped before t_max = {number(own['t_max'])}."
+            f"their paths escaped before {t_max}."
         )
-    if low <= 1 <= high:
-        return (
-            f"No difference shown between {arm} and {reference}: the ratio of their mean times is {value}, {errors}"
-            f"{_restriction(own, other)}.{crossing}"
-        )
-    if few_escaped(own) and ratio > 1:
-        return (
-            f"{arm} stays at least {_times(ratio, value)} {reference}, a lower bound: only {_escaped(own)} of its "
-            f"paths escaped before t_max = {number(own['t_max'])} (95 % interval of the ratio to t_max "
-            f"{'–'.join(ends)}{p}).{crossing}"
-        )
-    if few_escaped(other) and ratio < 1:
-        return (
-            f"{arm} leaves sooner than {reference}: it stays at most {value} times as long, an upper bound: only "
-            f"{_escaped(other)} of the paths of {reference} escaped before t_max = {number(other['t_max'])} "
-            f"(95 % interval of the ratio to t_max {'–'.join(ends)}{p}).{crossing}"
-        )
-    if ratio > 1:
-        told = f"{arm} stays {_times(ratio, value)} {reference}"
-    else:
-        told = f"{arm} leaves sooner than {reference}: it stays {value} times as long"
-    return f"{told}, {errors}{_restriction(own, other)}.{crossing}"
+    (value, *ends), p = with_ends(*_ratio(row)), p_words(row["p_adjusted"])
+    times, interval = _times(row["rmst_ratio"], value), "–".join(ends)
+    crossing = CROSSING if row["curves_cross"] else ""
+    errors = f"95 % interval {interval}{p}{_restriction(own, other)}.{crossing}"
+    bound = f"escaped before {t_max} (95 % interval of the ratio to t_max {interval}{p}).{crossing}"
+    sooner = f"{arm} leaves sooner than {reference}: it stays"
+    match found:
+        case Finding.NO_DIFFERENCE:
+            return (
+                f"No difference shown between {arm} and {reference}: the ratio of their mean times is {value}, {errors}"
+            )
+        case Finding.AT_LEAST:
+            only = f"only {_escaped(own)} of its paths"
+            return f"{arm} stays at least {times} {reference}, a lower bound: {only} {bound}"
+        case Finding.AT_MOST:
+            only = f"only {_escaped(other)} of the paths of {reference}"
+            return f"{sooner} at most {value} times as long, an upper bound: {only} {bound}"
+        case Finding.SOONER:
+            return f"{sooner} {value} times as long, {errors}"
+    return f"{arm} stays {times} {reference}, {errors}"
 
 
 def alone(row: Mapping, label: str) -> str:
@@ -92,6 +115,11 @@ def p_words(p: float) -> str:
     if p != p:
         return ""
     return f", p < {SMALLEST_P:g}" if p < SMALLEST_P else f", p = {p:.2g}"
+
+
+def _ratio(row: Mapping) -> tuple[float, float, float]:
+    """The ratio of the mean times with its interval."""
+    return row["rmst_ratio"], row["ratio_low"], row["ratio_high"]
 
 
 def _times(ratio: float, value: str) -> str:

@@ -4,14 +4,18 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sam_sde.figures.swept import are_numbers
+
+MOST_VALUES = 5  # in a sentence
 LONGEST_POINT = 4  # coordinates; of more the first three are shown
 
 # What of an arm stands beside its name, where the arm does not share it with the others.
 BESIDE_THE_NAME = {"rho": "ρ = {}", "momentum": "momentum {}", "batch_size": "batch size {}", "lr": "lr {}"}
 
 
-def number(value: float) -> str:
-    return f"{value:.6g}"
+def number(value: float | str) -> str:
+    """A number; what is text already, as several of them, stays as it is."""
+    return value if isinstance(value, str) else f"{value:.6g}"
 
 
 def short(value: float, digits: int = 3) -> str:
@@ -34,15 +38,27 @@ def share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.3g} %"
 
 
-def listed(words: Iterable[str]) -> str:
+def listed(words: Iterable[str], before_the_last: str = "and") -> str:
     """Words as in a sentence: "a", "a and b", "a, b and c"."""
     *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
+    return f"{', '.join(first)} {before_the_last} {last}" if first else last
+
+
+def values_words(values: Iterable[Any], before_the_last: str = "or") -> str:
+    """Several values of a key in a sentence; of many numbers the smallest and the largest, of many others the first."""
+    values = list(values)
+    if len(values) <= MOST_VALUES:
+        return listed(map(value_words, values), before_the_last)
+    if are_numbers(values):
+        return f"{number(min(values))} to {number(max(values))}"
+    return f"{', '.join(map(value_words, values[: MOST_VALUES - 2]))} … ({len(values)} values)"
 
 
 def place(point: Any) -> str:
     """A point as a configuration has it: coordinates, one number for all of them, or a point that the surface knows."""
     if isinstance(point, str):
+        if point.startswith("["):  # several points in words
+            return point
         return "the initial weights" if point == "initial" else f"the {point}"
     if isinstance(point, int | float):
         return "the origin" if point == 0 else f"the point whose coordinates are all {number(point)}"
@@ -55,15 +71,20 @@ def place(point: Any) -> str:
 
 def settings(section: Mapping[str, Any], without: Iterable[str] = ()) -> str:
     """The keys of a section that say something, in brackets and after a space; nothing where there are none."""
-    told = [f"{key} = {_value(value)}" for key, value in section.items() if key not in without and value is not None]
+    told = [
+        f"{key} = {value_words(value)}" for key, value in section.items() if key not in without and value is not None
+    ]
     return f" ({', '.join(told)})" if told else ""
 
 
-def _value(value: Any) -> str:
+def value_words(value: Any) -> str:
+    """A value of a configuration."""
     if isinstance(value, Mapping):
         return f"{value['kind']}{settings(value, ['kind'])}" if "kind" in value else settings(value).strip()
     if isinstance(value, list):
-        return f"[{', '.join(map(_value, value))}]"
+        return f"[{', '.join(map(value_words, value))}]"
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
     return number(value) if isinstance(value, float) else str(value)
 
 

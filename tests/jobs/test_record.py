@@ -1,15 +1,20 @@
 """The record: what was run, and a hash of it."""
 
 import json
+import shlex
+import sys
 
 from sam_sde.jobs.record import config_hash, make_record
 
 CONFIG = {"surface": {"name": "beale"}, "arms": {"SGD ρ": {"kind": "sgd"}, "SAM": {"kind": "sam", "rho": 0.1}}}
 
 
-def test_the_record_says_what_was_run_and_what_did_not_end(tmp_path):
+def test_the_record_says_what_was_run_and_what_did_not_end(tmp_path, monkeypatch):
+    typed = ["sam-sde", "weak", "my config.yaml", "--set", 'arms."SAM 0.1".rho=0.2']
+    monkeypatch.setattr(sys, "argv", typed)
     record = make_record("weak", CONFIG, tmp_path, wall_time=1.23456, unfinished={"SAM": "failed"})
     assert record["command"] == "weak"
+    assert shlex.split(record["command_line"]) == typed
     assert record["config"] == CONFIG
     assert record["config_hash"] == config_hash(CONFIG)
     assert record["interrupted"] is False

@@ -115,6 +115,18 @@ def test_a_merge_names_what_is_missing(tmp_path):
     assert json.loads((tmp_path / "out" / "sweep.json").read_text())["unfinished"]
 
 
+def test_the_record_has_what_the_conditions_have_in_common_and_the_report_says_it(alone):
+    record = json.loads((alone / "sweep.json").read_text())
+    assert record["in_common"]["optimizer"]["batch_size"] == {"varies": [4, 8, 16, 32]}
+    assert record["in_common"]["arms"]["SGD"]["kind"] == "sgd"
+    assert record["engines"] == ["torchsde"]
+    invoke("report", alone)
+    page = (alone / "report.html").read_text(encoding="utf-8")
+    (alone / "report.html").unlink()
+    assert "How long do SGD and SAM stay, under 12 conditions?" in page
+    assert "<code>optimizer.batch_size</code> (4, 8, 16 and 32)" in page
+
+
 @pytest.mark.slow
 def test_two_processes_find_the_same(alone, tmp_path):
     sweep(written(tmp_path), tmp_path / "out", "--workers", "2")

@@ -1,5 +1,6 @@
 """Results that were never run, and a page read back."""
 
+import copy
 import math
 from html.parser import HTMLParser
 from itertools import product
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from sam_sde.config.loading import set_value
+from sam_sde.jobs.common import in_common
 from sam_sde.jobs.landscape import landscape_tables
 from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import write_result
@@ -17,13 +20,14 @@ from tests.figures.samples import results, walks
 
 
 def sweep_tables(grid: dict[str, list], t_max: float = 100.0) -> dict[str, pd.DataFrame]:
-    """Summary and comparison of SGD, whose mean is 1, and SAM, whose mean is the product of the numbers swept.
+    """The tables of a sweep of SGD, whose mean is 1, and SAM, whose mean is the product of the numbers swept.
 
     Where that is above t_max hardly any path escapes.
     """
-    summary, comparison = [], []
+    conditions, summary, comparison = [], [], []
     for values in product(*grid.values()):
         at = dict(zip(grid, values, strict=True))
+        conditions.append(at | {"condition": f"id{len(conditions)}"})
         ratio = 1.0
         for value in values:
             ratio *= value if isinstance(value, int | float) else 1.0
@@ -31,12 +35,14 @@ def sweep_tables(grid: dict[str, list], t_max: float = 100.0) -> dict[str, pd.Da
         for arm, mean in {"SGD": 1.0, "SAM": min(ratio, t_max)}.items():
             left = 1 if few and arm == "SAM" else 100
             counts = {"n_paths": 100, "n_escaped": left, "n_censored": 100 - left, "fraction_escaped": left / 100}
+            counts |= {"n_failed": 0, "t_max": t_max}
             times = {"rmst": mean, "rmst_low": 0.9 * mean, "rmst_high": 1.1 * mean}
             summary.append(at | {"arm": arm} | counts | times)
         mean = min(ratio, t_max)
         ratios = {"rmst_ratio": mean, "ratio_low": 0.9 * mean, "ratio_high": 1.1 * mean}
-        comparison.append(at | {"arm": "SAM", "reference": "SGD"} | ratios)
-    return {"summary": pd.DataFrame(summary), "comparison": pd.DataFrame(comparison)}
+        comparison.append(at | {"arm": "SAM", "reference": "SGD", "p_adjusted": 1e-20, "curves_cross": False} | ratios)
+    frames = {"conditions": conditions, "summary": summary, "comparison": comparison}
+    return {name: pd.DataFrame(rows) for name, rows in frames.items()}
 
 
 CONFIG = {
@@ -78,6 +84,25 @@ def write_run(folder: Path, means: dict[str, float], *, config=(), checked=False
     record |= {"workers": 1, "block_size": 200, "dt": dict.fromkeys(means, 0.001), "accuracy": {}}
     record |= {"path_steps": 10**6, "warnings": list(warnings)}
     write_result(frames.items(), record, folder)
+
+
+def write_sweep(
+    folder: Path, grid: dict[str, list], *, frames=None, keys=None, config=(), unfinished=(), warnings=()
+) -> None:
+    """A folder as `sam-sde sweep` leaves it, of the tables of `sweep_tables` or others; keys: their columns."""
+    frames = {f"sweep_{name}": frame for name, frame in (frames or sweep_tables(grid)).items()}
+    full = {name: frame.reindex(columns=[*(keys or grid), *TABLES[name].columns]) for name, frame in frames.items()}
+    document = CONFIG | {"arms": {"SGD": {"kind": "sgd"}, "SAM": {"kind": "sam", "rho": 0.02}}} | dict(config)
+    rows = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    configs = []
+    for row in rows:
+        configs.append(copy.copy(document))
+        for key, value in row.items():
+            set_value(configs[-1], key, value, key)
+    record = make_record("sweep", document | {"sweep": grid}, folder, wall_time=12.3, unfinished=dict(unfinished))
+    record |= {"keys": list(grid), "in_common": in_common(configs), "engines": ["torchsde"], "conditions": len(rows)}
+    record |= {"blocks_computed": 3, "warnings": list(warnings)}
+    write_result(full.items(), record, folder)
 
 
 class Parsed(HTMLParser):

@@ -6,7 +6,7 @@ import pytest
 
 from sam_sde.report.drawing import DARK, INK
 from sam_sde.report.folder import write_report
-from tests.report.samples import write_run
+from tests.report.samples import write_run, write_sweep
 from tests.report.test_page import NASTY
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -17,13 +17,22 @@ OPTIONS += ["--disable-component-update", "--disable-sync"]
 PHONE = {"viewport": {"width": 360, "height": 780}, "has_touch": True, "is_mobile": True}
 DESKTOP = {"viewport": {"width": 1200, "height": 900}, "color_scheme": "light"}
 CONTRAST_AA = 4.5
+DRAWN = {
+    "escape": "[data-figure=surface] .cartesianlayer .scatterlayer path",
+    "sweep": "[data-figure=ratio-0] .cartesianlayer .heatmaplayer image",
+}
+FIRST_FIGURE = {"escape": "survival", "sweep": "ratio-0"}
+both = pytest.mark.parametrize("command", ["escape", "sweep"])
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    write_run(folder, {"SGD": 0.5, "SAM": 1.5} | dict.fromkeys(NASTY, 1.0), checked=True, warnings=["look at `rmst`"])
-    return write_report(folder).as_uri()
+def addresses(tmp_path_factory):
+    run, sweep = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("sweep")
+    write_run(run, {"SGD": 0.5, "SAM": 1.5} | dict.fromkeys(NASTY, 1.0), checked=True, warnings=["look at `rmst`"])
+    grid = {"surface.expression": NASTY, f'arms."{NASTY[0]} {"long " * 20}".rho': [0.5, 2.0, 200.0]}
+    arms = {"SGD": {"kind": "sgd"}, "SAM": {"kind": "sam"}, f"{NASTY[0]} {'long ' * 20}": {"kind": "sam"}}
+    write_sweep(sweep, grid, config={"arms": arms}, warnings=["look at `rmst`"], unfinished={NASTY[1]: NASTY[2]})
+    return {"escape": write_report(run).as_uri(), "sweep": write_report(sweep).as_uri()}
 
 
 @pytest.fixture(scope="module")
@@ -37,28 +46,28 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def opened(browser, address):
-    """The page, loaded once for all tests that open it alike.
+def opened(browser, addresses):
+    """The page of a command, loaded once for all tests that open it alike.
 
-    In the end nothing has been said on the console, and nothing was asked for but the file.
+    In the end nothing has been said on the console, and nothing was asked for but the files.
     """
     pages, said, asked = {}, [], []
 
-    def open_page(**options):
-        key = str(options)
+    def open_page(command="escape", **options):
+        key = command, str(options)
         if key not in pages:
             page = pages[key] = browser.new_context(**options).new_page()
             page.on("console", lambda message: said.append(message.text))
             page.on("pageerror", lambda error: said.append(str(error)))
             page.on("dialog", lambda dialog: said.append(dialog.message))
             page.on("request", lambda request: asked.append(request.url))
-            page.goto(address)
-            page.wait_for_selector("[data-figure=surface] .cartesianlayer .scatterlayer path")
+            page.goto(addresses[command])
+            page.wait_for_selector(DRAWN[command], state="attached")
         return pages[key]
 
     yield open_page
     assert said == []
-    assert {url for url in asked if not url.startswith("data:")} == {address}
+    assert {url for url in asked if not url.startswith("data:")} <= set(addresses.values())
 
 
 def wait_until(page, condition):
@@ -99,6 +108,14 @@ def test_figures_are_drawn_and_answer_the_pointer(opened):
     assert page.locator("svg.main-svg:not([aria-hidden])").count() == 0
 
 
+def test_a_map_is_drawn_with_its_numbers_and_answers_the_pointer(opened):
+    page = opened("sweep", **DESKTOP)
+    texts = page.locator("[data-figure=ratio-0] .heatmap-label").all_text_contents()
+    assert len(texts) == 3 * len(NASTY)
+    assert "≥ 100" in texts
+    assert "ratio ≥ 100" in hover(page, "ratio-0", 0.1, 0.1)
+
+
 def test_arms_can_be_hidden_and_time_be_logarithmic_by_the_keyboard(opened):
     page = opened(**DESKTOP)
     figure = page.locator("[data-figure=survival]")
@@ -124,12 +141,13 @@ def test_a_drag_zooms(opened):
     wait_until(page, f"{extent} < {0.7 * whole}")
 
 
+@both
 @pytest.mark.parametrize("options", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_nothing_is_wider_than_the_page(opened, options):
-    page = opened(**options)
+def test_nothing_is_wider_than_the_page(opened, options, command):
+    page = opened(command, **options)
     width = options["viewport"]["width"]
     assert page.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [width, width]
-    assert page.locator("[data-figure=survival] svg.main-svg").first.bounding_box()["width"] <= width
+    assert page.locator(f"[data-figure={FIRST_FIGURE[command]}] svg.main-svg").first.bounding_box()["width"] <= width
 
 
 def luminance(color: str) -> float:
@@ -139,22 +157,25 @@ def luminance(color: str) -> float:
     return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
+@both
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_in_light_and_dark_and_figures_follow(opened, scheme):
-    page = opened(**DESKTOP | {"color_scheme": scheme})
+def test_text_stands_out_in_light_and_dark_and_figures_follow(opened, scheme, command):
+    page = opened(command, **DESKTOP | {"color_scheme": scheme})
     color = "selector => getComputedStyle(document.querySelector(selector))"
     paper = luminance(page.evaluate(f"({color})('body').backgroundColor"))
     assert (paper > 0.5) == (scheme == "light")
-    for selector in ("body", "h1", "h2", "caption", "thead th", ".interval", "figcaption", "main a", ".key button"):
+    button = [".key button"] if command == "escape" else []
+    for selector in ("body", "h1", "h2", "caption", "thead th", ".interval", "figcaption", "main a", *button):
         ink = luminance(page.evaluate(f"({color})({selector!r}).color"))
         assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= CONTRAST_AA, selector
-    tick = luminance(page.evaluate(f"({color})('[data-figure=survival] .xtick text').fill"))
+    tick = luminance(page.evaluate(f"({color})('[data-figure={FIRST_FIGURE[command]}] .xtick text').fill"))
     assert (tick > 0.5) == (scheme == "dark")
 
 
-def test_a_dark_page_is_printed_in_ink_on_paper(opened):
-    page = opened(**DESKTOP | {"color_scheme": "dark"})
-    ink = "document.querySelector('[data-figure=survival] .plot')._fullLayout.font.color"
+@both
+def test_a_dark_page_is_printed_in_ink_on_paper(opened, command):
+    page = opened(command, **DESKTOP | {"color_scheme": "dark"})
+    ink = f"document.querySelector('[data-figure={FIRST_FIGURE[command]}] .plot')._fullLayout.font.color"
     assert page.evaluate(ink) == DARK[INK]
     page.emulate_media(media="print", color_scheme="dark")
     wait_until(page, f"{ink} === '{INK}'")

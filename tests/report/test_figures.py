@@ -7,7 +7,7 @@ from sam_sde.errors import InputError
 from sam_sde.figures.styles import arm_styles
 from sam_sde.jobs.landscape import landscape_tables
 from sam_sde.regions import Ball
-from sam_sde.report.drawing import DARK, lines_of, spans_a_decade
+from sam_sde.report.drawing import DARK, lines_of
 from sam_sde.report.surface import points_table, surface_drawing
 from sam_sde.report.survival import survival_drawing, survival_table
 from sam_sde.surfaces import beale
@@ -75,11 +75,3 @@ def test_of_many_arms_the_first_of_each_kind_is_shown():
     assert sorted(drawing.shown) == ["SAM", "SGD"]
     with pytest.raises(InputError, match="no grid of points"):
         surface_drawing(paths, landscape[:-1], points, arms)
-
-
-@pytest.mark.parametrize(
-    ("values", "wide"),
-    [([1, 10], True), ([1.0, 9.0], False), ([0, 10], False), (["a", "b"], False), ([5], False)],
-)
-def test_a_decade(values, wide):
-    assert spans_a_decade(values) is wide

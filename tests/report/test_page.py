@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from itertools import pairwise
@@ -10,7 +11,7 @@ import pytest
 
 from sam_sde.errors import InputError
 from sam_sde.report.folder import write_report
-from tests.report.samples import CONFIG, Parsed, write_run
+from tests.report.samples import CONFIG, Parsed, sweep_tables, write_run, write_sweep
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -27,41 +28,89 @@ def page_of(folder, means, **options) -> Parsed:
     return Parsed(write_report(folder).read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    return page_of(folder, {"SGD": 0.5, "SAM": 1.5}, checked=True, warnings=["SAM: look at `rmst`", "a < b"])
+def sweep_page_of(folder, grid, **options) -> Parsed:
+    write_sweep(folder, grid, **options)
+    return Parsed(write_report(folder).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def nasty(tmp_path_factory):
-    config = {**CONFIG, "surface": {"expression": "<script>alert(2)</script> x**2 </script>"}}
+def escape(tmp_path_factory):
+    warnings = ["SAM: look at `rmst`", "a < b"]
+    return page_of(tmp_path_factory.mktemp("run"), {"SGD": 0.5, "SAM": 1.5}, checked=True, warnings=warnings)
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    grid = {"arms.SAM.rho": [0.5, 1.0, 200.0], "optimizer.batch_size": [2, 4]}
+    warnings = ["rho = 0.5: SAM: look at `rmst`"]
+    return sweep_page_of(tmp_path_factory.mktemp("sweep"), grid, warnings=warnings, unfinished={"rho = 1, SAM": "no"})
+
+
+NASTY_SURFACE = {"surface": {"expression": "<script>alert(2)</script> x**2 </script>"}}
+
+
+@pytest.fixture(scope="module")
+def nasty_escape(tmp_path_factory):
     return page_of(
         tmp_path_factory.mktemp("nasty"),
         {"SGD": 0.5} | dict.fromkeys(NASTY, 1.0),
-        config=config,
+        config=CONFIG | NASTY_SURFACE,
         warnings=["<img src=x onerror=alert(3)>"],
         unfinished={"<i>USAM</i>": "<u>no</u>"},
     )
 
 
+@pytest.fixture(scope="module")
+def nasty_sweep(tmp_path_factory):
+    return sweep_page_of(
+        tmp_path_factory.mktemp("nasty_sweep"),
+        {"surface.expression": [*NASTY, "`code`"], 'arms."<b>SAM</b>".rho': [1.0, 2.0]},
+        config=NASTY_SURFACE
+        | {"arms": {"SGD": {"kind": "sgd"}, "SAM": {"kind": "sam"}, "<b>SAM</b>": {"kind": "sam"}}},
+        warnings=["<img src=x onerror=alert(3)>"],
+        unfinished={"<i>USAM</i>": "<u>no</u>"},
+    )
+
+
+@pytest.fixture(scope="module", params=["escape", "sweep"])
+def page(request):
+    """Of either command."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module", params=["escape", "sweep"])
+def pages(request):
+    """Of either command: one page, and one in which every string is written to break it."""
+    return request.getfixturevalue(request.param), request.getfixturevalue(f"nasty_{request.param}")
+
+
 def test_the_verdict_comes_before_everything_but_the_heading(page):
     told = " ".join(page.text.split())
     told = told[told.index("Skip to the content") :]
-    heading, verdict = "How long do SGD and SAM stay?", "SAM (ρ = 0.02) stays "
+    heading, verdict = "How long do SGD and SAM stay", "stays"
     assert told.index(heading) < told.index(verdict) < told.index("in the ball of radius 0.5 around (0, 1)")
-    assert "95 % interval" in told[told.index(verdict) :][:100]
+    assert "95 % interval" in told[told.index(verdict) :][:300]
 
 
 def test_all_that_is_needed_to_repeat_it_is_there(page):
-    for words in ("sam-sde escape config.yaml", "n_paths: 200", "{name: beale}", "torch", "seed", "12.3 seconds"):
+    for words in (
+        "config.yaml",
+        "n_paths: 200",
+        "{name: beale}",
+        "torch",
+        "seed",
+        "12.3 seconds",
+        shlex.join(sys.argv),
+    ):
         assert words in page.text
+    assert ("sam-sde sweep config.yaml" in page.text) == ("under 6 conditions" in page.text)
+    assert ("sam-sde escape config.yaml" in page.text) == ("under 6 conditions" not in page.text)
 
 
-def test_the_error_budget_has_both_errors_where_the_step_was_checked(page, nasty):
-    assert "± 0.020" in page.text
-    assert "--check-dt" not in page.text
-    assert "--check-dt" in nasty.text
+def test_the_error_budget_has_both_errors_where_the_step_was_checked(escape, nasty_escape):
+    assert "± 0.020" in escape.text
+    assert "--check-dt" not in escape.text
+    assert "--check-dt" in nasty_escape.text
 
 
 def test_the_bundle_stands_once_and_nothing_is_asked_for(page):
@@ -91,29 +140,37 @@ def test_headings_landmarks_and_tables_are_in_order(page):
     for landmark in ("header", "nav", "main"):
         assert len(page.all(landmark)) == 1
     assert page.all("html") == [{"lang": "en"}]
-    assert len(page.all("caption")) == len(page.all("table")) >= 5
+    assert len(page.all("caption")) == len(page.all("table")) >= 4
     assert all(cell.get("scope") in ("col", "row") for cell in page.all("th"))
     assert page.all("a")[0]["class"] == "skip"
 
 
-def test_every_figure_says_what_it_shows(page):
-    assert {figure["data-figure"] for figure in page.all("figure")} == {"survival", "surface"}
-    assert all(figure["aria-label"].endswith(".") for figure in page.all("figure"))
+def test_every_figure_says_what_it_shows(escape, sweep):
+    assert {figure["data-figure"] for figure in escape.all("figure")} == {"survival", "surface"}
+    assert {figure["data-figure"] for figure in sweep.all("figure")} == {"ratio-0"}
+    assert all(figure["aria-label"].endswith(".") for page in (escape, sweep) for figure in page.all("figure"))
 
 
-def test_no_string_of_a_configuration_is_markup(nasty, page):
+def test_no_string_of_a_configuration_is_markup(pages):
+    page, nasty = pages
     assert len(nasty.scripts) == len(page.scripts)
     tags = {tag for tag, _ in nasty.elements}
-    assert tags == {tag for tag, _ in page.elements}
+    assert tags <= {tag for tag, _ in page.elements}
     assert not tags & {"img", "b", "i", "u"}
     assert all(not name.startswith("on") for _, attributes in nasty.elements for name in attributes)
     for name in NASTY:
         assert name in nasty.text
     assert "49" not in nasty.text.split("{{ 7 * 7 }}")[0][-30:]
-    figures = json.loads(nasty.scripts[0])["figures"]
+
+
+def test_names_in_figures_are_text_for_plotly_too(nasty_escape, nasty_sweep):
+    figures = json.loads(nasty_escape.scripts[0])["figures"]
     names = {trace["name"] for figure in figures.values() for trace in figure["data"] if trace.get("name")}
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in names
     assert not any("<" in name for name in names)
+    ratios = json.loads(nasty_sweep.scripts[0])["figures"]["ratio-0"]["layout"]
+    assert ratios["yaxis"]["title"]["text"] == 'arms."&lt;b&gt;SAM&lt;/b&gt;".rho'
+    assert not any("<" in label for axis in ("xaxis", "yaxis") for label in ratios[axis]["ticktext"])
 
 
 def test_one_arm_has_a_page_without_a_comparison(tmp_path):
@@ -123,8 +180,10 @@ def test_one_arm_has_a_page_without_a_comparison(tmp_path):
     assert re.search(r"SGD stays 0\.\d+ on average", page.text)
 
 
-def test_what_did_not_end_is_told(nasty):
-    assert "<i>USAM</i> did not end: <u>no</u>." in nasty.text
+def test_what_did_not_end_is_told(nasty_escape, nasty_sweep):
+    assert "<i>USAM</i> did not end: <u>no</u>." in nasty_escape.text
+    assert "1 result is missing, listed under “What did not end”." in nasty_sweep.text
+    assert re.search(r"<i>USAM</i>\s*<u>no</u>", nasty_sweep.text)
 
 
 def test_a_folder_without_results_says_what_to_do(tmp_path):
@@ -163,10 +222,40 @@ def test_a_record_without_a_key_is_named(tmp_path):
         write_report(tmp_path)
 
 
+@pytest.mark.parametrize("key", ["command_line", "in_common", "engines", "warnings"])
+def test_a_record_of_a_sweep_without_a_key_is_named(tmp_path, key):
+    write_sweep(tmp_path, {"run.dt": [1.0, 2.0]})
+    path = tmp_path / "sweep.json"
+    path.write_text(json.dumps({name: each for name, each in json.loads(path.read_text()).items() if name != key}))
+    with pytest.raises(InputError, match=rf"sweep\.json has no {key}; run `sam-sde sweep"):
+        write_report(tmp_path)
+
+
+def test_an_arm_of_a_condition_without_a_summary_is_named(tmp_path):
+    frames = sweep_tables({"run.dt": [1.0, 2.0]})
+    write_sweep(tmp_path, {"run.dt": [1.0, 2.0]}, frames=frames | {"summary": frames["summary"][:-1]})
+    with pytest.raises(InputError, match=r"summary\.csv has no row for the arm 'SAM' of a row of comparison\.csv"):
+        write_report(tmp_path)
+
+
+def test_a_sweep_of_which_nothing_has_ended_says_what_to_do(tmp_path):
+    conditions = {"conditions": sweep_tables({"run.dt": [1.0, 2.0]})["conditions"]}
+    write_sweep(tmp_path, {"run.dt": [1.0, 2.0]}, frames=conditions, unfinished={"run.dt = 1.0, SGD": "interrupted"})
+    with pytest.raises(InputError, match=r"no condition of the sweep in .* has ended; run `sam-sde sweep"):
+        write_report(tmp_path)
+
+
 def test_a_new_result_takes_the_page_of_the_earlier_one_away(tmp_path):
     write_run(tmp_path, {"SGD": 0.5})
     assert write_report(tmp_path).exists()
     write_run(tmp_path, {"SGD": 0.6})
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_new_sweep_takes_the_page_of_the_earlier_one_away(tmp_path):
+    write_sweep(tmp_path, {"run.dt": [1.0, 2.0]})
+    assert write_report(tmp_path).exists()
+    write_sweep(tmp_path, {"run.dt": [1.0]})
     assert not (tmp_path / "report.html").exists()
 
 

@@ -42,6 +42,20 @@ def test_two_keys_make_a_map_of_the_ratio_with_its_contour_at_one():
     np.testing.assert_allclose(contour.z, expected)
     assert (contour.contours.start, contour.contours.end) == (0, 0)
     assert cells.text.tolist() == [["0.80", "4.0", "80"], ["3.2", "16", "≥ 100"]]
+    assert drawing.note == (
+        "Orange is where SAM stays longer, blue where it leaves sooner. The line is where both stay equally long. "
+        "≥ marks a lower bound: hardly any path of SAM escaped."
+    )
+
+
+def test_a_map_of_many_cells_has_the_signs_alone_and_long_words_are_cut():
+    tables = sweep_tables({RHO: [2.0 + i for i in range(50)], BATCH: [1, 4]})
+    (drawing,) = sweep_figures(tables, [RHO, BATCH])
+    assert set(drawing.figure.data[0].text.ravel()) == {"", "≥ "}
+    (drawing,) = sweep_figures(
+        sweep_tables({RHO: [1.0, 2.0], "surface.expression": ["x" * 99, "y"]}), [RHO, "surface.expression"]
+    )
+    assert drawing.figure.layout.yaxis.ticktext == ("x" * 15 + "…", "y")
 
 
 def test_a_ratio_to_a_reference_that_hardly_leaves_is_in_doubt():

@@ -3,7 +3,8 @@
 import pytest
 
 from sam_sde.report.question import heading, noise_words, region_words, start_words, surface_words
-from sam_sde.report.words import arm_label, place, short, with_ends
+from sam_sde.report.sweep_page import spelled
+from sam_sde.report.words import arm_label, place, short, values_words, with_ends
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,7 @@ def test_a_short_number(value, text):
         ("saddle", "the saddle"),
         ("initial", "the initial weights"),
         ([1.0] * 30, "(1, 1, 1, …; 30 coordinates)"),
+        ("[0, 1] or [1, 1]", "[0, 1] or [1, 1]"),
     ],
 )
 def test_a_point(point, words):
@@ -54,6 +56,31 @@ def test_a_point(point, words):
 )
 def test_an_arm_is_called_with_what_is_its_own(arm, section, label):
     assert arm_label(arm, section) == label
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([0.1], "0.1"),
+        ([8, 16, 0.5], "8, 16 or 0.5"),
+        ([3, 1, 2, 9, 5, 4], "1 to 9"),
+        (list("abcdef"), "a, b, c … (6 values)"),
+        ([True, None], "true or none"),
+        ([[0.0, 1.0], "saddle"], "[0, 1] or saddle"),
+        ([{"kind": "ball", "radius": 1.0}, {"mean": 2.0}], "ball (radius = 1) or (mean = 2)"),
+    ],
+)
+def test_several_values(values, words):
+    assert values_words(values) == words
+
+
+def test_a_section_in_which_values_vary_is_told_with_all_of_them():
+    varied = {"kind": "ball", "centre": {"varies": [[0, 1], [1, 1]]}, "radius": {"varies": [0.1, 0.2]}}
+    assert region_words(spelled(varied)) == "the ball of radius 0.1 or 0.2 around [0, 1] or [1, 1]"
+    assert arm_label("SAM", spelled({"rho": {"varies": [0.1, 0.3, 0.2]}})) == "SAM (ρ = 0.1, 0.3 or 0.2)"
+    varied = {"kind": {"varies": ["ball", "loss"]}, "radius": {"varies": [1.0, None]}}
+    assert region_words(spelled(varied)) == "the region ball or loss (radius = 1 or none)"
+    assert noise_words(spelled({"kind": "isotropic", "sigma": {"varies": [1.0, 2.0]}})).endswith("(sigma = 1 or 2)")
 
 
 @pytest.mark.parametrize(
