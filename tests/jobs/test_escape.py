@@ -11,7 +11,9 @@ import pytest
 from sam_sde.config.building import Setting
 from sam_sde.config.loading import check_config
 from sam_sde.engines import ENGINES
+from sam_sde.escape.multilevel import as_fine
 from sam_sde.jobs.escape import Experiment
+from sam_sde.jobs.identity import identity_of
 from sam_sde.surfaces import SURFACES
 
 CONFIG = {
@@ -145,3 +147,9 @@ def test_an_accuracy_is_recorded_with_its_way_and_its_levels(method, way, tmp_pa
     assert row["rmst_high"] - row["rmst_low"] == pytest.approx(2 * 1.96 * error, rel=0.02)
     longer = sum(level["n_paths"] for level in levels[:-1])
     assert f"SGD: behind rmst, and what is computed from it, are {longer} paths at longer steps too" in said[0]
+
+
+def test_paths_of_pairs_are_kept_apart_from_others_at_their_step(experiment):
+    """They have another Brownian motion, that of the coarse ones."""
+    run = experiment.setting.run("SGD", None)
+    assert identity_of(experiment.setting, "SGD", as_fine(run)) != identity_of(experiment.setting, "SGD", run)
