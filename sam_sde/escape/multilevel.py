@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -43,17 +44,13 @@ def allocate(pilots: Sequence[Level], error: float, fewest: int) -> Allocation:
     those of Giles (2008, section 3), √(V/C) each, V the variance of a level and C the cost of one of its paths or
     pairs; and at least `fewest`, for the variances to be seen again.
     """
-    last = len(pilots) - 1
-    return min((_from(first, pilots[:last], pilots[first], error, fewest) for first in range(last + 1)), key=_cost)
+    return min((_from(first, pilots, error, fewest) for first in range(len(pilots))), key=attrgetter("cost"))
 
 
-def _cost(allocation: Allocation) -> float:
-    return allocation.cost
-
-
-def _from(first: int, pairs: Sequence[Level], longest: Level, error: float, fewest: int) -> Allocation:
+def _from(first: int, pilots: Sequence[Level], error: float, fewest: int) -> Allocation:
     """With the first level at the step dt/2ᶠⁱʳˢᵗ."""
-    values = [longest.coarse.times, *(pair.values for pair in pairs[first:])]
+    longest = pilots[first]
+    values = [longest.coarse.times, *(pair.values for pair in pilots[first:-1])]
     variance = np.array([_largest_variance(each) for each in values])
     cost = 2.0**first * np.array([1.0, *(3.0 * 2.0**level for level in range(len(values) - 1))])
     wanted = np.sqrt(variance / cost) * np.sqrt(variance * cost).sum() / error**2
