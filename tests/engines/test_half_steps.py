@@ -70,9 +70,9 @@ def test_a_step_crosses_with_the_law_that_it_has_without_halves(region):
     """Where the two rules would differ most, at curved walls and long steps; both have the same ends of all steps."""
     whole = problem(BrownianMotion(4), region, dt=0.1)
     in_halves, _ = half_steps(whole)
-    times, alone = (run(each, 20_000).time.numpy() for each in (in_halves, whole))
+    times, alone = (run(each, 5000).time.numpy() for each in (in_halves, whole))
     change = times - alone
-    assert abs(change.mean()) < 4 * change.std() / 20_000**0.5
+    assert abs(change.mean()) < 4 * change.std() / 5000**0.5
 
 
 @pytest.mark.parametrize("dynamics", [SAM, ss.SGD(double_well(), WHITE, lr=0.05)], ids=["SAM", "double well"])
