@@ -110,11 +110,12 @@ def refined_diffusion_of_quad(key: tuple, path, quad, coordinate, dtype: torch.d
 class Stream:
     """All random numbers of one arm, keyed by (purpose, path, step, coordinate).
 
-    Streams with different seeds or arm names are independent; equal ones are equal, number by number.
+    Streams with different seeds, arm names or levels are independent; equal ones are equal, number by number.
     """
 
     seed: int = 0
     arm: str = ""
+    level: int = 0
     key: tuple[int, int] = field(init=False, repr=False)
 
     # (key, path, quad, coordinate, dtype) to the normals (4, …) that drive four steps.
@@ -122,7 +123,8 @@ class Stream:
 
     def __post_init__(self):
         checks.whole("seed", self.seed, low=0, high=2**64 - 1)
-        digest = hashlib.blake2b(f"{self.seed}/{self.arm}".encode(), digest_size=8).digest()
+        name = f"{self.seed}/{self.arm}" if self.level == 0 else f"{self.level}:{self.seed}/{self.arm}"
+        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
         object.__setattr__(self, "key", (int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:], "little")))
 
     def _words(self, purpose: Purpose, path: torch.Tensor, quad: torch.Tensor, coordinate: torch.Tensor):

@@ -43,7 +43,9 @@ CLAIMS = {"toy_network": toy_network_says_what_the_paper_says}
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALLER)
-def test_configuration_runs_and_its_arms_escape(name, tmp_path):
+def test_configuration_runs_and_its_arms_escape(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("sam_sde.figures.folder.DPI", 30)
+    monkeypatch.setattr("sam_sde.jobs.landscape.GRID", 11)
     changes = [part for change in SMALLER[name] for part in ("--set", change)]
     result = CliRunner().invoke(app, ["escape", str(CONFIGS / f"{name}.yaml"), "--out", str(tmp_path), *changes])
     assert result.exit_code == 0, result.output

@@ -74,9 +74,9 @@ def test_neighbours_are_uncorrelated(axis, power):
         assert abs(correlation) < 4 / np.sqrt(first.size)
 
 
-def test_streams_of_other_seeds_arms_and_purposes_are_uncorrelated():
+def test_streams_of_other_seeds_arms_levels_and_purposes_are_uncorrelated():
     paths = torch.arange(50_000)
-    streams = [Stream(0, "a"), Stream(1, "a"), Stream(0, "b"), Stream(0, "")]
+    streams = [Stream(0, "a"), Stream(1, "a"), Stream(0, "b"), Stream(0, ""), Stream(0, "a", 1), Stream(0, "a", 2)]
     draws = [s.normals_of_quads(Purpose.DIFFUSION, paths, range(1), 1, torch.float64)[0].flatten() for s in streams]
     draws.append(streams[0].normals_of_quads(Purpose.SECOND_NORMAL, paths, range(1), 1, torch.float64)[0].flatten())
     correlation = np.corrcoef(torch.stack(draws)) - np.eye(len(draws))

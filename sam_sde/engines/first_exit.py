@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from sam_sde.engines.bridge import bridges, crossed, exit_points, fractions, require_normals
+from sam_sde.engines.bridge import Bridges, bridges, crossed, exit_points, fractions, require_normals
 from sam_sde.engines.candidates import Candidates, candidates_of, times
 from sam_sde.engines.integration import Chunk
 from sam_sde.engines.nearness import distance_variance, near_by_distance
@@ -39,18 +39,19 @@ def first_exits(
     """
     states = chunk.states
     if not states.shape[1]:
-        return _none(states, n_valid)
+        return no_exits(states, n_valid)
     candidates, n_valid = candidates_of(problem, chunk, states, first_step, n_valid)
     if not len(candidates.step):
-        return _none(states, n_valid)
+        return no_exits(states, n_valid)
     if problem.crossing == "bridge":
-        return _bridge_exits(problem, candidates, paths, first_step, states, n_valid)
+        found = bridges(problem, candidates, first_step)
+        return bridge_exits(problem, candidates, found, paths, first_step, states, n_valid)
     if problem.crossing == "shift":
         candidates = candidates.only(_shift_crossings(problem, candidates, first_step))
     else:
         candidates = candidates.only(candidates.level1 >= 0)
     if not len(candidates.step):
-        return _none(states, n_valid)
+        return no_exits(states, n_valid)
     candidates = candidates.only(_first_steps(candidates, n_valid))
     # Two faces crossed in one step end in the same state, so any one of the rows will do.
     row, position = _first_of_each(candidates.row)
@@ -58,7 +59,7 @@ def first_exits(
     return Exits(row, candidates.step[position], fraction, candidates.w1[position], n_valid)
 
 
-def _none(states: torch.Tensor, n_valid: torch.Tensor) -> Exits:
+def no_exits(states: torch.Tensor, n_valid: torch.Tensor) -> Exits:
     """No exits; losses and levels are never asked about no states at all, which torch's vmap refuses."""
     index = torch.empty(0, dtype=torch.int64, device=states.device)
     return Exits(index, index, index.double(), states[0, :0], n_valid)
@@ -83,13 +84,14 @@ def _shift_crossings(problem: EscapeProblem, candidates: Candidates, first_step:
     return candidates.level1 >= -shift_distance(variance)
 
 
-def _bridge_exits(problem, candidates: Candidates, paths, first_step: int, states, n_valid) -> Exits:
+def bridge_exits(
+    problem: EscapeProblem, candidates: Candidates, found: Bridges, paths, first_step: int, states, n_valid
+) -> Exits:
     """Draws the time of each crossing, keeps the earliest face of each path, and draws the exit point."""
-    found = bridges(problem, candidates, first_step)
     crosses = crossed(problem, candidates, found, paths, first_step)
     candidates, found = candidates.only(crosses), found.only(crosses)
     if not len(candidates.step):
-        return _none(states, n_valid)
+        return no_exits(states, n_valid)
     first = _first_steps(candidates, n_valid)
     candidates, found = candidates.only(first), found.only(first)
     fraction = fractions(problem, candidates, found, paths, first_step)

@@ -14,7 +14,7 @@ from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.step_check import StepCheck
-from sam_sde.statistics import paired_changes
+from sam_sde.statistics import Level, paired_changes
 
 CheckDt = bool | Literal["auto"]
 
@@ -58,11 +58,11 @@ def checked(
     most = run.n_paths if check_dt is True else math.floor(UNASKED_SHARE * run.n_paths)
     n_pilot = min(most, max(FEWEST_PATHS, round(PILOT_SHARE * run.n_paths)))
     try:
-        check, _ = check_step(run, n_pilot, progress, executor)
+        check = step_check(paired_level(run, n_pilot, progress, executor))
         statistical = statistical_half_width(result)
         n_paths = min(most, _paths_needed(check, FINER * statistical))
         if n_paths > n_pilot and (check_dt is True or not _is_within(check, statistical)):
-            check, _ = check_step(run, n_paths, progress, executor)
+            check = step_check(paired_level(run, n_paths, progress, executor))
     except KeyboardInterrupt:
         raise EscapeInterrupted(result) from None
     return replace(result, step_check=check)
@@ -93,10 +93,15 @@ def _is_within(check: StepCheck, statistical: float) -> bool:
     return max(map(abs, bounds)) <= statistical
 
 
-def check_step(run: EscapeRun, n_paths: int, progress, executor: Executor | None) -> tuple[StepCheck, EscapeResult]:
-    """What dt/2 does to the run's first paths, and these at dt."""
+def paired_level(run: EscapeRun, n_paths: int, progress, executor: Executor | None) -> Level:
+    """The run's first paths at dt/2 and at dt."""
     coarse, fine = (execute_quietly(each, progress, executor) for each in paired_runs(run, n_paths))
-    return StepCheck(run.problem.dt, n_paths, paired_changes(coarse, fine)), coarse
+    return Level(fine.dt, fine, coarse)
+
+
+def step_check(level: Level) -> StepCheck:
+    """What dt/2 does to a run, of which the level has paths."""
+    return StepCheck(2.0 * level.dt, len(level), paired_changes(level.coarse, level.fine))
 
 
 def paired_runs(run: EscapeRun, n_paths: int) -> tuple[EscapeRun, EscapeRun]:

@@ -5,7 +5,6 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from dataclasses import replace
 
 import torch
 
@@ -193,12 +192,14 @@ def escape_times(
         chosen = plan(pilot, accuracy, progress, executor)
         n_paths, dt = chosen.n_paths, chosen.dt
     run = prepare(dynamics, n_paths=n_paths, dt=dt, **options)
+    if chosen is not None:
+        run = chosen.run_of(run)
     _warn(run.precision_warnings)
     result = execute(run, progress, executor=executor)
     if chosen is None:
         result = checked(result, check_dt, progress, executor)
     else:
-        result = replace(result, step_check=chosen.step_check)
+        result = chosen.completed(result, progress, executor)
     _warn(filter(None, [result.overflow_warning]))
     return result
 

@@ -27,6 +27,7 @@ def find_cautions(
     found = [_unresolved_step(arm, runs[arm]) for arm in of_sdes]
     found += [_lost_damping(arm, runs[arm]) for arm in of_sdes]
     found += [_step_beyond_statistics(arm, result) for arm, result in results.items() if result.step_check is not None]
+    found += [_levels(arm, result) for arm, result in results.items() if result.levels]
     found += [f"{arm}: {sentence}" for arm in results for sentence in runs[arm].precision_warnings]
     found += [_few_escapes(arm, runs[arm], result) for arm, result in results.items()]
     found += [_failures(arm, result) for arm, result in results.items()]
@@ -49,6 +50,15 @@ def _step_beyond_statistics(arm: str, result: EscapeResult) -> str | None:
     return (
         f"{arm}: its mean time changes by {change:.2g} ({low:.2g} to {high:.2g}) with a step of dt/2, more than its "
         f"statistical error of ±{half_width:.2g}; set run.dt below {result.dt / 2:.2g}, or run.accuracy"
+    )
+
+
+def _levels(arm: str, result: EscapeResult) -> str:
+    *longer, finest = result.levels
+    n_paths = sum(map(len, longer))
+    return (
+        f"{arm}: behind rmst, and what is computed from it, are {n_paths} paths at longer steps too, of "
+        f"{longer[0].dt:.2g} and less; all else is of the {len(finest)} paths at dt = {finest.dt:.2g}"
     )
 
 

@@ -129,7 +129,7 @@ class Experiment:
             pilot = f"{arm}, pilot"
             self.plans[arm] = plan(self.runs[arm], asked.accuracy, lambda progress: report(pilot, progress))
             chosen = {"dt": self.plans[arm].dt, "n_paths": self.plans[arm].n_paths}
-            self.runs[arm] = self.setting.run(arm, self.workers, **chosen)
+            self.runs[arm] = self.plans[arm].run_of(self.setting.run(arm, self.workers, **chosen))
         if store is not None:
             self.keep_in(store, arm, fresh)
         run, self.recorders[arm] = self.runs[arm], _recorder(self.runs[arm])
@@ -143,7 +143,8 @@ class Experiment:
         if asked.accuracy is None:
             self.results[arm] = self.checked(arm, result, report)
         else:
-            self.results[arm] = replace(result, step_check=self.plans[arm].step_check)
+            longer = f"{arm}, longer steps"
+            self.results[arm] = self.plans[arm].completed(result, lambda progress: report(longer, progress))
 
     def keep_in(self, store: Store, arm: str, fresh: bool = False, needed: bool = False) -> None:
         """Opens what the store has of an arm."""
@@ -306,7 +307,7 @@ class Experiment:
             "workers": _only({run.workers for run in self.runs.values()}),
             "block_size": _only({result.block_size for result in results}),
             "dt": {arm: result.dt for arm, result in self.results.items()},
-            "accuracy": {arm: _chosen(plan) for arm, plan in self.plans.items()},
+            "accuracy": {arm: _chosen(plan, self.results.get(arm)) for arm, plan in self.plans.items()},
             "chosen": {arm: asdict(choice) for arm, choice in self.choices.items()},
             "path_steps": path_steps,
             "path_steps_kept": kept,
@@ -324,10 +325,14 @@ def _raise(experiment: Experiment, arm: str, error: Exception) -> None:
     raise error
 
 
-def _chosen(plan: Plan) -> dict[str, float]:
-    """What was chosen for an accuracy, and the shares of the error that were expected of it."""
-    names = ("dt", "n_paths", "statistical_error", "step_error")
-    return {name: getattr(plan, name) for name in names}
+def _chosen(plan: Plan, result: EscapeResult | None) -> dict[str, Any]:
+    """What was chosen for an accuracy, the shares of the error that were expected of it, and what its levels gave."""
+    names = ("way", "dt", "n_paths", "statistical_error", "step_error")
+    levels = [
+        {"dt": level.dt, "n_paths": len(level), "mean": level.mean, "standard_error": level.error}
+        for level in (result.levels if result is not None else ())
+    ]
+    return {name: getattr(plan, name) for name in names} | ({"levels": levels} if levels else {})
 
 
 def _only(values: set):

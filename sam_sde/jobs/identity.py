@@ -26,7 +26,7 @@ def identity_of(setting: Setting, arm: str, run: EscapeRun) -> dict[str, Any]:
         "noise": config.noise.model_dump(mode="json"),
         "escape": config.escape.model_dump(mode="json"),
         "optimizer": setting.keys_of(arm),
-        "stream": [run.problem.stream.seed, run.problem.stream.arm],
+        "stream": repr(run.problem.stream),
         "dt": run.problem.dt,
         "method": run.problem.method,
         "crossing": run.problem.crossing,

@@ -2,6 +2,7 @@
 
 from sam_sde.statistics.change import paired_changes
 from sam_sde.statistics.comparison import FEW_ESCAPES, compare_samples
+from sam_sde.statistics.levels import Level
 from sam_sde.statistics.rates import Departure, departure_from_constant_rate
 from sam_sde.statistics.sample import Outcome, Sample, outcome_words, restrict
 from sam_sde.statistics.summary import summarize, summary_table
@@ -10,6 +11,7 @@ from sam_sde.statistics.survival import median_time, restricted_mean, survival_c
 __all__ = [
     "FEW_ESCAPES",
     "Departure",
+    "Level",
     "Outcome",
     "Sample",
     "compare_samples",

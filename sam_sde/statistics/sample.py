@@ -1,11 +1,15 @@
 """The one input of this package: the times at which the paths of one arm left, and how each of them ended."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sam_sde.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from sam_sde.statistics.levels import Level
 
 
 class Outcome(IntEnum):
@@ -35,12 +39,15 @@ class Sample:
         outcome: (paths,), codes of `Outcome`.
         t_max: the time to which paths were followed; no time lies above it.
         lr: the learning rate, which turns times into steps.
+        levels: where the restricted mean is one over paths at several steps, all of them, the longest step first; the
+            last one has the paths of the sample itself.
     """
 
     times: np.ndarray
     outcome: np.ndarray
     t_max: float
     lr: float
+    levels: tuple["Level", ...] = field(default=(), kw_only=True, repr=False)
 
     def __post_init__(self):
         for name in ("t_max", "lr"):
@@ -92,4 +99,5 @@ def restrict(sample: Sample, t_max: float) -> Sample:
     if t_max >= sample.t_max:
         return sample
     outcome = np.where(sample.times > t_max, Outcome.CENSORED, sample.outcome)
-    return Sample(np.minimum(sample.times, t_max), outcome, t_max, sample.lr)
+    levels = tuple(level.restricted(t_max) for level in sample.levels)
+    return Sample(np.minimum(sample.times, t_max), outcome, t_max, sample.lr, levels=levels)

@@ -24,7 +24,7 @@ def summarize(sample: Sample) -> dict[str, float]:
       one with all.
     - rmst: mean of min(T, t_max), see `restricted_mean`, with the interval of `bounded_mean_interval`. Failed paths
       are left out. Of what no path did, as to stay where all escaped, the interval knows nothing: with n paths
-      that is at most 3.7/n of all.
+      that is at most 3.7/n of all. Of a sample with levels it is the mean over all of them, and so is mean_time.
     - mean_time: only where every path escaped, and then rmst with its interval, which holds for the mean to t_max.
       That all escaped of few paths, one of them just before t_max, is luck: the mean without end is longer.
       mean_steps = mean_time / lr.

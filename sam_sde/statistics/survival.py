@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sam_sde.statistics.intervals import Z, bounded_mean_interval
+from sam_sde.statistics.intervals import EQUAL, Z, bounded_mean_interval
+from sam_sde.statistics.levels import mean_over_levels
 from sam_sde.statistics.sample import Sample
 
 # A product of fractions that is exactly one half on paper may be a rounding error above it.
@@ -116,13 +117,20 @@ def restricted_mean(sample: Sample) -> tuple[float, float]:
 
 
 def restricted_mean_interval(sample: Sample) -> tuple[float, float, float]:
-    """The restricted mean with its 95 % interval, `bounded_mean_interval`; NaN when every path failed."""
+    """The restricted mean with its 95 % interval, `bounded_mean_interval`; NaN when every path failed.
+
+    Of a sample with levels both are of all of them, see `mean_over_levels`.
+    """
     n_paths = len(sample) - int(np.count_nonzero(sample.failed))
     if n_paths == 0:
         return math.nan, math.nan, math.nan
-    mean, error = restricted_mean(sample)
-    # Greenwood's variance is that of a mean of n values with divisor n.
-    error *= math.sqrt(n_paths / max(n_paths - 1, 1))
+    if sample.levels:
+        mean, error = mean_over_levels(sample.levels)
+        mean = min(max(mean, EQUAL * sample.t_max), (1 - EQUAL) * sample.t_max)  # a sum of means may leave the bounds
+    else:
+        mean, error = restricted_mean(sample)
+        # Greenwood's variance is that of a mean of n values with divisor n.
+        error *= math.sqrt(n_paths / max(n_paths - 1, 1))
     return mean, *bounded_mean_interval(mean, error, sample.t_max, n_paths, int(np.count_nonzero(sample.escaped)))
 
 

@@ -1,5 +1,7 @@
 """Steps without a region: from any first step, in pieces as in one go, and as many as the random numbers count."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -20,7 +22,8 @@ CASES = {
     ),
     "data": ss.SAM(NETWORK, ss.EmpiricalNoise(NETWORK, "epochs"), rho=0.1, **K),
 }
-SLOW = pytest.param("compiled", marks=pytest.mark.slow)
+# Of those with a compiler: one way to take steps each, and a time that matters.
+COMPILED = ("many coordinates", "switch")
 
 
 def integration(dynamics) -> Integration:
@@ -41,11 +44,14 @@ def ends(engine, dynamics, *pieces):
     return found
 
 
-@pytest.mark.parametrize("engine", ["torchsde", "discrete", SLOW])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    ("engine", "name"),
+    [
+        *itertools.product(["torchsde", "discrete"], CASES),
+        *(pytest.param("compiled", name, marks=pytest.mark.slow) for name in COMPILED),
+    ],
+)
 def test_two_pieces_are_one_go(engine, name):
-    if engine == "compiled" and name == "data":
-        pytest.skip("compiling a sum over data takes long")
     (whole,) = ends(engine, CASES[name], 70)
     for pieces in ((33, 37), (1, 69), (8, 62)):
         *_, end = ends(engine, CASES[name], *pieces)

@@ -1,5 +1,6 @@
 """Dynamics whose diffusion changes with time, written once, in every engine and with every crossing."""
 
+import itertools
 import math
 
 import numpy as np
@@ -56,7 +57,7 @@ class Announced(ss.SGD):
 
 
 KINDS = [ByProducts, ByDiagonal, ByMatrix]
-SLOW = pytest.param("compiled", "float64", marks=pytest.mark.slow)
+CROSSINGS = ["bridge", "shift", "none"]
 
 
 def escape(dynamics, **options):
@@ -64,9 +65,16 @@ def escape(dynamics, **options):
     return ss.escape_times(dynamics, start=[0, 0], **options)
 
 
-@pytest.mark.parametrize("crossing", ["bridge", "shift", "none"])
-@pytest.mark.parametrize(("engine", "dtype"), [("torchsde", "float32"), ("torchsde", "float64"), SLOW])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("engine", "dtype", "kind", "crossing"),
+    [
+        *itertools.product(["torchsde"], ["float32", "float64"], KINDS, CROSSINGS),
+        *(
+            pytest.param("compiled", "float64", *pair, marks=pytest.mark.slow)
+            for pair in zip(KINDS, CROSSINGS, strict=True)
+        ),
+    ],
+)
 def test_the_three_ways_to_write_it_are_one(kind, engine, crossing, dtype):
     expected = escape(ByProducts(), engine="torchsde", crossing=crossing, dtype="float64")
     found = escape(kind(), engine=engine, crossing=crossing, dtype=dtype)
@@ -115,7 +123,7 @@ def told_by(action):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("crossing", ["bridge", "shift", "none"])
+@pytest.mark.parametrize("crossing", CROSSINGS)
 @pytest.mark.parametrize("method", ["euler", "heun"])
 def test_a_time_is_always_a_tensor_beside_the_paths(crossing, dtype, method):
     def compiled(dynamics):

@@ -26,16 +26,16 @@ def exact_mean() -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["euler", "heun"])
-def test_the_mean_is_within_the_accuracy_of_the_exact_one(method):
-    """A total error of 8 % of the mean is exceeded by one experiment in twenty, and never doubled."""
+@pytest.mark.parametrize(("method", "accuracy"), [("euler", 0.15), ("heun", 0.08)])
+def test_the_mean_is_within_the_accuracy_of_the_exact_one(method, accuracy):
+    """It is exceeded by one experiment in twenty, and never doubled."""
     errors = []
     for seed in range(2):
-        result = ss.escape_times(SAM, method=method, accuracy=0.08, seed=seed, **OPTIONS)
+        result = ss.escape_times(SAM, method=method, accuracy=accuracy, seed=seed, **OPTIONS)
         errors.append(result.summary()["rmst"] / exact_mean() - 1)
-        assert result.summary()["rmst_high"] / result.summary()["rmst"] - 1 < 0.08
-        assert abs(result.summary()["dt_change"]) < 0.08 * exact_mean()
-    assert np.abs(errors).max() < 2 * 0.08
+        assert result.summary()["rmst_high"] / result.summary()["rmst"] - 1 < accuracy
+        assert abs(result.summary()["dt_change"]) < accuracy * exact_mean()
+    assert np.abs(errors).max() < 2 * accuracy
 
 
 def test_a_finer_accuracy_takes_more_paths_and_no_longer_a_step():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ import pytest
 from sam_sde.config.building import Setting
 from sam_sde.config.loading import check_config
 from sam_sde.engines import ENGINES
+from sam_sde.escape.multilevel import as_fine
 from sam_sde.jobs.escape import Experiment
+from sam_sde.jobs.identity import identity_of
 from sam_sde.surfaces import SURFACES
 
 CONFIG = {
@@ -115,3 +118,38 @@ def test_a_slow_way_of_an_engine_is_said_and_recorded_with_its_reason(monkeypatc
     assert (
         "engine: 'torchsde' runs slower than it might, by torch.compile: torch has no such module" in record["warnings"]
     )
+
+
+@pytest.mark.parametrize(("method", "way"), [("euler", "multilevel"), ("heun", "one step")])
+def test_an_accuracy_is_recorded_with_its_way_and_its_levels(method, way, tmp_path):
+    found = executed(
+        tmp_path,
+        surface={"name": "quadratic", "eigenvalues": [-1.0]},
+        optimizer={"lr": 0.5, "batch_size": 8},
+        arms={"SGD": {"kind": "sgd"}},
+        escape={"start": [0.2], "region": {"kind": "ball", "centre": [0], "radius": 1.0}, "t_max": 7.0},
+        run={"engine": "torchsde", "method": method, "accuracy": 0.02},
+    )
+    result, row = found.results["SGD"], found.summary().iloc[0]
+    record = json.loads(json.dumps(found.record(None)))
+    chosen = record["accuracy"]["SGD"]
+    assert (chosen["way"], chosen["dt"], chosen["n_paths"]) == (way, record["dt"]["SGD"], row["n_paths"])
+    assert np.hypot(chosen["statistical_error"], chosen["step_error"]) <= 0.02
+    said = [warning for warning in record["warnings"] if "behind rmst" in warning]
+    if way == "one step":
+        assert "levels" not in chosen
+        assert not said
+        return
+    levels = chosen["levels"]
+    assert (levels[-1]["dt"], levels[-1]["n_paths"]) == (result.dt, len(result))
+    assert row["rmst"] == pytest.approx(sum(level["mean"] for level in levels))
+    error = np.linalg.norm([level["standard_error"] for level in levels])
+    assert row["rmst_high"] - row["rmst_low"] == pytest.approx(2 * 1.96 * error, rel=0.02)
+    longer = sum(level["n_paths"] for level in levels[:-1])
+    assert f"SGD: behind rmst, and what is computed from it, are {longer} paths at longer steps too" in said[0]
+
+
+def test_paths_of_pairs_are_kept_apart_from_others_at_their_step(experiment):
+    """They have another Brownian motion, that of the coarse ones."""
+    run = experiment.setting.run("SGD", None)
+    assert identity_of(experiment.setting, "SGD", as_fine(run)) != identity_of(experiment.setting, "SGD", run)

@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, special, stats
 
-from sam_sde.statistics import Outcome, Sample
-from sam_sde.statistics.independent import independent_effects
-from sam_sde.statistics.paired import paired_effects
+from sam_sde.statistics import Outcome, Sample, independent, paired
 from sam_sde.statistics.rates import rate
 from sam_sde.statistics.survival import restricted_mean_interval
 
@@ -36,7 +34,7 @@ TIMES = {
 SETTINGS = [
     (n_paths, escapes)
     for n_paths in (10, 30, 400)
-    for escapes in (1, 2, 3, 5, 10, 20, None)  # expected; None for a t_max that most paths do not reach
+    for escapes in (1, 2, 5, 10, 20, None)  # expected; None for a t_max that most paths do not reach
     if escapes is None or escapes < 0.65 * n_paths
 ]
 
@@ -87,10 +85,13 @@ ARMS = [("exponential", "exponential"), ("delayed", "exponential"), ("partly tra
 @pytest.mark.parametrize("correlation", [None, 0.99])
 @pytest.mark.parametrize(("arm", "base"), ARMS)
 @pytest.mark.parametrize(("n_paths", "escapes"), [case for case in SETTINGS if case[1] in (1, 5, 20, None)])
-def test_of_two_arms(arm, base, n_paths, escapes, correlation):
+def test_of_two_arms(arm, base, n_paths, escapes, correlation, monkeypatch):
     """Independent ones, and arms under common noise whose normal scores are correlated."""
+    for module in (independent, paired):  # what takes most of the time, and has no interval
+        monkeypatch.setattr(module, "_curves_cross", lambda *samples: False)
+    monkeypatch.setattr(independent, "logrank", lambda *samples: {})
     t_max = time_of(arm, n_paths, escapes)
-    effects = independent_effects if correlation is None else paired_effects
+    effects = independent.independent_effects if correlation is None else paired.paired_effects
     own, other = uniforms(n_paths, correlation or 0.0)
     rows = [
         effects(sample(times, t_max), sample(base_times, t_max))
