@@ -37,7 +37,8 @@ class Tables:
 
     def add(self, condition: Condition, experiment: Experiment) -> None:
         """Those of an experiment with its results."""
-        self._add("conditions", condition, pd.DataFrame({"condition": [id_of(experiment)]}))
+        if experiment.runs:
+            self._add("conditions", condition, pd.DataFrame({"condition": [id_of(experiment)]}))
         if not experiment.results:
             return
         comparison = experiment.comparison()
@@ -49,8 +50,8 @@ class Tables:
     def end(self) -> None:
         """Says once what holds for many conditions."""
         conditions = self.frame("conditions")
-        same = conditions[conditions.duplicated("condition", keep=False)]
-        if len(same):
+        if conditions is not None and conditions.duplicated("condition").any():
+            same = conditions[conditions.duplicated("condition", keep=False)]
             first = ", ".join(f"{key} = {value}" for key, value in same.iloc[0][self.keys].items())
             self.warnings.append(
                 f"{len(same)} conditions have the paths of another one, as that of {first}: a swept key changes "

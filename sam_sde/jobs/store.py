@@ -51,7 +51,7 @@ class Entry:
 
     def get(self, first: int, recorder: Recorder | None = None) -> BlockResult | None:
         """A block that was kept; None where it, or what the recorder wants of it, was not."""
-        path = self._path(first)
+        path = self.path(first)
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
@@ -76,6 +76,7 @@ class Entry:
         """Keeps a block, and what the recorder has of it."""
         arrays = {
             "key": np.array(self.key),
+            "first": np.array(first),
             "outcome": block.outcome.numpy(),
             "time": block.time.numpy(),
             "point": block.point.numpy(),
@@ -86,7 +87,7 @@ class Entry:
         }
         if recorder is not None:
             arrays |= recorder.arrays()
-        self._write(lambda: write_whole(self._path(first), lambda path: np.savez(path, **arrays)))
+        self._write(lambda: write_whole(self.path(first), lambda path: np.savez(path, **arrays)))
 
     def keep(self, first: int, block: BlockResult) -> None:
         """Keeps a block that has come to its end."""
@@ -95,7 +96,7 @@ class Entry:
 
     def has(self, first: int) -> bool:
         """Whether a block is there, as far as can be told without reading it."""
-        return self._path(first).exists()
+        return self.path(first).exists()
 
     def read_table(self, name: str) -> pd.DataFrame | None:
         """One that was kept under this name for as many paths, or None."""
@@ -120,14 +121,16 @@ class Entry:
     def _table(self, name: str) -> Path:
         return self.folder / f"{name}-of-{self.run.n_paths}.csv"
 
-    def _path(self, first: int) -> Path:
+    def path(self, first: int) -> Path:
+        """Of the file of a block."""
         last = min(first + self.run.block_size, self.run.n_paths)
         return self.folder / f"{first}-{last - 1}.npz"
 
     def _require_own(self, arrays: dict[str, np.ndarray], first: int) -> None:
         n_paths = min(self.run.block_size, self.run.n_paths - first)
         shapes = {"outcome": (n_paths,), "time": (n_paths,), "point": (n_paths, self.run.problem.dynamics.dim)}
-        if str(arrays["key"]) != self.key or any(arrays[name].shape != shape for name, shape in shapes.items()):
+        own = str(arrays["key"]) == self.key and int(arrays["first"]) == first
+        if not own or any(arrays[name].shape != shape for name, shape in shapes.items()):
             raise ValueError("it holds other paths")
 
     def _write(self, write: Callable[[], None]) -> None:

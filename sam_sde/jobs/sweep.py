@@ -39,7 +39,7 @@ AT_ONCE_EACH, AT_ONCE_ELSEWHERE = 4, 256
 class Study:
     """The experiments of all conditions, checked before any is run.
 
-    folder: that of the configuration. errors: what the arms of conditions failed with.
+    folder: that of the configuration. errors: what the arms of conditions failed with. n_computed: blocks.
 
     Raises
         ConfigError: naming the conditions that cannot be run.
@@ -101,8 +101,7 @@ class Study:
             compute = self._computing(self._worthwhile_workers(workers), executor)
             settle(self.experiments, store, compute, self._pilot_failed)
             self.open(store, fresh)
-            total = sum(run.n_paths for experiment in self.experiments for run in experiment.runs.values())
-            tally = _StudyTally(total, progress)
+            tally = _StudyTally(progress)
             compute(list(self._works(tally, shard)))
         except KeyboardInterrupt:
             self.interrupted = True
@@ -123,8 +122,10 @@ class Study:
         return compute
 
     def _pilot_failed(self, experiment: Experiment, arm: str, error: Exception) -> None:
-        condition = self.conditions[self.experiments.index(experiment)]
+        """Without its pilot a condition has no t_max and n_paths, and is left out."""
+        (condition,) = (c for c, e in zip(self.conditions, self.experiments, strict=True) if e is experiment)
         self.errors[f"{place_of(condition, arm)}, pilot"] = error
+        experiment.runs.clear()
 
     def open(self, store: Store, fresh: bool = False) -> None:
         """Finds what the store has of each arm; unless fresh, then it is removed."""
@@ -153,14 +154,13 @@ class Study:
             for arm, entry in experiment.kept.items():
                 missing = []
                 for first in entry.run.first_paths:
-                    block = (entry.key, first, entry.run.n_paths)
-                    mine = block not in seen and (shard is None or shard.has(next(number)))
-                    if block in seen or entry.has(first):
-                        tally.end(entry, first, None)
-                    elif mine:
+                    path = entry.path(first)
+                    mine = path not in seen and (shard is None or shard.has(next(number)))
+                    seen.add(path)
+                    if mine and not path.exists():
                         missing.append(first)
-                    seen.add(block)
                 if missing:
+                    tally.expect(entry.run, missing)
                     yield self._work(place_of(condition, arm), entry, missing, tally)
 
     def _work(self, place: str, entry: Entry, missing: list[int], tally: "_StudyTally") -> Work:
@@ -168,16 +168,17 @@ class Study:
             if block.interrupted_at is None:
                 entry.put(first, block)
                 self.n_computed += 1
-                tally.end(entry, first, block)
+                tally.end(entry.run, first, block)
 
         def failed(error: Exception) -> None:
             self.errors[place] = self._failed[entry.key] = error
 
-        return Work(entry.run, missing, ended, failed, report=lambda report: tally.report(entry, report))
+        return Work(entry.run, missing, ended, failed, report=lambda report: tally.report(entry.run, report))
 
     def write(self, destination: Destination, path_files: str | None = None) -> "Tables":
         """Writes the tables of what the store has; path_files: "csv" or "parquet" for files of the paths as well."""
         tables = Tables(self.grid.keys, self.conditions[0].config.run.common_noise)
+        tables.unfinished |= {place: said(error) for place, error in self.errors.items() if place.endswith(", pilot")}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             for condition, experiment in zip(self.conditions, self.experiments, strict=True):
@@ -199,21 +200,21 @@ class Study:
             absent = sum(not entry.has(first) for first in entry.run.first_paths)
             if entry.key in self._failed:
                 tables.unfinished[place] = said(self._failed[entry.key])
-            elif absent:
+                continue
+            if absent:
                 why = "interrupted" if self.interrupted else "not computed yet"
                 tables.unfinished[place] = f"{why}, {absent} of {len(entry.run.first_paths)} blocks are missing"
-            else:
+                continue
+            try:
                 result = execute(entry.run, kept=entry)
                 experiment.results[arm] = experiment.checked(arm, result, lambda arm, progress: None)
                 if experiment.config.run.ends is not None:
-                    self._judge(experiment, arm, place, tables)
-
-    def _judge(self, experiment: Experiment, arm: str, place: str, tables: Tables) -> None:
-        try:
-            experiment.judge(arm)
-        except Exception as error:
-            self.errors[f"end states of {place}"] = error
-            tables.unfinished[f"end states of {place}"] = said(error)
+                    experiment.judge(arm)
+            except InputError:
+                raise  # the store cannot be written to
+            except Exception as error:
+                self.errors[place] = error
+                tables.unfinished[place] = said(error)
 
     def _record(self, tables: "Tables") -> dict[str, Any]:
         common = make_record(
@@ -235,29 +236,30 @@ class Study:
 
 
 class _StudyTally:
-    """How far all blocks together are, in paths."""
+    """How far the blocks that are to be computed are, in paths."""
 
-    def __init__(self, n_paths: int, progress: Callable[[Progress], None] | None):
-        self._n_paths, self._progress = n_paths, progress
-        self._finished = self._escaped = 0
+    def __init__(self, progress: Callable[[Progress], None] | None):
+        self._progress = progress
+        self._expected = self._finished = self._escaped = 0
         self._under_way: dict[tuple[int, int], float] = {}
 
-    def report(self, entry: Entry, report: BlockReport) -> None:
-        run = entry.run
-        self._under_way[id(entry), report.first] = _size(run, report.first) * report.steps / run.problem.n_steps
+    def expect(self, run: EscapeRun, firsts: list[int]) -> None:
+        self._expected += sum(_size(run, first) for first in firsts)
+
+    def report(self, run: EscapeRun, report: BlockReport) -> None:
+        self._under_way[id(run), report.first] = _size(run, report.first) * report.steps / run.problem.n_steps
         self._tell()
 
-    def end(self, entry: Entry, first: int, block: BlockResult | None) -> None:
-        self._under_way.pop((id(entry), first), None)
-        self._finished += _size(entry.run, first)
-        self._escaped += 0 if block is None else block.escaped
+    def end(self, run: EscapeRun, first: int, block: BlockResult) -> None:
+        self._under_way.pop((id(run), first), None)
+        self._finished += _size(run, first)
+        self._escaped += block.escaped
         self._tell()
 
     def _tell(self) -> None:
-        if self._progress is None:
-            return
-        done = self._finished + sum(self._under_way.values())
-        self._progress(Progress(self._finished, self._escaped, min(1.0, done / self._n_paths)))
+        if self._progress is not None:
+            done = self._finished + sum(self._under_way.values())
+            self._progress(Progress(self._finished, self._escaped, min(1.0, done / self._expected)))
 
 
 def _size(run: EscapeRun, first: int) -> int:

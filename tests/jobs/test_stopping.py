@@ -88,3 +88,21 @@ def test_an_escape_run_chooses_and_records_the_same(tmp_path):
     assert {arm: (each["t_max"], each["n_paths"]) for arm, each in chosen.items()} == {
         row.arm: (row.t_max, row.n_paths) for row in table.itertuples()
     }
+
+
+def test_a_condition_whose_pilot_fails_costs_the_others_nothing(tmp_path, monkeypatch):
+    from sam_sde.escape import work
+
+    integrate = work.integrate_block
+
+    def block(run, *arguments):
+        if run.problem.stream.seed == 1:
+            raise RuntimeError("of mine")
+        return integrate(run, *arguments)
+
+    monkeypatch.setattr(work, "integrate_block", block)
+    with pytest.raises(RuntimeError, match="of mine"):
+        study(3, tmp_path, n_paths=200, t_max=10.0, relative_error=0.1)
+    results = ss.load(tmp_path)
+    assert list(results.tables["summary"]["run.seed"]) == list(results.tables["conditions"]["run.seed"]) == [0, 2]
+    assert results.record["unfinished"] == {"run.seed = 1, SGD, pilot": "failed with RuntimeError: of mine"}

@@ -89,14 +89,15 @@ def test_blocks_come_back_as_they_were(entry):
     assert entry.path_steps == result.path_steps
 
 
-@pytest.mark.parametrize("spoil", ["truncated", "foreign", "other paths", "empty", "one byte"])
+@pytest.mark.parametrize("spoil", ["truncated", "foreign", "other paths", "fewer paths", "empty", "one byte"])
 def test_a_file_that_is_not_whole_or_of_something_else_is_computed_again(spoil, entry):
     whole, expected = entry.folder / "20-39.npz", execute(entry.run)
     content = whole.read_bytes()
     if spoil == "foreign":
         np.savez(whole, times=np.zeros(20))
-    elif spoil == "other paths":
-        whole.write_bytes((entry.folder / "40-49.npz").read_bytes())
+    elif spoil in ("other paths", "fewer paths"):
+        other = {"other paths": "0-19.npz", "fewer paths": "40-49.npz"}[spoil]
+        whole.write_bytes((entry.folder / other).read_bytes())
     else:
         middle = len(content) // 2
         flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]

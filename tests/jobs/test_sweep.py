@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 from sam_sde.cli import app
-from sam_sde.jobs.store import FOLDER
+from sam_sde.jobs.store import FOLDER, Entry
 
 CONFIG = {
     "surface": {"name": "quadratic", "eigenvalues": [1.0, -1.0]},
@@ -184,6 +185,22 @@ def test_a_key_that_changes_nothing_is_named(tmp_path):
     small = {"sweep": {"optimizer.momentum": [0.0, 0.5]}, "arms": {"SGD": {"kind": "sgd", "momentum": 0.1}}}
     result = sweep(written(tmp_path, **small), tmp_path / "out", "--workers", "1")
     assert "2 conditions have the paths of another one" in " ".join(result.output.split())
+
+
+def test_blocks_that_have_ended_are_not_kept_in_memory(tmp_path, monkeypatch):
+    put, blocks, alive = Entry.put, [], []
+
+    def watched(entry, first, block, recorder=None):
+        blocks.append(weakref.ref(block))
+        alive.append(sum(each() is not None for each in blocks))
+        put(entry, first, block, recorder)
+
+    monkeypatch.setattr(Entry, "put", watched)
+    sweep(
+        written(tmp_path), tmp_path / "out", "--workers", "1", "--set", "run.n_paths=100", "--set", "escape.t_max=0.1"
+    )
+    assert len(alive) == 5 * (4 + 12)
+    assert max(alive) <= 2
 
 
 def test_end_states_are_judged_in_each_condition(tmp_path):
