@@ -37,6 +37,7 @@ def test_what_a_minimal_configuration_leaves_out_has_defaults(load):
         "common_noise": False,
         "block_size": None,
         "ends": None,
+        "relative_error": None,
         "accuracy": None,
         "check_dt": "auto",
         "task_timeout": None,
