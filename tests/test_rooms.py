@@ -26,6 +26,7 @@ FLOORS = [
     ["figures", "wording"],
     ["report"],
     ["terminal"],
+    ["endings"],
     ["cli"],
     ["__main__"],
 ]

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from itertools import takewhile
 from typing import Protocol
 
@@ -53,18 +54,19 @@ def execute(
         integrated here, or by as many threads or processes as the run says.
     kept: has the blocks that are there already, and takes each of the others as it ends.
     """
-    tally = Tally(run.n_paths, run.block_size, run.problem.n_steps, progress)
+    tally = Tally(progress)
+    tally.expect(run, run.first_paths)
     blocks = _kept_blocks(run, recorder, kept, tally)
 
     def ended(first: int, block: BlockResult) -> None:
         blocks[first] = block
         if block.interrupted_at is None:
-            tally.end(first, block.escaped)
+            tally.end(run, first, block.escaped)
             if kept is not None:
                 kept.put(first, block, work.recorder_of(first))
 
     missing = [first for first in run.first_paths if first not in blocks]
-    work = Work(run, missing, ended, report=tally.report, recorder=recorder)
+    work = Work(run, missing, ended, report=partial(tally.report, run), recorder=recorder)
     interrupted = False
     try:
         compute([work], executor)
@@ -87,7 +89,7 @@ def _kept_blocks(run: EscapeRun, recorder: Recorder | None, kept: Kept | None, t
         block = kept.get(first, recorder if first == 0 else None)
         if block is not None:
             blocks[first] = block
-            tally.end(first, block.escaped)
+            tally.end(run, first, block.escaped)
     return blocks
 
 

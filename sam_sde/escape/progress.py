@@ -1,8 +1,10 @@
 """How far a run is, counted over blocks that may be computed side by side."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from sam_sde.escape.run import EscapeRun
 
 
 @dataclass(frozen=True)
@@ -26,30 +28,30 @@ class BlockReport(NamedTuple):
 
 
 class Tally:
-    """The last report of each block, and what they add up to."""
+    """The last report of each block of some runs, and what they add up to."""
 
-    def __init__(self, n_paths: int, block_size: int, n_steps: int, progress: Callable[[Progress], None] | None):
-        self._n_paths, self._block_size, self._n_steps = n_paths, block_size, n_steps
+    def __init__(self, progress: Callable[[Progress], None] | None):
         self._progress = progress
-        self._reports: dict[int, BlockReport] = {}
-        self._ended: set[int] = set()
+        self._expected = self._finished = self._escaped = 0
+        self._under_way: dict[tuple[int, int], tuple[float, int]] = {}
 
-    def report(self, report: BlockReport) -> None:
-        self._reports[report.first] = report
+    def expect(self, run: EscapeRun, firsts: Iterable[int]) -> None:
+        """Some blocks of a run that count, by their first paths."""
+        self._expected += sum(map(run.size_of, firsts))
+
+    def report(self, run: EscapeRun, report: BlockReport) -> None:
+        done = run.size_of(report.first) * report.steps / run.problem.n_steps
+        self._under_way[id(run), report.first] = (done, report.escaped)
         self._tell()
 
-    def end(self, first: int, escaped: int) -> None:
-        self._ended.add(first)
-        self.report(BlockReport(first, self._n_steps, escaped))
-
-    def _size(self, first: int) -> int:
-        return min(self._block_size, self._n_paths - first)
+    def end(self, run: EscapeRun, first: int, escaped: int) -> None:
+        self._under_way.pop((id(run), first), None)
+        self._finished += run.size_of(first)
+        self._escaped += escaped
+        self._tell()
 
     def _tell(self) -> None:
-        if self._progress is None:
-            return
-        under_way = (r for first, r in self._reports.items() if first not in self._ended)
-        finished = sum(map(self._size, self._ended))
-        work = finished + sum(self._size(r.first) * r.steps / self._n_steps for r in under_way)
-        escaped = sum(report.escaped for report in self._reports.values())
-        self._progress(Progress(finished, escaped, work / self._n_paths))
+        if self._progress is not None:
+            work = self._finished + sum(done for done, _ in self._under_way.values())
+            escaped = self._escaped + sum(escaped for _, escaped in self._under_way.values())
+            self._progress(Progress(self._finished, escaped, work / self._expected))

@@ -93,9 +93,13 @@ class EscapeRun:
         """The number of the first path of each block."""
         return range(0, self.n_paths, self.block_size)
 
+    def size_of(self, first: int) -> int:
+        """How many paths the block has that begins with the path `first`."""
+        return min(self.block_size, self.n_paths - first)
+
     def block(self, first: int) -> torch.Tensor:
         """The numbers (paths,) of the paths in the block that begins with the path `first`."""
-        return torch.arange(first, min(first + self.block_size, self.n_paths), device=self.device)
+        return torch.arange(first, first + self.size_of(first), device=self.device)
 
     def states_at_start(self, paths: torch.Tensor) -> torch.Tensor:
         """The states (paths, state_dim) in which the paths with these numbers start, in float64."""

@@ -81,8 +81,7 @@ class _Task:
 
     @property
     def name(self) -> str:
-        last = min(self.first + self.work.run.block_size, self.work.run.n_paths) - 1
-        return f"paths {self.first} to {last}"
+        return f"paths {self.first} to {self.first + self.work.run.size_of(self.first) - 1}"
 
 
 @dataclass

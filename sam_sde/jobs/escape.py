@@ -3,8 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -28,9 +27,9 @@ from sam_sde.escape import (
 from sam_sde.escape.result import MAX_COORDINATES
 from sam_sde.jobs.arms import ArmByArm, said
 from sam_sde.jobs.cautions import changing_rates, find_cautions
+from sam_sde.jobs.escape_record import escape_record
 from sam_sde.jobs.identity import identity_of
 from sam_sde.jobs.landscape import landscape_tables
-from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
 from sam_sde.jobs.stopping import Choice, settle, unmet
 from sam_sde.jobs.store import Entry, Store
@@ -183,7 +182,7 @@ class Experiment:
         few = sum(map(len, self.results.values())) <= MAX_KEPT_ROWS
         comparison = self.comparison()
         tables = self.tables(comparison, MAX_COORDINATES if few else 0, {})
-        destination.keep(tables, self.record(comparison))
+        destination.keep(tables, escape_record(self, comparison))
 
     @property
     def unfinished(self) -> dict[str, str]:
@@ -238,7 +237,7 @@ class Experiment:
         few = sum(map(len, self.results.values())) <= MAX_PATH_ROWS
         coordinates = self.setting.surface.dim if all_paths else MAX_COORDINATES if few else 0
         comparison = self.comparison()
-        destination.write(self.tables(comparison, coordinates, picture), self.record(comparison))
+        destination.write(self.tables(comparison, coordinates, picture), escape_record(self, comparison))
 
     def tables(
         self,
@@ -285,36 +284,6 @@ class Experiment:
             ]
         return trajectory_table(kept)
 
-    def record(self, comparison: pd.DataFrame | None) -> dict[str, Any]:
-        """What run.json says of the run, but for the tables."""
-        results = self.results.values()
-        path_steps = sum(result.path_steps for result in results)
-        kept = sum(entry.path_steps for entry in self.kept.values())
-        common = make_record(
-            "escape",
-            self.config.model_dump(),
-            self.setting.folder,
-            wall_time=self.wall_time,
-            interrupted=self.interrupted,
-            unfinished=self.unfinished,
-        )
-        return common | {
-            "seed": self.config.run.seed,
-            "engine": _only({result.engine for result in results}),
-            "engines": {arm: result.engine for arm, result in self.results.items()},
-            "ways": {arm: result.way for arm, result in self.results.items() if result.way},
-            "device": _only({result.device for result in results}),
-            "workers": _only({run.workers for run in self.runs.values()}),
-            "block_size": _only({result.block_size for result in results}),
-            "dt": {arm: result.dt for arm, result in self.results.items()},
-            "accuracy": {arm: _chosen(plan, self.results.get(arm)) for arm, plan in self.plans.items()},
-            "chosen": {arm: asdict(choice) for arm, choice in self.choices.items()},
-            "path_steps": path_steps,
-            "path_steps_kept": kept,
-            "path_steps_per_second": round((path_steps - kept) / self.wall_time),
-            "warnings": self.cautions(comparison),
-        }
-
 
 def _recorder(run: EscapeRun) -> Recorder:
     every = max(1, run.problem.n_steps // SAMPLE_STATES)
@@ -323,18 +292,3 @@ def _recorder(run: EscapeRun) -> Recorder:
 
 def _raise(experiment: Experiment, arm: str, error: Exception) -> None:
     raise error
-
-
-def _chosen(plan: Plan, result: EscapeResult | None) -> dict[str, Any]:
-    """What was chosen for an accuracy, the shares of the error that were expected of it, and what its levels gave."""
-    names = ("way", "dt", "n_paths", "statistical_error", "step_error")
-    levels = [
-        {"dt": level.dt, "n_paths": len(level), "mean": level.mean, "standard_error": level.error}
-        for level in (result.levels if result is not None else ())
-    ]
-    return {name: getattr(plan, name) for name in names} | ({"levels": levels} if levels else {})
-
-
-def _only(values: set):
-    """The value that all arms share, or all of them."""
-    return next(iter(values)) if len(values) == 1 else sorted(values)

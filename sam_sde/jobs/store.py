@@ -123,11 +123,10 @@ class Entry:
 
     def path(self, first: int) -> Path:
         """Of the file of a block."""
-        last = min(first + self.run.block_size, self.run.n_paths)
-        return self.folder / f"{first}-{last - 1}.npz"
+        return self.folder / f"{first}-{first + self.run.size_of(first) - 1}.npz"
 
     def _require_own(self, arrays: dict[str, np.ndarray], first: int) -> None:
-        n_paths = min(self.run.block_size, self.run.n_paths - first)
+        n_paths = self.run.size_of(first)
         shapes = {"outcome": (n_paths,), "time": (n_paths,), "point": (n_paths, self.run.problem.dynamics.dim)}
         own = str(arrays["key"]) == self.key and int(arrays["first"]) == first
         if not own or any(arrays[name].shape != shape for name, shape in shapes.items()):

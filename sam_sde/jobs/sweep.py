@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,8 +20,8 @@ from sam_sde.config.errors import ConfigError
 from sam_sde.config.grid import Condition, Grid, expand, load_grid, refuse
 from sam_sde.engines import BlockResult, choose_engine
 from sam_sde.errors import InputError
-from sam_sde.escape import EscapeRun, Progress, Work, compute_here, compute_on, execute, processes
-from sam_sde.escape.progress import BlockReport
+from sam_sde.escape import Progress, Work, compute_here, compute_on, execute, processes
+from sam_sde.escape.progress import Tally
 from sam_sde.escape.worth import WORTH_PROCESSES, numbers_of_a_step
 from sam_sde.jobs.arms import said
 from sam_sde.jobs.common import in_common
@@ -101,7 +102,7 @@ class Study:
             compute = self._computing(self._worthwhile_workers(workers), executor)
             settle(self.experiments, store, compute, self._pilot_failed)
             self.open(store, fresh)
-            tally = _StudyTally(progress)
+            tally = Tally(progress)
             compute(list(self._works(tally, shard)))
         except KeyboardInterrupt:
             self.interrupted = True
@@ -147,7 +148,7 @@ class Study:
             if engine != run.engine:
                 experiment.runs[arm] = run.with_engine(engine)
 
-    def _works(self, tally: "_StudyTally", shard: Shard | None) -> Iterator[Work]:
+    def _works(self, tally: Tally, shard: Shard | None) -> Iterator[Work]:
         """Those of blocks that are missing; arms that are the same in several conditions are computed once."""
         number, seen = count(), set()
         for condition, experiment in zip(self.conditions, self.experiments, strict=True):
@@ -163,17 +164,17 @@ class Study:
                     tally.expect(entry.run, missing)
                     yield self._work(place_of(condition, arm), entry, missing, tally)
 
-    def _work(self, place: str, entry: Entry, missing: list[int], tally: "_StudyTally") -> Work:
+    def _work(self, place: str, entry: Entry, missing: list[int], tally: Tally) -> Work:
         def ended(first: int, block: BlockResult) -> None:
             if block.interrupted_at is None:
                 entry.put(first, block)
                 self.n_computed += 1
-                tally.end(entry.run, first, block)
+                tally.end(entry.run, first, block.escaped)
 
         def failed(error: Exception) -> None:
             self.errors[place] = self._failed[entry.key] = error
 
-        return Work(entry.run, missing, ended, failed, report=lambda report: tally.report(entry.run, report))
+        return Work(entry.run, missing, ended, failed, report=partial(tally.report, entry.run))
 
     def write(self, destination: Destination, path_files: str | None = None) -> "Tables":
         """Writes the tables of what the store has; path_files: "csv" or "parquet" for files of the paths as well."""
@@ -233,37 +234,6 @@ class Study:
             "blocks_computed": self.n_computed,
             "warnings": tables.warnings,
         }
-
-
-class _StudyTally:
-    """How far the blocks that are to be computed are, in paths."""
-
-    def __init__(self, progress: Callable[[Progress], None] | None):
-        self._progress = progress
-        self._expected = self._finished = self._escaped = 0
-        self._under_way: dict[tuple[int, int], float] = {}
-
-    def expect(self, run: EscapeRun, firsts: list[int]) -> None:
-        self._expected += sum(_size(run, first) for first in firsts)
-
-    def report(self, run: EscapeRun, report: BlockReport) -> None:
-        self._under_way[id(run), report.first] = _size(run, report.first) * report.steps / run.problem.n_steps
-        self._tell()
-
-    def end(self, run: EscapeRun, first: int, block: BlockResult) -> None:
-        self._under_way.pop((id(run), first), None)
-        self._finished += _size(run, first)
-        self._escaped += block.escaped
-        self._tell()
-
-    def _tell(self) -> None:
-        if self._progress is not None:
-            done = self._finished + sum(self._under_way.values())
-            self._progress(Progress(self._finished, self._escaped, min(1.0, done / self._expected)))
-
-
-def _size(run: EscapeRun, first: int) -> int:
-    return min(run.block_size, run.n_paths - first)
 
 
 def place_of(condition: Condition, arm: str) -> str:

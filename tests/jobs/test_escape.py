@@ -13,6 +13,7 @@ from sam_sde.config.loading import check_config
 from sam_sde.engines import ENGINES
 from sam_sde.escape.multilevel import as_fine
 from sam_sde.jobs.escape import Experiment
+from sam_sde.jobs.escape_record import escape_record
 from sam_sde.jobs.identity import identity_of
 from sam_sde.surfaces import SURFACES
 
@@ -71,7 +72,7 @@ def test_an_arm_is_the_same_whatever_the_other_arms_are(experiment, tmp_path):
 
 
 def test_the_recorded_configuration_gives_the_same_results(experiment, tmp_path):
-    recorded = experiment.record(experiment.comparison())["config"]
+    recorded = escape_record(experiment, experiment.comparison())["config"]
     again = Experiment(Setting(check_config(recorded), tmp_path))
     again.execute(silent)
     pd.testing.assert_frame_equal(again.summary(), experiment.summary())
@@ -113,7 +114,7 @@ def test_a_slow_way_of_an_engine_is_said_and_recorded_with_its_reason(monkeypatc
 
     monkeypatch.setitem(ENGINES, "torchsde", dataclasses.replace(torchsde, prepare=prepare))
     found = executed(tmp_path)
-    record = found.record(None)
+    record = escape_record(found, None)
     assert set(record["ways"].values()) == {"by torch.compile: torch has no such module"}
     assert (
         "engine: 'torchsde' runs slower than it might, by torch.compile: torch has no such module" in record["warnings"]
@@ -131,7 +132,7 @@ def test_an_accuracy_is_recorded_with_its_way_and_its_levels(method, way, tmp_pa
         run={"engine": "torchsde", "method": method, "accuracy": 0.02},
     )
     result, row = found.results["SGD"], found.summary().iloc[0]
-    record = json.loads(json.dumps(found.record(None)))
+    record = json.loads(json.dumps(escape_record(found, None)))
     chosen = record["accuracy"]["SGD"]
     assert (chosen["way"], chosen["dt"], chosen["n_paths"]) == (way, record["dt"]["SGD"], row["n_paths"])
     assert np.hypot(chosen["statistical_error"], chosen["step_error"]) <= 0.02
