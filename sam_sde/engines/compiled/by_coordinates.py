@@ -139,8 +139,17 @@ class _Splitter:
 
     def _of_node(self, node: Node) -> Any:
         if node not in self._split:
-            self._split[node] = self._elements(node) if _is_tensor(node) else node
+            self._split[node] = self._elements(node) if _is_tensor(node) else self._size(node)
         return self._split[node]
+
+    def _size(self, node: Node) -> Node:
+        """The number of paths as an argument has it: another tensor would be computed for its size alone."""
+        if node.target is aten.sym_size.int:
+            for argument in self._graph.find_nodes(op="placeholder"):
+                sizes = _sizes(argument)
+                if str(node.meta["val"]) in sizes:
+                    return self.emit(aten.sym_size.int, argument, sizes.index(str(node.meta["val"])))
+        return node
 
     def _elements(self, node: Node) -> Any:
         """A tensor that comes whole, by its elements."""
@@ -208,7 +217,7 @@ def _unbind(splitter, node, x, dim=0):
 
 def _sizes(node):
     """Of a tensor, as text: to compare numbers of paths themselves would settle them."""
-    return [str(size) for size in node.meta["val"].shape]
+    return [str(size) for size in getattr(node.meta["val"], "shape", ())]
 
 
 def _slice(splitter, node, x, dim=0, start=None, end=None, step=1):
@@ -257,8 +266,12 @@ def _select_scatter(splitter, node, x, source, dim, index):
 
 
 def _slice_scatter(splitter, node, x, source, dim=0, start=None, end=None, step=1):
-    if source.axis != x.axis or dim % x.nodes.ndim == x.axis:
+    if source.axis != x.axis:
         raise CannotSplitError("paths beside coordinates")
+    if dim % x.nodes.ndim == x.axis:
+        if _sizes(node)[dim] != _sizes(node.args[1])[dim]:
+            raise CannotSplitError("some of the paths")
+        return source
     nodes = x.nodes.copy()
     nodes[(slice(None),) * (dim % x.nodes.ndim) + (slice(start, end, step),)] = source.nodes
     return replace(x, nodes=nodes)
