@@ -100,7 +100,7 @@ class Study:
         begin = time.perf_counter()
         try:
             compute = self._computing(self._worthwhile_workers(workers), executor)
-            settle(self.experiments, store, compute, self._pilot_failed)
+            settle(self.experiments, store, compute, self._pilot_failed, fresh)
             self.open(store, fresh)
             tally = Tally(progress)
             compute(list(self._works(tally, shard)))

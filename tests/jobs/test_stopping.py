@@ -56,6 +56,17 @@ def test_n_paths_is_the_most(tmp_path):
     assert sum("more than run.relative_error; raise run.n_paths" in sentence for sentence in warnings) == 1
 
 
+def test_fresh_pilots_are_computed_again(tmp_path):
+    config = CONFIG | {"escape": CONFIG["escape"] | {"t_max": 1.0}, "sweep": {"run.seed": [0]}}
+    config["run"] = CONFIG["run"] | {"n_paths": 30, "relative_error": 0.9}
+    for fresh in (False, False, True):
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
+        ss.sweep(config, tmp_path, workers=1, fresh=fresh)
+        after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
+        assert len(after) > 1
+        assert all((after[path] > time) == fresh for path, time in before.items())
+
+
 @pytest.mark.parametrize(("ceiling", "expected"), [(100.0, 2.0), (0.9, 0.9)])
 def test_t_max_is_doubled_until_few_are_left_inside_or_to_the_ceiling(ceiling, expected, tmp_path):
     """4/π exp(-π² t/(8 MEAN)) are left inside."""
