@@ -152,6 +152,10 @@ def sweep(
     part = None if shard is None else shard_of(shard)
     if scheduler is not None and workers is not None:
         raise ArgumentError("--workers", "the cluster has its own; leave it or --scheduler out")
+    if part is not None and fresh:
+        raise ArgumentError(
+            "--fresh", "shards would remove each other's paths; remove DIR/store before the first begins"
+        )
     study = Study(load_grid(config, changes or ()), config.parent)
     with ExitStack() as stack:
         destination = stack.enter_context(results_of("sweep", out or Path("results") / f"{config.stem}-sweep", config))

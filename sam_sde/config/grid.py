@@ -13,7 +13,7 @@ import numpy as np
 
 from sam_sde.checks import nearest, shown
 from sam_sde.config.errors import ConfigError
-from sam_sde.config.loading import check_config, read_document, set_value
+from sam_sde.config.loading import check_config, names_of, read_document, set_value
 from sam_sde.config.schema import Config
 
 LINKED = "linked"
@@ -21,6 +21,12 @@ RANGES = {"linear": np.linspace, "log": np.geomspace}
 
 MOST_CONDITIONS = 10_000
 SHOWN_FAILURES = 3
+
+# What all conditions share, and why.
+FIXED = {
+    "reference": "conditions are compared with one another, so all have the same; leave it out of the grid",
+    "sweep": "a grid is not a part of its own conditions; give the keys that it is to vary",
+}
 
 HOW = "give a list, {linear: [first, last, count]} or {log: [first, last, count]}"
 
@@ -72,13 +78,28 @@ def expand(document: dict[str, Any]) -> Grid:
         )
     axes = [axis for key, said in section.items() for axis in _axes(str(key), said)]
     keys = [key for axis in axes for key in axis]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise ConfigError(f"sweep.{key}: given twice")
+    _require_apart(keys)
     size = math.prod(len(next(iter(axis.values()))) for axis in axes)
     if size > MOST_CONDITIONS:
         raise ConfigError(f"sweep: expected at most {MOST_CONDITIONS} conditions, got {size}; give fewer values")
     return Grid(document, _checked(document, [_merged(rows) for rows in itertools.product(*map(_rows, axes))]))
+
+
+def _require_apart(keys: list[str]) -> None:
+    """Each key is another one, none is a part of another's value, and none is the same in all conditions by nature."""
+    for i, key in enumerate(keys):
+        names = names_of(key, f"sweep.{key}")
+        if names[0] in FIXED:
+            raise ConfigError(f"sweep.{key}: {FIXED[names[0]]}")
+        for other in keys[:i]:
+            pair = names, names_of(other, f"sweep.{other}")
+            if pair[0] == pair[1]:
+                raise ConfigError(f"sweep.{key}: given twice")
+            short, long = sorted(pair, key=len)
+            if long[: len(short)] == short:
+                raise ConfigError(
+                    f"sweep.{key}: overlaps with {other}, which would set a part of it or all; leave one out"
+                )
 
 
 def _axes(key: str, said: Any) -> list[dict[str, list]]:
@@ -122,6 +143,8 @@ def _range(key: str, said: dict) -> list[float]:
             f"got {shown(ends)}"
         )
     first, last, count = float(ends[0]), float(ends[1]), int(ends[2])
+    if not math.isfinite(last - first):
+        raise ConfigError(f"sweep.{key}.{kind}: expected numbers that are less apart, got {first:g} and {last:g}")
     if first == last or (kind == "log" and not (first > 0 and last > 0)):
         wanted = "two different numbers" + (" above 0" if kind == "log" else "")
         raise ConfigError(f"sweep.{key}.{kind}: expected {wanted}, got {first:g} and {last:g}")

@@ -75,11 +75,19 @@ def set_value(document: dict[str, Any], key: str, value: Any, source: str) -> No
         ConfigError: it is no key, or names an arm that is not there.
     """
     _refuse_without_quotes(f"{key}=", document, source)
+    _set(document, names_of(key, source), value, source)
+
+
+def names_of(key: str, source: str) -> list[str]:
+    """The names that a key such as `arms.SAM.rho` consists of.
+
+    Raises
+        ConfigError: it is no key.
+    """
     try:
-        names, _ = _split(f"{key}=")
+        return _split(f"{key}=")[0]
     except ConfigError:
         raise ConfigError(f"{source}: expected a key such as arms.SAM.rho") from None
-    _set(document, names, value, source)
 
 
 def _set(document: dict[str, Any], names: list[str], value: Any, source: str) -> None:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from sam_sde.figures.styles import FONT, SMALL_FONT, WIDTH, add_legend, arm_styles, new_figure, plain, tidy
-from sam_sde.figures.swept import are_numbers, free_keys, in_order, spans_a_decade
+from sam_sde.figures.swept import are_numbers, followers, free_keys, in_order, spans_a_decade
 from sam_sde.statistics import FEW_ESCAPES
 
 MOST_CELLS_WITH_NUMBERS = 80
@@ -18,14 +18,21 @@ COLORS = "PuOr_r"
 def draw_sweep(summary: pd.DataFrame, comparison: pd.DataFrame | None, keys: list[str]) -> Figure | None:
     """The figure of a sweep over one or two keys that vary freely; None for more, or where nothing is compared."""
     free = free_keys(summary, keys)
+    labels = [_axis_label(summary, keys, key) for key in free]
     if len(free) == 1:
-        return draw_times(summary, free[0])
+        return draw_times(summary, free[0], labels[0])
     if len(free) == 2 and comparison is not None:
-        return draw_ratios(comparison, summary, *free)
+        return draw_ratios(comparison, summary, free, labels)
     return None
 
 
-def draw_times(summary: pd.DataFrame, key: str) -> Figure:
+def _axis_label(summary: pd.DataFrame, keys: list[str], key: str) -> str:
+    """The key, and below it those that go with it."""
+    linked = followers(summary, keys, key)
+    return plain(key, 60) + (plain(f"\nwith {', '.join(linked)}", 80) if linked else "")
+
+
+def draw_times(summary: pd.DataFrame, key: str, label: str) -> Figure:
     """The mean escape time of each arm against a key, with its 95 % band."""
     arms = list(dict.fromkeys(summary["arm"]))
     styles = arm_styles(arms)
@@ -45,7 +52,7 @@ def draw_times(summary: pd.DataFrame, key: str) -> Figure:
         axes.set_xticks(range(len(values)), [plain(str(value), 24) for value in values])
     axes.set_yscale(_scale(summary["rmst"].dropna()))
     tidy(axes)
-    axes.set_xlabel(plain(key, 60), fontsize=FONT)
+    axes.set_xlabel(label, fontsize=FONT)
     axes.set_ylabel(_time_label(summary), fontsize=FONT)
     add_legend(figure, lines, [plain(arm, 30) for arm in arms])
     return figure
@@ -72,9 +79,9 @@ def _scale(values: pd.Series) -> str:
     return "log" if spans_a_decade(values) else "linear"
 
 
-def draw_ratios(comparison: pd.DataFrame, summary: pd.DataFrame, key_x: str, key_y: str) -> Figure:
+def draw_ratios(comparison: pd.DataFrame, summary: pd.DataFrame, keys: list[str], labels: list[str]) -> Figure:
     """For each arm a map of its mean escape time over that of the reference, with the line where they are equal."""
-    arms = list(dict.fromkeys(comparison["arm"]))
+    arms, (key_x, key_y) = list(dict.fromkeys(comparison["arm"])), keys
     x, y = in_order(summary[key_x]), in_order(summary[key_y])
     figure = new_figure(WIDTH, 0.9 + len(arms) * max(2.2, 0.42 * len(y)))
     every = figure.subplots(len(arms), 1, squeeze=False)[:, 0]
@@ -85,15 +92,15 @@ def draw_ratios(comparison: pd.DataFrame, summary: pd.DataFrame, key_x: str, key
         mesh = _draw_map(axes, ratios[arm], escaped < FEW_ESCAPES, norm)
         axes.set_xticks(range(len(x)), [_label(value) for value in x], fontsize=SMALL_FONT)
         axes.set_yticks(range(len(y)), [_label(value) for value in y], fontsize=SMALL_FONT)
-        axes.set_ylabel(plain(key_y, 40), fontsize=FONT)
+        axes.set_ylabel(labels[1], fontsize=FONT)
         axes.set_title(f"{plain(arm, 30)} over {plain(comparison['reference'].iloc[0], 30)}", fontsize=FONT, loc="left")
         bar = figure.colorbar(mesh, ax=axes)
         bar.set_label("ratio of mean escape times", fontsize=SMALL_FONT)
         ticks = _ticks(norm)
-        bar.set_ticks(np.log(ticks), labels=[f"{tick:.2g}" for tick in ticks], fontsize=SMALL_FONT)
+        bar.set_ticks(np.log(ticks), labels=[f"{tick:.3g}" for tick in ticks], fontsize=SMALL_FONT)
     few = (summary.loc[summary["arm"].isin(arms), "fraction_escaped"] < FEW_ESCAPES).any()
     note = "\nhatched: a lower bound, under 5 % of the arm's paths escaped" if few else ""
-    every[-1].set_xlabel(plain(key_x, 60) + note, fontsize=FONT)
+    every[-1].set_xlabel(labels[0] + note, fontsize=FONT)
     return figure
 
 

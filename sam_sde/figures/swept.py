@@ -20,6 +20,12 @@ def free_keys(frame: pd.DataFrame, keys: list[str]) -> list[str]:
     return free
 
 
+def followers(frame: pd.DataFrame, keys: list[str], key: str) -> list[str]:
+    """The keys that vary with this one, as those of a linked group do."""
+    others = [other for other in keys if other != key and frame[other].nunique() > 1]
+    return [other for other in others if frame.groupby(key)[other].nunique().max() == 1]
+
+
 def in_order(values: Iterable) -> list:
     """Each value once: numbers from the smallest, words as they come."""
     once = list(dict.fromkeys(values))

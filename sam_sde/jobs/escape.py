@@ -111,7 +111,7 @@ class Experiment:
 
             try:
                 if store is not None:
-                    settle([self], store, compute, _raise)
+                    settle([self], store, compute, _raise, fresh)
                 self.arms.run(lambda arm: self._run(arm, report, store, fresh), ended)
             except KeyboardInterrupt:  # while the processes came to their end
                 self.arms.interrupted = True

@@ -36,7 +36,7 @@ def identity_of(setting: Setting, arm: str, run: EscapeRun) -> dict[str, Any]:
         "block_size": config.run.block_size,
     }
     files = {name: _digest(path) for name, path in sorted(set(_files(said, setting.folder)))}
-    return said | {"files": files, "versions": {"sam_sde": _source(), "torch": version("torch")}}
+    return said | {"files": files, "versions": {"sam_sde": _source(), "torch": _version("torch")}}
 
 
 def _files(said: Any, folder: Path) -> Iterator[tuple[str, Path]]:
@@ -54,6 +54,11 @@ def _files(said: Any, folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@cache
+def _version(package: str) -> str:
+    return version(package)  # which reads files of the installation
 
 
 @cache

@@ -40,14 +40,16 @@ def settle(
     store: Store,
     compute: Callable[[list[Work]], None],
     failed: "Callable[[Experiment, str, Exception], None]",
+    fresh: bool = False,
 ) -> None:
     """Gives each experiment that asks for it the t_max and n_paths that its pilot chooses, the same t_max to all arms.
 
     compute: carries works out. failed: is told of an experiment's arm what its pilot raised; the others go on.
+    fresh: pilots of earlier runs are not believed.
     """
     waiting = [experiment for experiment in experiments if _is_asked(experiment)]
     while waiting:
-        pilots = [_Pilot(experiment, store) for experiment in waiting]
+        pilots = [_Pilot(experiment, store, fresh) for experiment in waiting]
         compute([work for pilot in pilots for work in pilot.works(failed)])
         waiting = [pilot.experiment for pilot in pilots if not pilot.has_failed and not pilot.choose()]
 
@@ -76,11 +78,11 @@ def _is_asked(experiment: "Experiment") -> bool:
 class _Pilot:
     """Some paths of each arm, kept in the store."""
 
-    def __init__(self, experiment: "Experiment", store: Store):
+    def __init__(self, experiment: "Experiment", store: Store, fresh: bool):
         self.experiment, self.has_failed = experiment, False
         self._kept: dict[str, Entry] = {}
         for arm in experiment.runs:
-            self._kept[arm] = experiment.entry(store, arm, experiment.setting.pilot(arm, PILOT_PATHS))
+            self._kept[arm] = experiment.entry(store, arm, experiment.setting.pilot(arm, PILOT_PATHS), fresh)
 
     def works(self, failed: "Callable[[Experiment, str, Exception], None]") -> list[Work]:
         def fail(arm: str, error: Exception) -> None:

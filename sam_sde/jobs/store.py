@@ -8,12 +8,15 @@ Every file is written whole, and carries the key; one that is not whole, or of s
 
 import hashlib
 import json
+import os
+import re
 import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +31,13 @@ from sam_sde.files import make_folder, used_by_one, write_csv, write_text, write
 
 FOLDER = "store"
 
+FOLDER_OF_KEY = re.compile(r"([0-9a-f]{20})-([1-9]\d*)")
+
 # Blocks of paths that are this much smaller than they would be today cost more than to compute them again.
 MUCH_SMALLER = 4
 
 # What reading a file raises that is not whole, or is none of ours.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, pd.errors.ParserError)
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, pd.errors.ParserError)
 
 
 @dataclass
@@ -162,7 +167,9 @@ class Store:
 
     def holds(self, identity: dict[str, Any]) -> bool:
         """Whether there are any paths of a run with this identity."""
-        return next(self._folder.glob(f"{key_of(identity)}-*/[0-9]*.npz"), None) is not None
+        digest = key_of(identity)
+        folders = [self._folder / f"{digest}-{size}" for size in self._sizes.get(digest, ())]
+        return any(next(folder.glob("[0-9]*.npz"), None) is not None for folder in folders)
 
     def entry(self, identity: dict[str, Any], run: EscapeRun, fresh: bool = False, needed: bool = False) -> Entry:
         """That of a run with this identity, in blocks as they were kept.
@@ -170,10 +177,11 @@ class Store:
         fresh: nothing of it is believed, and what is there is removed.
         """
         digest = key_of(identity)
-        kept = [int(folder.name.rpartition("-")[2]) for folder in self._folder.glob(f"{digest}-*") if not fresh]
-        fitting = [size for size in kept if size * MUCH_SMALLER >= run.block_size]
+        kept = self._sizes.setdefault(digest, set())
+        fitting = [size for size in kept if not fresh and size * MUCH_SMALLER >= run.block_size]
         if fitting and max(fitting) != run.block_size:
             run = replace(run, block_size=max(fitting))
+        kept.add(run.block_size)
         key = f"{digest}-{run.block_size}"
         entry = Entry(self._folder / key, key, run, needed)
         if fresh:
@@ -183,6 +191,15 @@ class Store:
             text = json.dumps(identity, indent=2, ensure_ascii=False, default=str)
             entry._write(lambda: write_text(text + "\n", entry.folder / "about.json"))
         return entry
+
+    @cached_property
+    def _sizes(self) -> dict[str, set[int]]:
+        """Of the blocks of each digest; the folder is listed once, for a study asks for thousands."""
+        found = {}
+        for name in os.listdir(self._folder) if self._folder.exists() else ():
+            if match := FOLDER_OF_KEY.fullmatch(name):
+                found.setdefault(match[1], set()).add(int(match[2]))
+        return found
 
     @property
     def _folder(self) -> Path:

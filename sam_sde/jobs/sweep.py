@@ -100,8 +100,7 @@ class Study:
         begin = time.perf_counter()
         try:
             compute = self._computing(self._worthwhile_workers(workers), executor)
-            settle(self.experiments, store, compute, self._pilot_failed)
-            self.open(store, fresh)
+            self.open(store, fresh, compute)
             tally = Tally(progress)
             compute(list(self._works(tally, shard)))
         except KeyboardInterrupt:
@@ -128,8 +127,12 @@ class Study:
         self.errors[f"{place_of(condition, arm)}, pilot"] = error
         experiment.runs.clear()
 
-    def open(self, store: Store, fresh: bool = False) -> None:
-        """Finds what the store has of each arm; unless fresh, then it is removed."""
+    def open(self, store: Store, fresh: bool = False, compute: Callable[[list[Work]], None] | None = None) -> None:
+        """Finds what the store has of each arm; unless fresh, then it is removed.
+
+        compute: carries out the pilots that are not there; None for one after the other.
+        """
+        settle(self.experiments, store, compute or self._computing(1, None), self._pilot_failed, fresh)
         opened = set()
         for experiment in self.experiments:
             for arm in experiment.runs:

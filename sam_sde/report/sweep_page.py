@@ -94,8 +94,10 @@ def _question(
     config: Mapping[str, Any], frames: Mapping[str, pd.DataFrame], keys: list[str], record: Mapping[str, Any]
 ) -> list[str]:
     summary = frames["summary"]
-    labels = [arm_label(arm, config["arms"].get(arm, {})) for arm in _arms(summary)]
-    asked, *how = question(config, labels, summary, set(record["engines"]))
+    # An arm that some conditions have not is told by its name alone.
+    arms = {arm: section for arm, section in config["arms"].items() if isinstance(section, dict)}
+    labels = [arm_label(arm, arms.get(arm, {})) for arm in _arms(summary)]
+    asked, *how = question({**config, "arms": arms}, labels, summary, set(record["engines"]))
     return [asked, _grid(frames["conditions"], keys), *how]
 
 

@@ -56,6 +56,35 @@ def test_n_paths_is_the_most(tmp_path):
     assert sum("more than run.relative_error; raise run.n_paths" in sentence for sentence in warnings) == 1
 
 
+def test_shards_and_their_merge_choose_the_same(tmp_path):
+    import yaml
+    from typer.testing import CliRunner
+
+    from sam_sde.cli import app
+
+    config = CONFIG | {"escape": CONFIG["escape"] | {"t_max": 1.0, "most_censored": 0.3, "t_max_ceiling": 2.0}}
+    config |= {"run": CONFIG["run"] | {"relative_error": 0.2}, "sweep": {"run.seed": [0, 1]}}
+    whole = ss.sweep(config, workers=1)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    out = ["--out", str(tmp_path / "out")]
+    for command in (["sweep", "--shard", "1/2"], ["sweep", "--shard", "2/2"], ["merge"]):
+        last = [str(tmp_path / "out")] if command == ["merge"] else [str(tmp_path / "config.yaml"), *out]
+        result = CliRunner().invoke(app, [*command, *last])
+        assert result.exit_code == 0, result.output
+    pd.testing.assert_frame_equal(ss.load(tmp_path / "out").tables["summary"], whole, check_dtype=False)
+
+
+def test_fresh_pilots_are_computed_again(tmp_path):
+    config = CONFIG | {"escape": CONFIG["escape"] | {"t_max": 1.0}, "sweep": {"run.seed": [0]}}
+    config["run"] = CONFIG["run"] | {"n_paths": 30, "relative_error": 0.9}
+    for fresh in (False, False, True):
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
+        ss.sweep(config, tmp_path, workers=1, fresh=fresh)
+        after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
+        assert len(after) > 1
+        assert all((after[path] > time) == fresh for path, time in before.items())
+
+
 @pytest.mark.parametrize(("ceiling", "expected"), [(100.0, 2.0), (0.9, 0.9)])
 def test_t_max_is_doubled_until_few_are_left_inside_or_to_the_ceiling(ceiling, expected, tmp_path):
     """4/π exp(-π² t/(8 MEAN)) are left inside."""

@@ -89,12 +89,23 @@ def test_blocks_come_back_as_they_were(entry):
     assert entry.path_steps == result.path_steps
 
 
-@pytest.mark.parametrize("spoil", ["truncated", "foreign", "other paths", "fewer paths", "empty", "one byte"])
+class Trap:
+    def __reduce__(self):
+        return pytest.fail, ("a file of the store was run",)
+
+
+@pytest.mark.parametrize(
+    "spoil", ["truncated", "foreign", "of words", "other paths", "fewer paths", "empty", "one byte", "pickled"]
+)
 def test_a_file_that_is_not_whole_or_of_something_else_is_computed_again(spoil, entry):
     whole, expected = entry.folder / "20-39.npz", execute(entry.run)
     content = whole.read_bytes()
     if spoil == "foreign":
         np.savez(whole, times=np.zeros(20))
+    elif spoil == "of words":
+        np.savez(whole, **{**np.load(whole), "time": np.full(20, "0.1")})
+    elif spoil == "pickled":
+        np.savez(whole, **{**np.load(whole), "time": np.array([Trap()] * 20)})
     elif spoil in ("other paths", "fewer paths"):
         other = {"other paths": "0-19.npz", "fewer paths": "40-49.npz"}[spoil]
         whole.write_bytes((entry.folder / other).read_bytes())
@@ -131,6 +142,20 @@ def test_fresh_removes_what_was_kept(tmp_path, entry):
     identity = identity_of(Setting(check_config(DOCUMENT)), "SGD", entry.run)
     fresh = Store(tmp_path).entry(identity, entry.run, fresh=True)
     assert not any(fresh.has(first) for first in fresh.run.first_paths)
+
+
+def test_folders_of_others_are_let_be_and_the_store_is_listed_once(tmp_path, entry, monkeypatch):
+    (entry.folder.parent / f"{entry.key}-copy").mkdir()
+    (entry.folder.parent / entry.key.replace("-20", "-x")).mkdir()
+    identity, listed, store = identity_of(Setting(check_config(DOCUMENT)), "SGD", entry.run), [], Store(tmp_path)
+    monkeypatch.setattr(os, "listdir", lambda folder, listdir=os.listdir: listed.append(folder) or listdir(folder))
+    for name in ("one", "other"):
+        assert not store.holds({"name": name})
+        assert store.entry({"name": name}, replace(entry.run, block_size=30)).run.block_size == 30
+        assert store.entry({"name": name}, entry.run).run.block_size == 30
+    assert store.holds(identity)
+    assert store.entry(identity, entry.run).has(20)
+    assert listed == [tmp_path / "store"]
 
 
 def full(*arguments, **options):

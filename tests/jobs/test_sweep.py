@@ -284,6 +284,7 @@ def test_bad_options_are_refused_before_any_work(tmp_path):
     config = written(tmp_path)
     for options, words in (
         (["--shard", "3/2"], "expected I/N"),
+        (["--shard", "1/2", "--fresh"], "shards would remove each other's paths"),
         (["--paths", "xls"], "Known: csv, parquet"),
         (["--scheduler", "tcp://127.0.0.1:9", "--workers", "2"], "the cluster has its own"),
     ):

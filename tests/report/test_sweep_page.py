@@ -1,5 +1,7 @@
 """The page of a sweep: its question, which tables and figures it has, and how much of them."""
 
+import json
+
 import pytest
 
 from sam_sde.report.sweep_page import MOST_ROWS, MOST_UNFINISHED, MOST_WARNINGS, sweep_page
@@ -36,6 +38,14 @@ def test_a_key_that_only_follows_another_one_is_told_as_such(tmp_path):
     page = page_of(tmp_path, grid, frames=frames, keys=[RHO, DT])
     assert page.question[1] == f"It is asked under 2 conditions, by `{RHO}` (0.5 and 2); `{DT}` changes with them."
     assert page.parts[0].name == "times"
+
+
+def test_an_arm_that_some_conditions_have_not_is_told_by_its_name(tmp_path):
+    write_sweep(tmp_path, {RHO: [0.5, 2.0]})
+    record = json.loads((tmp_path / "sweep.json").read_text())
+    record["in_common"]["arms"]["SAM"] = {"varies": [{"kind": "sam", "rho": 0.5}, None]}
+    (tmp_path / "sweep.json").write_text(json.dumps(record))
+    assert sweep_page(tmp_path).question[0].startswith("How long do SGD and SAM stay in the ball")
 
 
 @pytest.mark.parametrize(
