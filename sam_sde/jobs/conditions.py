@@ -1,5 +1,6 @@
 """The tables of a sweep: those of each condition, below each other."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -90,6 +91,13 @@ def require_path_files(kind: str | None) -> None:
 def id_of(experiment: Experiment) -> str:
     """A name by content: of the paths of its arms."""
     return key_of({arm: [entry.key, entry.run.n_paths] for arm, entry in experiment.kept.items()})[:12]
+
+
+def remove_other_paths(folder: Path, kept: set[str]) -> None:
+    """Those of conditions that are no more, for a folder of files may be read as one table."""
+    for path in folder.glob("*"):
+        if re.fullmatch(r"[0-9a-f]{12}\.(csv|parquet)", path.name) and path.name not in kept:
+            path.unlink()
 
 
 def write_paths(experiment: Experiment, path: Path) -> None:

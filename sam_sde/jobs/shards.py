@@ -51,7 +51,7 @@ def read_note(out: Path) -> tuple[dict[str, Any], Path]:
     path = out / FOLDER / NOTE
     try:
         note = json.loads(path.read_text(encoding="utf-8"))
-        return note["config"], Path(note["config_folder"])
+        return dict(note["config"]), Path(note["config_folder"])
     except FileNotFoundError:
         run = f"run `sam-sde sweep CONFIG --out {out} --shard 1/N` and the others first"
         raise InputError(f"{out} holds no shards of a sweep; {run}") from None

@@ -25,7 +25,7 @@ from sam_sde.escape.progress import Tally
 from sam_sde.escape.worth import WORTH_PROCESSES, numbers_of_a_step
 from sam_sde.jobs.arms import said
 from sam_sde.jobs.common import in_common
-from sam_sde.jobs.conditions import Tables, id_of, write_paths
+from sam_sde.jobs.conditions import Tables, id_of, remove_other_paths, write_paths
 from sam_sde.jobs.escape import Experiment
 from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
@@ -191,6 +191,9 @@ class Study:
                 if path_files is not None and experiment.results:
                     write_paths(experiment, destination.out / "paths" / f"{id_of(experiment)}.{path_files}")
                 experiment.results.clear()
+            if path_files is not None:
+                own = {f"{id_of(experiment)}.{path_files}" for experiment in self.experiments}
+                remove_other_paths(destination.out / "paths", own)
         notes = list(dict.fromkeys(str(each.message) for each in caught if each.category is UserWarning))
         tables.end()
         tables.warnings[:0] = notes

@@ -222,6 +222,25 @@ def test_paths_are_written_under_the_name_of_their_condition(kind, alone, tmp_pa
     assert rows.groupby("arm")["time"].mean().to_dict() == pytest.approx(dict(summary[["arm", "rmst"]].to_numpy()))
 
 
+def test_paths_of_earlier_conditions_are_removed_and_other_files_are_not(tmp_path):
+    out, names = tmp_path / "out", []
+    for kind, rhos in (("csv", [0.01, 0.02]), ("parquet", [0.02]), ("csv", [0.02, 0.03])):
+        pytest.importorskip("pyarrow")
+        small = {"sweep": {"arms.SAM.rho": rhos}}
+        sweep(written(tmp_path, **small), out, "--workers", "1", "--paths", kind)
+        (out / "paths" / "notes.csv").touch()
+        names = pd.read_csv(out / "conditions.csv")["condition"]
+        found = {path.name for path in (out / "paths").iterdir()}
+        assert found == {f"{name}.{kind}" for name in names} | {"notes.csv"}
+
+
+@pytest.mark.parametrize("note", ["{}", "[]", '{"config": null, "config_folder": "."}', "nothing"])
+def test_what_no_shard_has_written_is_not_merged(note, tmp_path):
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "study.json").write_text(note)
+    assert "study.json cannot be read" in invoke("merge", tmp_path, code=2).output
+
+
 class TestWhatCannotBeWritten:
     """A full disk, or a folder that lets nothing be written any more: a message, and what was there stays."""
 
