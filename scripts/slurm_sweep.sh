@@ -7,11 +7,15 @@
 #SBATCH --signal=B:TERM@120
 set -euo pipefail
 config="$1" out="$2"
-host="$(hostname)" port="${SAM_SDE_PORT:-8786}"
+host="$(hostname)" port="${SAM_SDE_PORT:-$((20000 + ${SLURM_JOB_ID:-0} % 10000))}"   # another one for each job
 
 # The nodes of the job reach the scheduler by its name; choose an interface that nobody else does.
 srun --ntasks=1 --nodes=1 --nodelist="$host" --overlap dask scheduler --host "$host" --port "$port" --no-dashboard &
-until (exec 3<>"/dev/tcp/$host/$port") 2>/dev/null; do sleep 1; done
+scheduler=$!
+until (exec 3<>"/dev/tcp/$host/$port") 2>/dev/null; do
+  kill -0 "$scheduler" 2>/dev/null || { echo "error: no scheduler at $host:$port; choose another port with SAM_SDE_PORT" >&2; exit 1; }
+  sleep 1
+done
 srun --ntasks="$((SLURM_NTASKS - 1))" --overlap dask worker "tcp://$host:$port" --nthreads 1 --no-dashboard &
 
 sam-sde sweep "$config" --out "$out" --scheduler "tcp://$host:$port" &

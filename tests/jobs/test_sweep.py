@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import weakref
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -239,6 +240,18 @@ def test_what_no_shard_has_written_is_not_merged(note, tmp_path):
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "study.json").write_text(note)
     assert "study.json cannot be read" in invoke("merge", tmp_path, code=2).output
+
+
+def test_the_batch_script_ends_where_no_scheduler_begins(tmp_path):
+    (tmp_path / "srun").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "srun").chmod(0o755)
+    script = Path(__file__).parents[2] / "scripts" / "slurm_sweep.sh"
+    paths = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_NTASKS": "3", "SLURM_JOB_ID": "1"}
+    process = subprocess.run(
+        ["bash", script, "CONFIG", tmp_path], env=os.environ | paths, capture_output=True, text=True, timeout=30
+    )
+    assert process.returncode == 1
+    assert "no scheduler at" in process.stderr
 
 
 class TestWhatCannotBeWritten:
