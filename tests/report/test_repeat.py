@@ -37,7 +37,7 @@ def test_a_configuration_is_read_again_as_it_was(path, tmp_path):
                 {"run.seed": [1, 2], "escape.t_max": [1, 2]},
             ]
         },
-        {"reference": ["SGD", "SAM"], "escape.start": [[0, 0], {"normal": {"mean": "saddle", "std": 1e-3}}]},
+        {"run.method": ["heun", "euler"], "escape.start": [[0, 0], {"normal": {"mean": "saddle", "std": 1e-3}}]},
         {"escape.region": [{"kind": "ball", "centre": [0, 0], "radius": 1}, {"kind": "loss", "above": 1.0}]},
     ],
     ids=["values and a range", "linked", "words and points", "sections"],
