@@ -1,6 +1,6 @@
 """The command line: arguments in, one call, an exit code out.
 
-0: done; 1: an arm failed, the others are done; 2: bad input, or nowhere to write to; 130: interrupted.
+0: done; 1: an arm failed or a shard is missing, the others are done; 2: bad input, or nowhere to write to; 130: interrupted.
 
 What a command needs is imported inside of it: help, and figures drawn from tables, do without torch.
 """
@@ -192,11 +192,13 @@ def merge(
     study, destination = Study(expand(document), config_folder), Destination(folder, "sweep")
     with Store(folder).alone() as store:
         study.open(store)
-        finish(study, destination, paths)
+        tables = finish(study, destination, paths)
     end_as(study)
+    if tables.unfinished:
+        raise typer.Exit(1)
 
 
-def finish(study: "Study", destination: "Destination", paths: str | None) -> None:
+def finish(study: "Study", destination: "Destination", paths: str | None) -> "Tables":
     """Writes and prints what a study has found."""
     from sam_sde.figures.folder import draw_result
 
@@ -204,6 +206,7 @@ def finish(study: "Study", destination: "Destination", paths: str | None) -> Non
     draw_result(destination.written, "sweep")
     print_sweep(tables)
     say(f"written to {destination.written}")
+    return tables
 
 
 def print_sweep(tables: "Tables") -> None:

@@ -112,7 +112,7 @@ def test_shards_merged_are_the_whole(alone, tmp_path):
 
 def test_a_merge_names_what_is_missing(tmp_path):
     sweep(written(tmp_path), tmp_path / "out", "--shard", "1/2")
-    merged = invoke("merge", tmp_path / "out")
+    merged = invoke("merge", tmp_path / "out", code=1)
     assert "batch_size = 4, arms.SAM.rho = 0.01, SAM: not computed yet" in merged.output
     assert json.loads((tmp_path / "out" / "sweep.json").read_text())["unfinished"]
 
