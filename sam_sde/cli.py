@@ -1,6 +1,7 @@
 """The command line: arguments in, one call, an exit code out.
 
-0: done; 1: an arm failed or a shard is missing, the others are done; 2: bad input, or nowhere to write to; 130: interrupted.
+0: done; 1: an arm failed or a shard is missing, the others are done; 2: bad input, or nowhere to write to;
+130: interrupted.
 
 What a command needs is imported inside of it: help, and figures drawn from tables, do without torch.
 """
