@@ -1,7 +1,6 @@
 """Worker processes change the time that a run takes, and nothing else."""
 
 import os
-import time
 
 import numpy as np
 import pytest
@@ -87,17 +86,13 @@ def ends_its_process(w):
     os._exit(1)
 
 
-def hangs(w):
-    time.sleep(600)
-
-
 @pytest.mark.slow
-def test_a_block_that_ends_its_process_raises_or_hangs_fails_and_the_others_are_done():
-    """Of runs beside each other, of which three have a loss that spoils its worker."""
-    losses = {"raises": raises_away_from_the_start, "ends": ends_its_process, "hangs": hangs, "one": None, "two": None}
+def test_a_block_that_ends_its_process_or_raises_fails_and_the_others_are_done():
+    """Of runs beside each other, of which two have a loss that spoils its worker."""
+    losses = {"raises": raises_away_from_the_start, "ends": ends_its_process, "one": None, "two": None}
     done, failed, works = {}, {}, []
     for name, loss in losses.items():
-        run = prepare(sgd(), task_timeout=5.0, **OPTIONS)
+        run = prepare(sgd(), **OPTIONS)
         if loss is not None:
             object.__setattr__(run.problem.dynamics.surface, "loss", loss)
         works.append(
@@ -109,8 +104,7 @@ def test_a_block_that_ends_its_process_raises_or_hangs_fails_and_the_others_are_
             )
         )
     compute_on(lambda: processes(2), works, at_once=8)
-    assert set(failed) == {"raises", "ends", "hangs"}
-    assert "did not end within task_timeout = 5 seconds" in str(failed["hangs"])
+    assert set(failed) == {"raises", "ends"}
     assert "ended the process that computed them" in str(failed["ends"])
     alone = execute(prepare(sgd(), **OPTIONS))
     for name in ("one", "two"):

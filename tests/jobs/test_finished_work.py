@@ -294,18 +294,3 @@ def test_a_run_that_is_killed_leaves_its_finished_arms_the_earlier_result_and_no
     assert arms(partial) == arms(partial, "paths") == ["SGD"]
     assert unfinished(partial) == {"SAM": "not ended yet", "USAM": "not ended yet"}
     assert "SAM: not ended yet" in plotted(partial)
-
-
-@pytest.mark.slow
-def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(tmp_path):
-    """As where the system has run out of memory."""
-    with process(written(tmp_path, t_max=80), "--workers", "2", "--set", "run.block_size=20") as running:
-        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-        spawned = [pid for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
-        assert len(spawned) == 2
-        os.kill(int(spawned[0]), signal.SIGKILL)
-        _, stderr = running.communicate()
-        assert running.returncode == 0, stderr
-        until(lambda: not group(running.pid))
-    assert arms(tmp_path / "out") == ["SGD", "SAM", "USAM"]
-    assert unfinished(tmp_path / "out") == {}
