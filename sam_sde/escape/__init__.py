@@ -14,7 +14,7 @@ from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.start import NormalStart, PointStart, Start, as_start
 from sam_sde.escape.step_check import StepCheck
 from sam_sde.escape.trajectory import Recorder, Trajectory
-from sam_sde.escape.work import Work, compute_here
+from sam_sde.escape.work import Work
 from sam_sde.escape.workers import compute_on
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "checked",
     "compare",
     "compute",
-    "compute_here",
     "compute_on",
     "end_states",
     "escape_times",

@@ -93,19 +93,23 @@ def _kept_blocks(run: EscapeRun, recorder: Recorder | None, kept: Kept | None, t
     return blocks
 
 
-def compute(works: list[Work], executor: Executor | None = None) -> None:
-    """The works where the first one's run says, or on the executor."""
+def compute(works: list[Work], executor: Executor | None = None, n_processes: int | None = None) -> None:
+    """The works on the executor, or without one where their first run says: here, in threads, or in processes.
+
+    n_processes: how many share them, whatever the run says.
+    """
     n_blocks = sum(len(work.firsts) for work in works)
     if n_blocks == 0:
         return
-    run = works[0].run
+    run, limited = works[0].run, any(work.run.task_timeout is not None for work in works)
+    workers = run.workers if n_processes is None else n_processes
     if executor is not None:
         compute_on(lambda: executor, works, AT_ONCE_ELSEWHERE)
-    elif run.task_timeout is not None or (run.workers > 1 and n_blocks > 1 and not run.in_threads):
-        compute_on(lambda: processes(run.workers), works, AT_ONCE_EACH * run.workers)
-    elif run.workers > 1 and n_blocks > 1:
-        with threads(run.workers) as crew:
-            compute_on(lambda: crew, works, AT_ONCE_EACH * run.workers)
+    elif n_blocks > 1 and workers > 1 and run.in_threads and n_processes is None and not limited:
+        with threads(workers) as crew:
+            compute_on(lambda: crew, works, AT_ONCE_EACH * workers)
+    elif limited or (n_blocks > 1 and workers > 1):
+        compute_on(lambda: processes(workers), works, AT_ONCE_EACH * workers)
     else:
         compute_here(works)
 

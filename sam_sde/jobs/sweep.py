@@ -20,7 +20,7 @@ from sam_sde.config.errors import ConfigError
 from sam_sde.config.grid import Condition, Grid, expand, load_grid, refuse
 from sam_sde.engines import BlockResult, choose_engine
 from sam_sde.errors import InputError
-from sam_sde.escape import Progress, Work, compute_here, compute_on, execute, processes
+from sam_sde.escape import Progress, Work, compute, execute
 from sam_sde.escape.progress import Tally
 from sam_sde.escape.worth import WORTH_PROCESSES, numbers_of_a_step
 from sam_sde.jobs.arms import said
@@ -32,8 +32,6 @@ from sam_sde.jobs.results import Destination
 from sam_sde.jobs.shards import Shard
 from sam_sde.jobs.stopping import settle
 from sam_sde.jobs.store import Entry, Store
-
-AT_ONCE_EACH, AT_ONCE_ELSEWHERE = 4, 256
 
 
 @dataclass
@@ -99,27 +97,13 @@ class Study:
         """
         begin = time.perf_counter()
         try:
-            compute = self._computing(self._worthwhile_workers(workers), executor)
-            self.open(store, fresh, compute)
+            share = partial(compute, executor=executor, n_processes=self._worthwhile_workers(workers))
+            self.open(store, fresh, share)
             tally = Tally(progress)
-            compute(list(self._works(tally, shard)))
+            share(list(self._works(tally, shard)))
         except KeyboardInterrupt:
             self.interrupted = True
         self.wall_time = time.perf_counter() - begin
-
-    @staticmethod
-    def _computing(workers: int, executor: Executor | None) -> Callable[[list[Work]], None]:
-        """What carries works out."""
-
-        def compute(works: list[Work]) -> None:
-            if executor is not None:
-                compute_on(lambda: executor, works, AT_ONCE_ELSEWHERE)
-            elif workers > 1 or any(work.run.task_timeout is not None for work in works):
-                compute_on(lambda: processes(workers), works, AT_ONCE_EACH * workers)
-            else:
-                compute_here(works)
-
-        return compute
 
     def _pilot_failed(self, experiment: Experiment, arm: str, error: Exception) -> None:
         """Without its pilot a condition has no t_max and n_paths, and is left out."""
@@ -127,12 +111,12 @@ class Study:
         self.errors[f"{place_of(condition, arm)}, pilot"] = error
         experiment.runs.clear()
 
-    def open(self, store: Store, fresh: bool = False, compute: Callable[[list[Work]], None] | None = None) -> None:
+    def open(self, store: Store, fresh: bool = False, share: Callable[[list[Work]], None] | None = None) -> None:
         """Finds what the store has of each arm; unless fresh, then it is removed.
 
-        compute: carries out the pilots that are not there; None for one after the other.
+        share: carries out the pilots that are not there; None for one after the other.
         """
-        settle(self.experiments, store, compute or self._computing(1, None), self._pilot_failed, fresh)
+        settle(self.experiments, store, share or partial(compute, n_processes=1), self._pilot_failed, fresh)
         opened = set()
         for experiment in self.experiments:
             for arm in experiment.runs:
