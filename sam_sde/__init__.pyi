@@ -20,6 +20,7 @@ from .escape.simulation import (
 from .jobs.loading import Results, load
 from .jobs.sweep import sweep
 from .noise import ConstantNoise, EmpiricalNoise, FrozenHessianNoise, HessianNoise, IsotropicNoise, Noise, NoNoise
+from .rare import RareResult, rare_escape_times
 from .regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
 from .statistics import Outcome
 from .surfaces import FiniteSum, LossSurface, NetworkSurface, load_csv, load_dataset, network_surface
@@ -56,6 +57,7 @@ __all__ = [
     "Outcome",
     "PerturbedSGD",
     "Progress",
+    "RareResult",
     "Region",
     "Results",
     "Slab",
@@ -71,6 +73,7 @@ __all__ = [
     "load_csv",
     "load_dataset",
     "network_surface",
+    "rare_escape_times",
     "simulate",
     "surfaces",
     "sweep",

@@ -38,6 +38,7 @@ class Purpose(IntEnum):
     ASCENT_MINIBATCH = 7
     VELOCITY = 8
     REFINEMENT = 9
+    RESAMPLING = 10
 
 
 Counter = tuple["torch.Tensor", "torch.Tensor", "torch.Tensor", "torch.Tensor"]

@@ -20,7 +20,7 @@ FLOORS = [
     ["engines"],
     ["theory"],
     ["escape"],
-    ["weak"],
+    ["weak", "rare"],
     ["config"],
     ["jobs"],
     ["figures", "wording"],

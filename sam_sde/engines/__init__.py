@@ -1,6 +1,6 @@
 """Engines advance a block of paths until they leave, t_max, or failure."""
 
-from sam_sde.engines.block import BlockResult, run_block
+from sam_sde.engines.block import BlockResult, exits_in, last_finite_step, run_block
 from sam_sde.engines.choice import ENGINES, METHODS, asked_engine, choose_engine, default_method, fitting_engines
 from sam_sde.engines.compiled.engine import CannotCompileError
 from sam_sde.engines.engine import Engine
@@ -21,8 +21,10 @@ __all__ = [
     "asked_engine",
     "choose_engine",
     "default_method",
+    "exits_in",
     "fitting_engines",
     "half_steps",
     "integrate",
+    "last_finite_step",
     "run_block",
 ]

@@ -119,8 +119,8 @@ def _settle_inside(result: BlockResult, alive: _Alive) -> None:
 
 def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, chunk: Chunk, step: int) -> None:
     """Writes down the paths that left or failed in this chunk, at whose end they are, and marks them as finished."""
-    last_finite = _last_finite_step(chunk, alive.w)
-    exits = _exits(problem, chunk, alive.paths, step, torch.where(alive.finished, 0, last_finite))
+    last_finite = last_finite_step(chunk, alive.w)
+    exits = exits_in(problem, chunk, alive.paths, step, torch.where(alive.finished, 0, last_finite))
     last_finite = torch.where(alive.finished, last_finite, exits.n_valid)
     failed = (last_finite < len(chunk.moved) - 1) & ~alive.finished
     failed[exits.row] = False
@@ -139,7 +139,7 @@ def _settle(problem: EscapeProblem, result: BlockResult, alive: _Alive, chunk: C
     alive.finished[exits.row] = True
 
 
-def _exits(problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, step: int, n_valid: torch.Tensor) -> Exits:
+def exits_in(problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, step: int, n_valid: torch.Tensor) -> Exits:
     """The first exits, looked for among the suspects only."""
     look = first_exits if problem.halves is None else exits_in_halves
     if chunk.suspects is None:
@@ -149,7 +149,7 @@ def _exits(problem: EscapeProblem, chunk: Chunk, paths: torch.Tensor, step: int,
     return exits._replace(row=row[exits.row], n_valid=n_valid.index_copy(0, row, exits.n_valid))
 
 
-def _last_finite_step(chunk: Chunk, end: torch.Tensor) -> torch.Tensor:
+def last_finite_step(chunk: Chunk, end: torch.Tensor) -> torch.Tensor:
     """Index (paths,) of the last state that is finite; a state that is not stays so, thus the last one tells."""
     last = torch.full((len(end),), len(chunk.moved) - 1, device=end.device)
     bad = ~torch.isfinite(end.sum(-1).to(chunk.dtype))  # or too large to add, which the next line sees

@@ -14,7 +14,7 @@ from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.trajectory import Recorder, Trajectory
 
 
-class _Prepared(NamedTuple):
+class Prepared(NamedTuple):
     """The function that advances paths, its engine, and why it is not the one that was asked for."""
 
     advance: Advance
@@ -24,7 +24,7 @@ class _Prepared(NamedTuple):
 
 def make_ready(run: EscapeRun) -> None:
     """Prepares its engine, that the blocks of a run which go side by side find it."""
-    _prepared(run)
+    prepared(run)
 
 
 def integrate_block(
@@ -45,7 +45,7 @@ def trajectories(run: EscapeRun, paths: list[int], every: int = 1) -> list[Traje
 
 
 def _integrate(run: EscapeRun, paths: torch.Tensor, report, recorder: Recorder | None) -> BlockResult:
-    advance, engine, note = _prepared(run)
+    advance, engine, note = prepared(run)
     block = run_block(
         run.problem,
         advance,
@@ -61,16 +61,16 @@ def _integrate(run: EscapeRun, paths: torch.Tensor, report, recorder: Recorder |
 
 
 # What was prepared for a run belongs to this process, and is not sent along with the run.
-_kept: WeakKeyDictionary[EscapeRun, _Prepared] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[EscapeRun, Prepared] = WeakKeyDictionary()
 
 
-def _prepared(run: EscapeRun) -> _Prepared:
+def prepared(run: EscapeRun) -> Prepared:
     """Where an engine cannot compile the problem, the one that needs no compiler."""
     if run not in _kept:
         start = run.states_at_start(run.block(0)).to(run.dtype)
         try:
-            _kept[run] = _Prepared(ENGINES[run.engine].prepare(run.problem, start), run.engine, None)
+            _kept[run] = Prepared(ENGINES[run.engine].prepare(run.problem, start), run.engine, None)
         except CannotCompileError as error:
             other = choose_engine("torchsde", run.problem, run.n_paths)
-            _kept[run] = _Prepared(ENGINES[other].prepare(run.problem, start), other, str(error))
+            _kept[run] = Prepared(ENGINES[other].prepare(run.problem, start), other, str(error))
     return _kept[run]

@@ -19,17 +19,19 @@ from dataclasses import dataclass, field, replace
 import cloudpickle
 import torch
 
-from sam_sde.engines import BlockResult
-from sam_sde.escape.blocks import integrate_block, make_ready
+from sam_sde.escape.blocks import make_ready
 from sam_sde.escape.channel import Channel
 from sam_sde.escape.processes import own_device
 from sam_sde.escape.progress import BlockReport
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.trajectory import Recorder
 from sam_sde.escape.watch import ends_process_after
-from sam_sde.escape.work import Work, compute_here
+from sam_sde.escape.work import Compute, Work, compute_here
 
 SECONDS_BETWEEN_REPORTS = 0.1
+
+# A run with what is done with its blocks, or that as bytes.
+Sent = tuple[EscapeRun, Compute] | bytes
 
 
 class LostProcessError(RuntimeError):
@@ -71,11 +73,11 @@ def compute_on(renewed: Callable[[], Executor], works: Iterable[Work], at_once: 
 
 @dataclass(eq=False)
 class _Task:
-    """One block: the number by which it is told of, what is sent of its run, and how often it lost its process."""
+    """One block: the number by which it is told of, what is sent of its work, and how often it lost its process."""
 
     number: int
     work: Work
-    sent: EscapeRun | bytes
+    sent: Sent
     first: int
     lost: int = 0
 
@@ -108,7 +110,7 @@ class _Crew:
         number = 0
         for work in self.works:
             try:
-                sent = _sendable(self._executor, work.run)
+                sent = _sendable(self._executor, work)
             except Exception as error:
                 work.fail(error)
                 continue
@@ -123,7 +125,7 @@ class _Crew:
         n_given = len(self.given)
         while len(self.given) < (1 if self.alone else self.at_once) and (task := self._next()) is not None:
             recorder = task.work.recorder_of(task.first)
-            future = self._submit(_integrate_block, task.sent, task.first, recorder, self.channel, task.number)
+            future = self._submit(_compute_block, task.sent, task.first, recorder, self.channel, task.number)
             self.given[future] = task
         return len(self.given) > n_given
 
@@ -200,24 +202,24 @@ class _Crew:
 
 
 def _hand_on(task: _Task, future: Future) -> None:
-    arrays, others, recorded = future.result()
+    block, recorded = pickle.loads(future.result())
     if recorded is not None:
         task.work.recorder.take(recorded)
-    task.work.ended(task.first, BlockResult(*map(torch.from_numpy, arrays), *others))
+    task.work.ended(task.first, block)
 
 
-def _sendable(executor: Executor, run: EscapeRun) -> EscapeRun | bytes | None:
+def _sendable(executor: Executor, work: Work) -> Sent | None:
     """The run for threads, which have what this one has, ready to be computed; for others as bytes."""
     if isinstance(executor, ThreadPoolExecutor):
-        make_ready(run)
-        return run
-    return shipped(run)
+        make_ready(work.run)
+        return work.run, work.compute
+    return _shipped(work)
 
 
-def shipped(run: EscapeRun) -> bytes | None:
+def _shipped(work: Work) -> bytes | None:
     """The run as bytes that another process can read; None, with a warning, where there are none."""
     try:
-        task = cloudpickle.dumps(run)
+        task = cloudpickle.dumps((work.run, work.compute))
         pickle.loads(task)
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
@@ -228,32 +230,29 @@ def shipped(run: EscapeRun) -> bytes | None:
 
 # What follows runs where the executor computes.
 
-_last_task: tuple[Channel, bytes, EscapeRun] | None = None
+_last_task: tuple[Channel, bytes, EscapeRun, Compute] | None = None
 
 
-def _integrate_block(
-    sent: EscapeRun | bytes, first: int, recorder: Recorder | None, channel: Channel, number: int
-) -> tuple:
-    """One block; its result as arrays, for a tensor would be shared with a process that may be gone."""
+def _compute_block(sent: Sent, first: int, recorder: Recorder | None, channel: Channel, number: int) -> bytes:
+    """One block; its result as bytes, for a tensor would be shared with a process that may be gone."""
     channel.begin(number)
-    run = _run(sent, channel)
+    run, compute = _run(sent, channel)
     with ends_process_after(run.task_timeout):
-        block = integrate_block(run, first, _reporter(channel, number), recorder)
+        block = compute(run, first, _reporter(channel, number), recorder)
     channel.end(number)
-    arrays = (block.outcome.numpy(), block.time.numpy(), block.point.numpy())
-    return arrays, (block.interrupted_at, block.path_steps, block.engine, block.note, block.way), recorder
+    return pickle.dumps((block, recorder))
 
 
-def _run(sent: EscapeRun | bytes, channel: Channel) -> EscapeRun:
+def _run(sent: Sent, channel: Channel) -> tuple[EscapeRun, Compute]:
     """Read once for all blocks of a call; equal bytes of another call may name a file that has changed."""
     global _last_task
-    if isinstance(sent, EscapeRun):
+    if not isinstance(sent, bytes):
         return sent
     if _last_task is None or _last_task[:2] != (channel, sent):
-        run = pickle.loads(sent)
+        run, compute = pickle.loads(sent)
         device = own_device(run.device)
-        _last_task = (channel, sent, run if device == run.device else replace(run, device=device))
-    return _last_task[2]
+        _last_task = (channel, sent, run if device == run.device else replace(run, device=device), compute)
+    return _last_task[2:]
 
 
 def _reporter(channel: Channel, number: int) -> Callable[[BlockReport], None]:

@@ -1,0 +1,18 @@
+"""Escapes too rare to wait for: multilevel splitting inside a renewal cycle."""
+
+from sam_sde.rare.measuring import KeptRepeats, measure
+from sam_sde.rare.preparation import RareRun, prepare_halved, prepare_rare
+from sam_sde.rare.result import RareResult
+from sam_sde.rare.simulation import rare_escape_times
+from sam_sde.rare.splitting import Repeat
+
+__all__ = [
+    "KeptRepeats",
+    "RareResult",
+    "RareRun",
+    "Repeat",
+    "measure",
+    "prepare_halved",
+    "prepare_rare",
+    "rare_escape_times",
+]

@@ -1,0 +1,119 @@
+"""What is asked of splitting, checked before any walker takes a step."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+
+from sam_sde import checks
+from sam_sde.dynamics import ConstantSchedule, Dynamics, Schedule, times
+from sam_sde.engines import ENGINES
+from sam_sde.errors import ArgumentError
+from sam_sde.escape import EscapeRun, Start, prepare
+from sam_sde.noise import EmpiricalNoise
+from sam_sde.parameters import Point
+from sam_sde.rare.numbers import MAX_STAGES, MOST_PATHS
+from sam_sde.rare.pilot import PILOT_WALKERS
+from sam_sde.rare.score import require_score, score_of
+from sam_sde.regions import Region
+
+WALKERS, REPEATS = 10_000, 16
+FEWEST_WALKERS, FEWEST_REPEATS = 100, 2
+
+# What a walker takes about, over all stages: by it the engine is chosen.
+STEPS_OF_A_WALKER = 5000
+
+# At which multiples of dt the drift must be what it is at 0.
+OTHER_TIMES = (1.0, 7.0, 1e3, 1e6)
+
+
+@dataclass(frozen=True)
+class RareRun:
+    """A checked experiment: a run of which each block is a repeat, the score, and what is known of the levels."""
+
+    run: EscapeRun
+    score: Region
+    core: float | None
+    levels: tuple[float, ...] | None
+
+
+def prepare_rare(
+    dynamics: Dynamics,
+    *,
+    start: Point | Start,
+    region: Region,
+    score: str | Region | Callable = "auto",
+    core: float | None = None,
+    levels: Sequence[float] | None = None,
+    walkers: int = WALKERS,
+    repeats: int = REPEATS,
+    **options,
+) -> RareRun:
+    """A checked experiment; the arguments are those of `rare_escape_times`."""
+    walkers = checks.whole("walkers", walkers, low=FEWEST_WALKERS)
+    repeats = checks.whole("repeats", repeats, low=FEWEST_REPEATS)
+    if (repeats + 1) * MAX_STAGES * max(walkers, PILOT_WALKERS) > MOST_PATHS:
+        most = MOST_PATHS // MAX_STAGES
+        raise ArgumentError("walkers", f"expected at most {most} in all repeats, got {repeats} times {walkers}")
+    dt = dynamics.lr if options.get("dt") is None and isinstance(dynamics, Dynamics) else options.get("dt")
+    nominal = {} if dt is None else {"t_max": STEPS_OF_A_WALKER * checks.positive("dt", dt)}
+    run = prepare(
+        dynamics, start=start, region=region, n_paths=walkers * repeats, block_size=walkers, **nominal, **options
+    )
+    _require_markov(run)
+    score = score_of(score, dynamics, region, run.start)
+    w = run.start.mean[None].to(device=run.device, dtype=run.dtype)
+    require_score(score, w)
+    core = None if core is None else checks.real("core", core)
+    if core is not None and score is region and core >= 0:
+        raise ArgumentError("core", f"expected a level of the region inside it, below 0, got {core:g}")
+    if levels is not None:
+        levels = tuple(checks.vector("levels", levels).tolist())
+        if any(not low < high for low, high in pairwise(levels)):
+            raise ArgumentError("levels", f"expected scores that increase, got {checks.shown(list(levels))}")
+        if core is not None and not core < levels[0]:
+            raise ArgumentError("core", f"expected a score below the first level {levels[0]:g}, got {core:g}")
+    return RareRun(run, score, core, levels)
+
+
+def _require_markov(run: EscapeRun) -> None:
+    """What a walker does next must follow from its state alone, or a clone of it would do something else."""
+    dynamics, problem = run.problem.dynamics, run.problem
+    for part in dynamics.parts:
+        noise = getattr(part, "noise", None)
+        if run.engine == "discrete" and isinstance(noise, EmpiricalNoise) and noise.sampling == "epochs":
+            raise ArgumentError(
+                "sampling",
+                "'epochs' remembers which samples were drawn, and splitting takes walkers from the middle of an epoch; "
+                "try 'without_replacement'",
+            )
+    schedules = [each for each in vars(dynamics).values() if isinstance(each, Schedule)]
+    changing = len(dynamics.parts) > 1 or any(not isinstance(each, ConstantSchedule) for each in schedules)
+    if not changing:
+        state = run.states_at_start(run.block(0)[:1]).to(run.dtype)
+        z = torch.ones(1, dynamics.channels, dtype=state.dtype, device=state.device)
+        steps = [
+            (dynamics.f(times(k * problem.dt, state), state), dynamics.g_prod(times(k * problem.dt, state), state, z))
+            for k in (0.0, *OTHER_TIMES)
+        ]
+        changing = any(
+            not torch.allclose(a, b, equal_nan=True)
+            for later in steps[1:]
+            for a, b in zip(later, steps[0], strict=True)
+        )
+    if changing:
+        raise ArgumentError(
+            "dynamics",
+            f"{type(dynamics).__name__} changes with time, by a schedule or a switch, and a rare escape comes long "
+            "after; try the optimizer that is active late, with constant rates",
+        )
+
+
+def prepare_halved(rare: RareRun) -> RareRun:
+    """The same with steps of dt/2, and random numbers of its own. Raises ArgumentError for the discrete engine."""
+    if not ENGINES[rare.run.engine].of_sde:
+        raise ArgumentError("check_dt", "engine 'discrete' has the steps of the optimizer, there is no dt to halve")
+    problem = rare.run.problem
+    stream = replace(problem.stream, level=problem.stream.level + 1)
+    return replace(rare, run=replace(rare.run, problem=replace(problem, dt=problem.dt / 2, stream=stream)))
