@@ -165,8 +165,8 @@ def sweep(
             write_note(destination.out, study.grid.document, study.folder)
         executor = None if scheduler is None else stack.enter_context(cluster(scheduler))
         with progress_report(Console(stderr=True)) as report:
-            progress = partial(report, "sweep")
-            study.execute(store, progress, workers=workers, executor=executor, shard=part, fresh=fresh)
+            told = partial(report, "sweep"), partial(report, "splitting")
+            study.execute(store, *told, workers=workers, executor=executor, shard=part, fresh=fresh)
         if part is None:
             finish(study, destination, paths)
         else:

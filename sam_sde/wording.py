@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sam_sde.jobs.tables import best_ratios
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -34,13 +36,19 @@ def summary_text(summary: "pd.DataFrame", keys: Sequence[str] = ()) -> TextTable
                 f"{row.n_paths}",
                 f"{100 * row.fraction_escaped:.4g} %",
                 f"{row.n_failed}",
-                interval(row.rmst, row.rmst_low, row.rmst_high, missing="not known") + step_words(row.dt_change),
+                _mean_words(row),
                 interval(row.median, row.median_low, row.median_high),
                 interval(row.rate, row.rate_low, row.rate_high),
             )
             for values, row in zip(_values(summary, keys), summary.itertuples(), strict=True)
         ],
     )
+
+
+def _mean_words(row) -> str:
+    if row.measured == "splitting":
+        return f"{interval(row.mean_time, row.mean_low, row.mean_high, missing='not known')} by splitting"
+    return interval(row.rmst, row.rmst_low, row.rmst_high, missing="not known") + step_words(row.dt_change)
 
 
 def short_key(key: str) -> str:
@@ -72,11 +80,16 @@ def comparison_text(comparison: "pd.DataFrame", keys: Sequence[str] = (), *, pai
                 *values,
                 row.arm,
                 interval(row.rmst_difference, row.difference_low, row.difference_high, missing="not known"),
-                interval(row.rmst_ratio, row.ratio_low, row.ratio_high, missing="not known"),
+                interval(*ratio, missing="not known"),
                 interval(row.rate_ratio, row.rate_ratio_low, row.rate_ratio_high, missing="not known"),
                 _p_value(row.p_adjusted),
             )
-            for values, row in zip(_values(comparison, keys), comparison.itertuples(), strict=True)
+            for values, row, ratio in zip(
+                _values(comparison, keys),
+                comparison.itertuples(),
+                best_ratios(comparison).itertuples(index=False),
+                strict=True,
+            )
         ],
     )
 

@@ -21,11 +21,12 @@ from sam_sde.dynamics import OPTIMIZERS, Dynamics
 from sam_sde.engines import asked_engine
 from sam_sde.escape import EscapeRun, NormalStart, check_ends, prepare
 from sam_sde.noise import NOISES, Noise
-from sam_sde.regions import REGIONS, Region
+from sam_sde.rare import RareRun, prepare_rare
+from sam_sde.regions import REGIONS, LossBelow, Region
 from sam_sde.surfaces import MODELS, SURFACES, LossSurface, expression_surface, python_surface
 
-# What the stream of random numbers of a pilot is called after that of its arm.
-PILOT = "\npilot"
+# What the streams of random numbers of a pilot and of splitting are called after that of their arm.
+PILOT, SPLITTING = "\npilot", "\nsplitting"
 
 # Where the arguments of a run stand that are not the arm's own.
 PLACES = {**dict.fromkeys(schema.Escape.model_fields, "escape"), **dict.fromkeys(schema.Run.model_fields, "run")}
@@ -104,6 +105,31 @@ class Setting:
         """A run of one arm with at most so many paths, whose random numbers are others."""
         return self.run(arm, workers=1, pilot=True, n_paths=min(n_paths, self.config.run.n_paths))
 
+    def rare(self, arm: str, workers: int | None = None) -> RareRun:
+        """What the section `rare` asks for, of one arm.
+
+        Raises
+            ConfigError: naming the key that does not fit the others.
+        """
+        options = run_options(self.config, arm)
+        del options["n_paths"], options["block_size"]
+        section, optimizer = self.config.rare, self.dynamics(arm)
+        places = dict.fromkeys(("score", "core", "levels", "walkers", "repeats"), "rare")
+        with locating(f"arms.{arm}", _places(self.config, arm) | places):
+            return prepare_rare(
+                optimizer,
+                start=self.start,
+                region=self.region,
+                score=build_score(section.score, self.surface.dim, self.folder),
+                core=section.core,
+                levels=section.levels,
+                walkers=section.walkers,
+                repeats=section.repeats,
+                workers=workers,
+                arm=arm + SPLITTING,
+                **options,
+            )
+
     def with_t_max(self, t_max: float) -> "Setting":
         escape = self.config.escape.model_copy(update={"t_max": t_max})
         return Setting(self.config.model_copy(update={"escape": escape}), self.folder, like=self)
@@ -166,6 +192,16 @@ def build_noise(section: Section, surface: LossSurface) -> Noise:
 def build_region(section: Section, surface: LossSurface) -> Region:
     with locating("escape.region", {"region": "escape"}):
         return Supplies(surface).call(REGIONS[section.kind], values_of(section))
+
+
+def build_score(section: str | schema.ScoreFunction, dim: int, folder: Path = Path()) -> str | Region:
+    """A score by its name, or as the level of a region."""
+    if isinstance(section, str):
+        return section
+    with locating("rare.score"):
+        if section.expression is not None:
+            return LossBelow(expression_surface(section.expression, dim), 0.0)
+        return LossBelow(python_surface(section.python, dim, folder), 0.0)
 
 
 def build_start(section: schema.Point | schema.NormalStart, surface: LossSurface) -> list[float] | NormalStart:

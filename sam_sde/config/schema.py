@@ -12,13 +12,14 @@ from pydantic_core import PydanticCustomError
 from sam_sde.checks import nearest, shown
 from sam_sde.config.arms import Arm, Optimizer
 from sam_sde.config.kinds import of_kind
-from sam_sde.config.sections import Count, Point, Section, Whole
+from sam_sde.config.sections import Count, Point, Section, Vector, Whole
 from sam_sde.config.signatures import parameters_of
 from sam_sde.dynamics import OPTIMIZERS, Dynamics
 from sam_sde.engines import ENGINES, METHODS
 from sam_sde.escape import DTYPES
 from sam_sde.noise import NOISES
 from sam_sde.parameters import NonNegative, Positive
+from sam_sde.rare import FEWEST_REPEATS, FEWEST_WALKERS, REPEATS, SCORES, WALKERS
 from sam_sde.regions import REGIONS
 from sam_sde.regions.crossing import CROSSINGS
 from sam_sde.statistics.weak_order import FEWEST_POINTS
@@ -107,6 +108,37 @@ class Escape(Section):
         return self
 
 
+class ScoreFunction(Section):
+    """A score of one's own: one of `expression` or `python`."""
+
+    expression: str | None = None
+    python: str | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self):
+        if (self.expression is None) == (self.python is None):
+            got = "neither" if self.python is None else "both"
+            raise PydanticCustomError("rule", "expected one of expression or python, got {got}", {"got": got})
+        return self
+
+
+def _score_kind(value: Any) -> str:
+    return "function" if isinstance(value, dict | ScoreFunction) else "word"
+
+
+class Rare(Section):
+    """Splitting for arms of which hardly any path leaves ("auto"), for all ("always"), or for none ("never")."""
+
+    when: Literal["auto", "always", "never"] = "auto"
+    score: Annotated[
+        Annotated[Literal[SCORES], Tag("word")] | Annotated[ScoreFunction, Tag("function")], Discriminator(_score_kind)
+    ] = "auto"
+    core: float | None = None
+    levels: Vector | None = None
+    walkers: Annotated[Whole, Field(ge=FEWEST_WALKERS)] = WALKERS
+    repeats: Annotated[Whole, Field(ge=FEWEST_REPEATS)] = REPEATS
+
+
 class Weak(Section):
     """The comparison of each optimizer with its SDE at time t, at learning rates that stand before those of the arms.
 
@@ -168,6 +200,7 @@ class Config(Section):
     arms: Annotated[dict[Annotated[str, Field(min_length=1)], Arm], Field(min_length=1)]
     reference: str | None = None
     escape: Escape
+    rare: Rare | None = None
     sweep: dict[str, Any] | None = None  # a grid of other values, see `sam_sde.config.grid`
     weak: Weak | None = None
     run: Run = Run()

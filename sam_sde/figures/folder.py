@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from sam_sde.errors import InputError
 from sam_sde.figures.paths import draw_sample_paths
+from sam_sde.figures.rare import draw_levels
 from sam_sde.figures.styles import arm_styles
 from sam_sde.figures.sweep import draw_sweep
 from sam_sde.figures.times import draw_escape_times, draw_survival
@@ -111,6 +112,12 @@ def _weak(folder: Path) -> Figure:
     return draw_weak(TABLES["weak"].read(folder))
 
 
+def _rare_levels(folder: Path) -> Figure:
+    levels, summary = TABLES["rare_levels"].read(folder), TABLES["summary"].read(folder)
+    _require_arms(levels, summary, folder)
+    return draw_levels(levels, arm_styles(list(summary["arm"])))
+
+
 # How each figure that a table names is drawn from the tables of a folder.
 DRAW: dict[str, Callable[[Path], Figure | None]] = {
     "survival": _survival,
@@ -118,6 +125,7 @@ DRAW: dict[str, Callable[[Path], Figure | None]] = {
     "sample_paths": _sample_paths,
     "trajectories": _trajectories,
     "weak": _weak,
+    "rare_levels": _rare_levels,
     "sweep": _sweep,
 }
 

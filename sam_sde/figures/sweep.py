@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 
 from sam_sde.figures.styles import FONT, SMALL_FONT, WIDTH, add_legend, arm_styles, new_figure, plain, tidy
 from sam_sde.figures.swept import are_numbers, followers, free_keys, in_order, spans_a_decade
+from sam_sde.jobs.tables import best_ratios, best_times
 from sam_sde.statistics import FEW_ESCAPES
 
 MOST_CELLS_WITH_NUMBERS = 80
@@ -50,7 +51,7 @@ def draw_times(summary: pd.DataFrame, key: str, label: str) -> Figure:
         axes.set_xscale(_scale(summary[key]))
     else:
         axes.set_xticks(range(len(values)), [plain(str(value), 24) for value in values])
-    axes.set_yscale(_scale(summary["rmst"].dropna()))
+    axes.set_yscale(_scale(best_times(summary)["time"].dropna()))
     tidy(axes)
     axes.set_xlabel(label, fontsize=FONT)
     axes.set_ylabel(_time_label(summary), fontsize=FONT)
@@ -59,20 +60,24 @@ def draw_times(summary: pd.DataFrame, key: str, label: str) -> Figure:
 
 
 def _draw_arm(axes: Axes, x: np.ndarray, rows: pd.DataFrame, style: dict):
-    """A line with its band; open marks where hardly any path escaped."""
-    axes.fill_between(x, rows["rmst_low"], rows["rmst_high"], color=style["color"], alpha=0.25, linewidth=0)
-    (line,) = axes.plot(x, rows["rmst"], marker="o", markersize=4, linewidth=1.5, **style)
-    few = (rows["fraction_escaped"] < FEW_ESCAPES).to_numpy()
-    axes.plot(x[few], rows["rmst"][few], linestyle="", marker="o", markersize=5, color=style["color"], mfc="white")
+    """A line with its band; diamonds where splitting measured it, open marks where hardly any path escaped."""
+    times, color = best_times(rows), style["color"]
+    axes.fill_between(x, times["time_low"], times["time_high"], color=color, alpha=0.25, linewidth=0)
+    (line,) = axes.plot(x, times["time"], marker="o", markersize=4, linewidth=1.5, **style)
+    split = rows["measured"].eq("splitting").to_numpy()
+    axes.plot(x[split], times["time"][split], linestyle="", marker="D", markersize=5, color=color)
+    few = rows["fraction_escaped"].lt(FEW_ESCAPES).to_numpy() & ~split
+    axes.plot(x[few], times["time"][few], linestyle="", marker="o", markersize=5, color=color, mfc="white")
     return line
 
 
 def _time_label(summary: pd.DataFrame) -> str:
-    label = "mean escape time, t = lr · steps"
-    if summary["n_censored"].any():
-        label += "\n(restricted to t_max"
-        label += "; open: under 5 % escaped)" if (summary["fraction_escaped"] < FEW_ESCAPES).any() else ")"
-    return label
+    split = summary["measured"].eq("splitting")
+    direct, notes = summary[~split], ["diamonds: by splitting"] if split.any() else []
+    if direct["n_censored"].any():
+        notes.append("others restricted to t_max" if split.any() else "restricted to t_max")
+        notes += ["open: under 5 % escaped"] if (direct["fraction_escaped"] < FEW_ESCAPES).any() else []
+    return "mean escape time, t = lr · steps" + (f"\n({'; '.join(notes)})" if notes else "")
 
 
 def _scale(values: pd.Series) -> str:
@@ -85,10 +90,12 @@ def draw_ratios(comparison: pd.DataFrame, summary: pd.DataFrame, keys: list[str]
     x, y = in_order(summary[key_x]), in_order(summary[key_y])
     figure = new_figure(WIDTH, 0.9 + len(arms) * max(2.2, 0.42 * len(y)))
     every = figure.subplots(len(arms), 1, squeeze=False)[:, 0]
-    ratios = {arm: _grid(comparison[comparison["arm"] == arm], "rmst_ratio", key_x, key_y, x, y) for arm in arms}
+    best = comparison[["arm", *keys]].join(best_ratios(comparison))
+    ratios = {arm: _grid(best[best["arm"] == arm], "ratio", key_x, key_y, x, y) for arm in arms}
+    direct = summary[summary["measured"] != "splitting"]
     norm = _norm(list(ratios.values()))
     for axes, arm in zip(every, arms, strict=True):
-        escaped = _grid(summary[summary["arm"] == arm], "fraction_escaped", key_x, key_y, x, y)
+        escaped = _grid(direct[direct["arm"] == arm], "fraction_escaped", key_x, key_y, x, y)
         mesh = _draw_map(axes, ratios[arm], escaped < FEW_ESCAPES, norm)
         axes.set_xticks(range(len(x)), [_label(value) for value in x], fontsize=SMALL_FONT)
         axes.set_yticks(range(len(y)), [_label(value) for value in y], fontsize=SMALL_FONT)
@@ -98,7 +105,7 @@ def draw_ratios(comparison: pd.DataFrame, summary: pd.DataFrame, keys: list[str]
         bar.set_label("ratio of mean escape times", fontsize=SMALL_FONT)
         ticks = _ticks(norm)
         bar.set_ticks(np.log(ticks), labels=[f"{tick:.3g}" for tick in ticks], fontsize=SMALL_FONT)
-    few = (summary.loc[summary["arm"].isin(arms), "fraction_escaped"] < FEW_ESCAPES).any()
+    few = (direct.loc[direct["arm"].isin(arms), "fraction_escaped"] < FEW_ESCAPES).any()
     note = "\nhatched: a lower bound, under 5 % of the arm's paths escaped" if few else ""
     every[-1].set_xlabel(labels[0] + note, fontsize=FONT)
     return figure

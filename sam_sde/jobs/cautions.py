@@ -1,6 +1,6 @@
 """What a user has to know before believing a table."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
@@ -16,20 +16,24 @@ MUCH_DAMPING = 0.1
 CHANGING_RATES = (
     "no constant rate; `rate` and `rate_ratio` are averages to t_max that do not extrapolate, read rmst and rmst_ratio"
 )
+SPLIT = "add `rare: {}` to the configuration, which measures the mean time of such an arm by splitting"
 SMALLER_STEPS = "try a smaller dt or lr, or a region that ends before the loss grows so steep"
 
 
 def find_cautions(
-    runs: Mapping[str, EscapeRun], results: Mapping[str, EscapeResult], comparison: pd.DataFrame | None
+    runs: Mapping[str, EscapeRun],
+    results: Mapping[str, EscapeResult],
+    comparison: pd.DataFrame | None,
+    rare: Collection[str] = (),
 ) -> list[str]:
-    """One sentence for each thing that limits what the results say."""
+    """One sentence for each thing that limits what the results say. rare: the arms that were measured by splitting."""
     of_sdes = [arm for arm in results if ENGINES[runs[arm].engine].of_sde]
     found = [_unresolved_step(arm, runs[arm]) for arm in of_sdes]
     found += [_lost_damping(arm, runs[arm]) for arm in of_sdes]
     found += [_step_beyond_statistics(arm, result) for arm, result in results.items() if result.step_check is not None]
     found += [_levels(arm, result) for arm, result in results.items() if result.levels]
     found += [f"{arm}: {sentence}" for arm in results for sentence in runs[arm].precision_warnings]
-    found += [_few_escapes(arm, runs[arm], result) for arm, result in results.items()]
+    found += [_few_escapes(arm, runs[arm], result) for arm, result in results.items() if arm not in rare]
     found += [_failures(arm, result) for arm, result in results.items()]
     if comparison is not None:
         found += [
@@ -72,10 +76,10 @@ def _few_escapes(arm: str, run: EscapeRun, result: EscapeResult) -> str | None:
     )
     exponent = trap_exponent(run.problem.dynamics, run.start.mean)
     if exponent is None:
-        return sentence
+        return f"{sentence}; {SPLIT}"
     return (
         f"{sentence}. SAM is trapped: the logarithm of its escape time grows like ρ²|λ|B/(ησ²) = {exponent:.3g}; "
-        "lower rho or batch_size, or raise lr"
+        f"lower rho or batch_size, or raise lr, or {SPLIT}"
     )
 
 

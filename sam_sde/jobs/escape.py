@@ -9,7 +9,8 @@ import pandas as pd
 
 from sam_sde.config.building import Setting
 from sam_sde.config.schema import Config
-from sam_sde.engines import fitting_engines
+from sam_sde.engines import ENGINES, fitting_engines
+from sam_sde.errors import InputError
 from sam_sde.escape import (
     EscapeInterrupted,
     EscapeResult,
@@ -18,6 +19,7 @@ from sam_sde.escape import (
     Progress,
     Recorder,
     StepCheck,
+    Work,
     checked,
     compare,
     compute,
@@ -30,12 +32,14 @@ from sam_sde.jobs.cautions import changing_rates, find_cautions
 from sam_sde.jobs.escape_record import escape_record
 from sam_sde.jobs.identity import identity_of
 from sam_sde.jobs.landscape import landscape_tables
+from sam_sde.jobs.rare import KeptSplitting, measured, rare_tables, with_mean_ratios
 from sam_sde.jobs.results import Destination
 from sam_sde.jobs.stopping import Choice, settle, unmet
 from sam_sde.jobs.store import Entry, Store
 from sam_sde.jobs.tables import by_arm
 from sam_sde.jobs.trajectories import trajectory_table
-from sam_sde.statistics import survival_curve, thin
+from sam_sde.rare import RareResult, RareRun, measure, prepare_halved
+from sam_sde.statistics import FEW_ESCAPES, Outcome, survival_curve, thin
 
 MAX_PATH_ROWS = 10**6
 MAX_KEPT_ROWS = 10**5  # of what is written after each arm, in under a second
@@ -50,17 +54,20 @@ class Experiment:
 
     workers: how many share the paths; None for as many as there are cores where the work is worth it.
     choices: of t_max and n_paths, where a pilot makes them. kept: where the paths of each arm are kept, if they are.
+    rare: what splitting found of arms that hardly leave.
     arms: what became of the arms; judged: of the end states of each, where they are asked for.
     """
 
     setting: Setting
     workers: int | None = None
     runs: dict[str, EscapeRun] = field(init=False)
+    rare_runs: dict[str, RareRun] = field(init=False)
     results: dict[str, EscapeResult] = field(default_factory=dict)
     recorders: dict[str, Recorder] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     choices: dict[str, Choice] = field(default_factory=dict)
     kept: dict[str, Entry] = field(default_factory=dict)
+    rare: dict[str, RareResult] = field(default_factory=dict)
     ends_of: dict[str, pd.DataFrame] = field(default_factory=dict)
     arms: ArmByArm = field(init=False)
     judged: ArmByArm = field(init=False)
@@ -75,6 +82,9 @@ class Experiment:
     def take(self, setting: Setting) -> None:
         """Has the runs of another setting from now on."""
         self.setting, self.runs = setting, setting.runs(self.workers)
+        asked = setting.config.rare
+        split = asked is not None and asked.when != "never"
+        self.rare_runs = {arm: setting.rare(arm, self.workers) for arm in self.runs} if split else {}
 
     def choose(self, choices: dict[str, Choice]) -> None:
         """Has as many paths as a pilot has chosen."""
@@ -144,6 +154,43 @@ class Experiment:
         else:
             longer = f"{arm}, longer steps"
             self.results[arm] = self.plans[arm].completed(result, lambda progress: report(longer, progress))
+        self.split(arm, report)
+
+    def split(
+        self,
+        arm: str,
+        report: Callable[[str, Progress], None],
+        share: Callable[[list[Work]], None] = compute,
+    ) -> None:
+        """Measures an arm that hardly leaves by splitting, where the configuration has it so.
+
+        Where splitting has nothing to say of it, a note says why, and the paths stand.
+        """
+        if arm not in self.rare_runs or not self._hardly_leaves(arm):
+            return
+        entry, named = self.kept.get(arm), f"{arm}, splitting"
+
+        def found(rare: RareRun) -> RareResult:
+            kept = None if entry is None else KeptSplitting.of(entry, self.setting, rare)
+            return measure(rare, lambda progress: report(named, progress), share, kept)
+
+        rare = self.rare_runs[arm]
+        try:
+            result = found(rare)
+            if self.config.run.check_dt is True and ENGINES[rare.run.engine].of_sde:
+                result = replace(result, halved=found(prepare_halved(rare)))
+        except InputError as error:
+            warnings.warn(f"{arm}, not measured by splitting: {error}", stacklevel=2)
+            return
+        except EscapeInterrupted as interrupt:
+            if interrupt.result is not None:
+                self.rare[arm] = interrupt.result
+            raise
+        self.rare[arm] = result
+
+    def _hardly_leaves(self, arm: str) -> bool:
+        result = self.results[arm]
+        return self.config.rare.when == "always" or result.count(Outcome.ESCAPED) < FEW_ESCAPES * len(result)
 
     def keep_in(self, store: Store, arm: str, fresh: bool = False, needed: bool = False) -> None:
         """Opens what the store has of an arm."""
@@ -211,7 +258,8 @@ class Experiment:
         return self.setting.config
 
     def summary(self) -> pd.DataFrame:
-        return pd.DataFrame([{"arm": arm, **result.summary()} for arm, result in self.results.items()])
+        summary = pd.DataFrame([{"arm": arm, **result.summary()} for arm, result in self.results.items()])
+        return measured(summary, self.rare)
 
     def comparison(self) -> pd.DataFrame | None:
         """None where there is nothing to compare: one arm, or no result of the reference."""
@@ -219,7 +267,9 @@ class Experiment:
         results = dict(self.results)
         if self.config.run.common_noise:  # the paths of an arm that did not end have no partners
             results = {arm: result for arm, result in results.items() if arm not in self.arms.unfinished}
-        return compare(results, reference) if len(results) > 1 and reference in results else None
+        if len(results) < 2 or reference not in results:
+            return None
+        return with_mean_ratios(compare(results, reference), self.summary())
 
     def cautions(self, comparison: pd.DataFrame | None) -> list[str]:
         """One sentence for each thing that is missing, or limits what the results say."""
@@ -229,7 +279,11 @@ class Experiment:
 
     def limits(self, comparison: pd.DataFrame | None) -> list[str]:
         """One sentence for each thing that limits what the results say, but for rates that are not constant."""
-        return unmet(self.config, self.choices) + find_cautions(self.runs, self.results, comparison)
+        of_splitting = [
+            f"{arm}, by splitting: {sentence}" for arm, each in self.rare.items() for sentence in each.warnings
+        ]
+        cautions = find_cautions(self.runs, self.results, comparison, self.rare)
+        return unmet(self.config, self.choices) + cautions + of_splitting
 
     def write(self, destination: Destination, all_paths: bool = False) -> None:
         """Writes the tables and run.json."""
@@ -255,6 +309,7 @@ class Experiment:
             yield "dt_changes", by_arm({arm: check.to_frame() for arm, check in checks.items()})
         if comparison is not None:
             yield "comparison", comparison
+        yield from rare_tables(self.rare).items()
         if coordinates:
             yield "paths", by_arm({arm: result.to_frame(coordinates) for arm, result in self.results.items()})
         if self.ends is not None:

@@ -35,8 +35,15 @@ def identity_of(setting: Setting, arm: str, run: EscapeRun) -> dict[str, Any]:
         "dtype": str(run.dtype),
         "block_size": config.run.block_size,
     }
-    files = {name: _digest(path) for name, path in sorted(set(_files(said, setting.folder)))}
-    return said | {"files": files, "versions": {"sam_sde": _source(), "torch": _version("torch")}}
+    return said | {
+        "files": files_named(said, setting.folder),
+        "versions": {"sam_sde": _source(), "torch": _version("torch")},
+    }
+
+
+def files_named(said: Any, folder: Path) -> dict[str, str]:
+    """A digest of each file that plain data name."""
+    return {name: _digest(path) for name, path in sorted(set(_files(said, folder)))}
 
 
 def _files(said: Any, folder: Path) -> Iterator[tuple[str, Path]]:

@@ -74,7 +74,7 @@ class Entry:
         except FileNotFoundError:
             return None
         except UNREADABLE as error:
-            _warn_of(path, error)
+            warn_of(path, error)
             return None
 
     def put(self, first: int, block: BlockResult, recorder: Recorder | None = None) -> None:
@@ -92,7 +92,7 @@ class Entry:
         }
         if recorder is not None:
             arrays |= recorder.arrays()
-        self._write(lambda: write_whole(self.path(first), lambda path: np.savez(path, **arrays)))
+        self.write(lambda: write_whole(self.path(first), lambda path: np.savez(path, **arrays)))
 
     def keep(self, first: int, block: BlockResult) -> None:
         """Keeps a block that has come to its end."""
@@ -111,11 +111,11 @@ class Entry:
         except FileNotFoundError:
             return None
         except UNREADABLE as error:
-            _warn_of(path, error)
+            warn_of(path, error)
             return None
 
     def write_table(self, name: str, frame: pd.DataFrame) -> None:
-        self._write(lambda: write_csv(frame, self._table(name)))
+        self.write(lambda: write_csv(frame, self._table(name)))
 
     def remove(self) -> None:
         """All that is kept of the paths."""
@@ -137,7 +137,7 @@ class Entry:
         if not own or any(arrays[name].shape != shape for name, shape in shapes.items()):
             raise ValueError("it holds other paths")
 
-    def _write(self, write: Callable[[], None]) -> None:
+    def write(self, write: Callable[[], None]) -> None:
         try:
             write()
         except InputError as error:
@@ -146,7 +146,7 @@ class Entry:
             warnings.warn(f"not kept on the way: {error}", stacklevel=2)
 
 
-def _warn_of(path: Path, error: Exception) -> None:
+def warn_of(path: Path, error: Exception) -> None:
     warnings.warn(f"{path} cannot be used, and is computed again ({type(error).__name__}: {error})", stacklevel=4)
 
 
@@ -189,7 +189,7 @@ class Store:
         if not (entry.folder / "about.json").exists():
             make_folder(entry.folder)
             text = json.dumps(identity, indent=2, ensure_ascii=False, default=str)
-            entry._write(lambda: write_text(text + "\n", entry.folder / "about.json"))
+            entry.write(lambda: write_text(text + "\n", entry.folder / "about.json"))
         return entry
 
     @cached_property

@@ -4,8 +4,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -52,6 +52,7 @@ class Study:
     wall_time: float = 0.0
     n_computed: int = 0
     _failed: dict[str, Exception] = field(default_factory=dict, init=False)
+    _share: Callable[[list[Work]], None] = field(default=partial(compute, n_processes=1), init=False)
 
     def __post_init__(self):
         self.experiments, failures, setting = [], [], None
@@ -77,6 +78,7 @@ class Study:
         if asked is not None:
             return asked
         runs = [run for experiment in self.experiments for run in experiment.runs.values()]
+        runs += [rare.run for experiment in self.experiments for rare in experiment.rare_runs.values()]
         work = sum(run.n_paths * run.problem.n_steps * numbers_of_a_step(run.problem) for run in runs)
         return torch.get_num_threads() if work >= WORTH_PROCESSES else 1
 
@@ -84,6 +86,7 @@ class Study:
         self,
         store: Store,
         progress: Callable[[Progress], None] | None = None,
+        splitting: Callable[[Progress], None] | None = None,
         *,
         workers: int | None = None,
         executor: Executor | None = None,
@@ -93,17 +96,39 @@ class Study:
         """Computes the blocks that the store has not; an arm that fails is left behind, an interrupt ends it.
 
         workers: processes that share the blocks; None for as many as are worth it. executor: stands in their place.
-        shard: computes its part alone.
+        shard: computes its part alone. splitting: is told of the progress of what is measured by that.
         """
         begin = time.perf_counter()
         try:
-            share = partial(compute, executor=executor, n_processes=self._worthwhile_workers(workers))
-            self.open(store, fresh, share)
+            self._share = partial(compute, executor=executor, n_processes=self._worthwhile_workers(workers))
+            self.open(store, fresh, self._share)
             tally = Tally(progress)
-            share(list(self._works(tally, shard)))
+            self._share(list(self._works(tally, shard)))
+            if shard is None:
+                self._split(splitting)
         except KeyboardInterrupt:
             self.interrupted = True
         self.wall_time = time.perf_counter() - begin
+
+    def _split(self, progress: Callable[[Progress], None] | None) -> None:
+        """Measures the arms that hardly leave by splitting, one after the other; the store has what is found."""
+        candidates = [(each, arm) for each in self.experiments for arm in each.rare_runs if self._is_there(each, arm)]
+        for done, (experiment, arm) in enumerate(candidates):
+
+            def report(arm: str, part: Progress, done: int = done) -> None:
+                if progress is not None:
+                    progress(replace(part, fraction=(done + part.fraction) / len(candidates)))
+
+            with suppress(Exception), warnings.catch_warnings():  # told when the tables are made
+                warnings.simplefilter("ignore")
+                experiment.results[arm] = execute(experiment.kept[arm].run, kept=experiment.kept[arm])
+                experiment.split(arm, report, self._share)
+            experiment.results.clear()
+
+    @staticmethod
+    def _is_there(experiment: Experiment, arm: str) -> bool:
+        entry = experiment.kept.get(arm)
+        return entry is not None and all(map(entry.has, entry.run.first_paths))
 
     def _pilot_failed(self, experiment: Experiment, arm: str, error: Exception) -> None:
         """Without its pilot a condition has no t_max and n_paths, and is left out."""
@@ -175,6 +200,7 @@ class Study:
                 if path_files is not None and experiment.results:
                     write_paths(experiment, destination.out / "paths" / f"{id_of(experiment)}.{path_files}")
                 experiment.results.clear()
+                experiment.rare.clear()
             if path_files is not None:
                 own = {f"{id_of(experiment)}.{path_files}" for experiment in self.experiments}
                 remove_other_paths(destination.out / "paths", own)
@@ -201,6 +227,8 @@ class Study:
                 experiment.results[arm] = experiment.checked(arm, result, lambda arm, progress: None)
                 if experiment.config.run.ends is not None:
                     experiment.judge(arm)
+                if not self.interrupted:
+                    experiment.split(arm, lambda arm, progress: None, self._share)
             except InputError:
                 raise  # the store cannot be written to
             except Exception as error:

@@ -10,7 +10,7 @@ from sam_sde.errors import InputError
 from sam_sde.files import write_csv
 
 # The columns that hold words. An arm may be called 1, NA or true, and stays text.
-WORDS = ("condition", "arm", "reference", "outcome", "state", "test_function", "kind", "figure")
+WORDS = ("condition", "arm", "reference", "outcome", "state", "test_function", "kind", "figure", "measured")
 
 FIGURE_KINDS = ("png", "pdf")
 
@@ -121,7 +121,24 @@ TABLES = {
                 *("rate", "rate_low", "rate_high"),
                 "mean_steps",
                 *("dt_change", "dt_change_low", "dt_change_high"),
+                "measured",
             ),
+        ),
+        Table(
+            "rare.csv",
+            "escape",
+            (
+                *("arm", "mean_time", "mean_low", "mean_high"),
+                *("probability", "probability_low", "probability_high"),
+                *("loop_time", "n_levels", "walkers", "repeats", "path_steps", "gain"),
+                *("fewest_ancestors", "max_over_mean"),
+            ),
+        ),
+        Table(
+            "rare_levels.csv",
+            "escape",
+            ("arm", "repeat", "level", "score", "probability", "ancestors", "path_steps"),
+            figure="rare_levels",
         ),
         Table(
             "dt_changes.csv",
@@ -136,9 +153,11 @@ TABLES = {
                 *("arm", "reference"),
                 *("rmst_difference", "difference_low", "difference_high"),
                 *("rmst_ratio", "ratio_low", "ratio_high"),
+                *("mean_ratio", "mean_ratio_low", "mean_ratio_high"),
                 *("rate_ratio", "rate_ratio_low", "rate_ratio_high"),
                 *("logrank_statistic", "p_value", "log10_p_value", "p_adjusted"),
                 "curves_cross",
+                "measured",
             ),
         ),
         Table(
@@ -172,7 +191,7 @@ TABLES = {
 # Those of a sweep, by the names sweep_summary, …: of all conditions, with the values of the swept keys.
 TABLES |= {
     f"sweep_{name}": replace(TABLES[name], command="sweep", keyed=True, figure="sweep" if name == "summary" else None)
-    for name in ("summary", "dt_changes", "survival", "comparison", "ends")
+    for name in ("summary", "dt_changes", "survival", "comparison", "ends", "rare", "rare_levels")
 }
 TABLES["sweep_conditions"] = Table("conditions.csv", "sweep", ("condition",), keyed=True)
 
@@ -186,3 +205,24 @@ def by_arm(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The rows of all arms below each other, the name of the arm first."""
     frame = pd.concat(frames, names=["arm", None]).reset_index("arm")
     return frame.reset_index(drop=True)
+
+
+def best_times(summary: pd.DataFrame) -> pd.DataFrame:
+    """time, time_low, time_high of each row of a summary: the mean that splitting has found, else that to t_max."""
+    return _best(summary, ("mean_time", "mean_low", "mean_high"), ("rmst", "rmst_low", "rmst_high"), "time")
+
+
+def best_ratios(comparison: pd.DataFrame) -> pd.DataFrame:
+    """ratio, ratio_low, ratio_high of each row of a comparison: of mean times where splitting has found one."""
+    means = "mean_ratio", "mean_ratio_low", "mean_ratio_high"
+    return _best(comparison, means, ("rmst_ratio", "ratio_low", "ratio_high"), "ratio")
+
+
+def _best(frame: pd.DataFrame, of_splitting: tuple[str, ...], restricted: tuple[str, ...], name: str) -> pd.DataFrame:
+    by_splitting = frame["measured"].eq("splitting") & frame[of_splitting[0]].notna()
+    return pd.DataFrame(
+        {
+            f"{name}{end}": frame[mean].where(by_splitting, frame[other])
+            for end, mean, other in zip(("", "_low", "_high"), of_splitting, restricted, strict=True)
+        }
+    )

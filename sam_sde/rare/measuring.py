@@ -1,7 +1,6 @@
 """Carries splitting out: the pilot, and then the repeats, here or on workers."""
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,10 +48,10 @@ def numbers_of(run: EscapeRun, repeat: int) -> Numbers:
 def measure(
     rare: RareRun,
     progress: Callable[[Progress], None] | None = None,
-    executor: Executor | None = None,
+    share: Callable[[list[Work]], None] = compute,
     kept: KeptRepeats | None = None,
 ) -> RareResult:
-    """The pilot, and the repeats that are not kept yet. Raises EscapeInterrupted on Ctrl-C."""
+    """The pilot, and the repeats that are not kept, carried out by `share`. Raises EscapeInterrupted on Ctrl-C."""
     run = rare.run
     plan = None if kept is None else kept.plan()
     if plan is None:
@@ -81,7 +80,7 @@ def measure(
 
     missing = [first for first in run.first_paths if first not in found]
     try:
-        compute([Work(run, missing, ended, report=report, compute=Splitting(rare.score, plan))], executor)
+        share([Work(run, missing, ended, report=report, compute=Splitting(rare.score, plan))])
     except KeyboardInterrupt:
         result = (
             RareResult(run, rare.score, plan, [found[first] for first in sorted(found)]) if len(found) > 1 else None

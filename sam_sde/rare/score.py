@@ -64,7 +64,9 @@ def _unasked(dynamics: Dynamics, region: Region, start: Start) -> Region:
 
 def _unstable(surface, region: Region, start: Start) -> Region:
     try:
-        return UnstableDistance(surface, start.mean, getattr(region, "radius", 1.0))
+        score = UnstableDistance(surface, start.mean, getattr(region, "radius", 1.0))
+        score.distance = 0.0  # its level is the distance itself
+        return score
     except ArgumentError as error:
         raise ArgumentError("score", f"'unstable': {error.message}; try 'region'") from None
 

@@ -4,12 +4,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from sam_sde import checks
 from sam_sde.dynamics import Dynamics
-from sam_sde.escape import Progress, Start
+from sam_sde.escape import Progress, Start, compute
 from sam_sde.parameters import Point
 from sam_sde.rare.measuring import measure
 from sam_sde.rare.preparation import REPEATS, WALKERS, prepare_halved, prepare_rare
@@ -88,9 +89,10 @@ def rare_escape_times(
     half = prepare_halved(rare) if checks.boolean("check_dt", check_dt) else None
     for sentence in rare.run.precision_warnings:
         warnings.warn(sentence, stacklevel=2)
-    result = measure(rare, progress, executor)
+    share = partial(compute, executor=executor)
+    result = measure(rare, progress, share)
     if half is not None:
-        result = replace(result, halved=measure(half, progress, executor))
+        result = replace(result, halved=measure(half, progress, share))
     for sentence in result.warnings:
         warnings.warn(sentence, stacklevel=2)
     return result

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sam_sde.statistics.intervals import student
+from sam_sde.statistics.intervals import Interval, difference_interval, student
 
 # A repeat whose probability is so many times the mean carries it: the others miss what it found.
 MANY_TIMES = 4.0
@@ -77,3 +77,12 @@ def distrust(probability: np.ndarray, fewest_ancestors: int) -> str | None:
     if fewest_ancestors < FEW_ANCESTORS:
         return f"all walkers that left descend from {fewest_ancestors} of the first ones in one repeat"
     return None
+
+
+def log_ratio_interval(value: float, interval: Interval, base: float, base_interval: Interval) -> Interval:
+    """Of value / base, two independent estimates above 0, by their intervals' logarithms (Zou and Donner 2008)."""
+    if not (value > 0 and base > 0):
+        return math.nan, math.nan
+    logs = ([math.log(x) if x > 0 else -math.inf for x in each] for each in (interval, base_interval))
+    low, high = difference_interval(math.log(value), next(logs), math.log(base), next(logs))
+    return math.exp(low), math.exp(high)
