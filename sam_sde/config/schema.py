@@ -127,7 +127,7 @@ def _score_kind(value: Any) -> str:
 
 
 class Rare(Section):
-    """Splitting for arms of which hardly any path leaves ("auto"), for all ("always"), or for none ("never")."""
+    """Splitting for arms of which most paths stay ("auto"), for all ("always"), or for none ("never")."""
 
     when: Literal["auto", "always", "never"] = "auto"
     score: Annotated[

@@ -39,7 +39,7 @@ from sam_sde.jobs.store import Entry, Store
 from sam_sde.jobs.tables import by_arm
 from sam_sde.jobs.trajectories import trajectory_table
 from sam_sde.rare import RareResult, RareRun, measure, prepare_halved
-from sam_sde.statistics import FEW_ESCAPES, Outcome, survival_curve, thin
+from sam_sde.statistics import Outcome, survival_curve, thin
 
 MAX_PATH_ROWS = 10**6
 MAX_KEPT_ROWS = 10**5  # of what is written after each arm, in under a second
@@ -162,11 +162,11 @@ class Experiment:
         report: Callable[[str, Progress], None],
         share: Callable[[list[Work]], None] = compute,
     ) -> None:
-        """Measures an arm that hardly leaves by splitting, where the configuration has it so.
+        """Measures an arm of which most paths stay by splitting, where the configuration has it so.
 
         Where splitting has nothing to say of it, a note says why, and the paths stand.
         """
-        if arm not in self.rare_runs or not self._hardly_leaves(arm):
+        if arm not in self.rare_runs or not self._is_split(arm):
             return
         entry, named = self.kept.get(arm), f"{arm}, splitting"
 
@@ -188,9 +188,10 @@ class Experiment:
             raise
         self.rare[arm] = result
 
-    def _hardly_leaves(self, arm: str) -> bool:
+    def _is_split(self, arm: str) -> bool:
+        """Fewer than half of the paths leave: their mean to t_max says little of the mean."""
         result = self.results[arm]
-        return self.config.rare.when == "always" or result.count(Outcome.ESCAPED) < FEW_ESCAPES * len(result)
+        return self.config.rare.when == "always" or result.count(Outcome.ESCAPED) < len(result) / 2
 
     def keep_in(self, store: Store, arm: str, fresh: bool = False, needed: bool = False) -> None:
         """Opens what the store has of an arm."""

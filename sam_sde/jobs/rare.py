@@ -42,7 +42,7 @@ class KeptSplitting:
         path = self._plan
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            return Plan(kept["core"], tuple(kept["levels"]), kept["burn_in"], kept["path_steps"])
+            return Plan(kept["core"], tuple(kept["levels"]), kept["settled"], kept["path_steps"])
         except FileNotFoundError:
             return None
         except UNREADABLE as error:

@@ -59,6 +59,8 @@ class Chain:
     def score_of(self, states: torch.Tensor) -> torch.Tensor:
         """The largest level of the score's faces (…,) at states (…, state_dim)."""
         weights = self.run.problem.dynamics.weights(states)
+        if not weights.numel():  # which torch's vmap refuses
+            return weights.new_zeros(states.shape[:-1])
         levels = self.score.levels(weights.reshape(-1, weights.shape[-1]).to(self.run.dtype))
         return levels.amax(-1).reshape(states.shape[:-1])
 

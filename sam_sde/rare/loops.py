@@ -16,12 +16,16 @@ from sam_sde.rare.chain import LONGEST_WALK, Chain, HeldError, Look
 class Loops(NamedTuple):
     """What many walkers did, times in steps.
 
-    entrances (entrances, state_dim): the states at the first level. within, above: the mean time of each part of a
-    loop, the second up to the core or the exit. start: the mean time from the start of a run to the first entrance, or
-    to the exit where a walker left before that; start_left: the fraction that did. failed: of the walkers.
+    entrances (entrances, state_dim): the states at the first level. exited (entrances,): those of walkers that left
+    from below that level, and so came to all levels in one step, at `points` (entrances, dim). within, above: the mean
+    time of each part of a loop, the second up to the core or the exit. start: the mean time from the start of a run to
+    the first entrance, or to the exit where a walker left before that; start_left: the fraction that did. failed: of
+    the walkers.
     """
 
     entrances: torch.Tensor
+    exited: torch.Tensor
+    points: torch.Tensor
     within: float
     above: float
     start: float
@@ -62,6 +66,13 @@ class _Sums:
     n_left: int = 0
     n_failed: int = 0
     entrances: list[torch.Tensor] = field(default_factory=list)
+    exited: list[torch.Tensor] = field(default_factory=list)
+    points: list[torch.Tensor] = field(default_factory=list)
+
+    def enter(self, states: torch.Tensor, points: torch.Tensor, exited: bool) -> None:
+        self.entrances.append(states)
+        self.points.append(points)
+        self.exited.append(torch.full((len(states),), exited, device=states.device))
 
 
 def loops(chain: Chain, paths: torch.Tensor, core: float, level: float, burn_in: int, n_loops: int) -> Loops:
@@ -85,13 +96,15 @@ def loops(chain: Chain, paths: torch.Tensor, core: float, level: float, burn_in:
         chunk, scores = chain.look(walkers.state, walkers.place, step)
         everything = torch.full_like(walkers.place, chain.n_steps)
         look = chain.exits(chunk, scores, walkers.place, step, everything)
-        done = _settle(walkers, look, sums, core, level, step, burn_in, n_loops)
+        done = _settle(chain, walkers, look, sums, core, level, step, burn_in, n_loops)
         walkers.state = chunk.end
         walkers = walkers.only(~done)
         step += chain.n_steps
     mean = lambda total, n: total / n if n else 0.0  # noqa: E731
     return Loops(
-        torch.cat(sums.entrances) if sums.entrances else state[:0],
+        torch.cat(sums.entrances),
+        torch.cat(sums.exited),
+        torch.cat(sums.points),
         mean(sums.within, sums.n_within),
         mean(sums.above, sums.n_above),
         mean(sums.start, sums.n_start),
@@ -100,7 +113,9 @@ def loops(chain: Chain, paths: torch.Tensor, core: float, level: float, burn_in:
     )
 
 
-def _settle(walkers: _Walkers, look: Look, sums: _Sums, core, level, step: int, burn_in: int, n_loops: int):
+def _settle(
+    chain: Chain, walkers: _Walkers, look: Look, sums: _Sums, core, level, step: int, burn_in: int, n_loops: int
+):
     """Adds what happened in some steps to the sums; returns which walkers are done (walkers,)."""
     n_steps = len(look.scores) - 1
     number = torch.arange(1, n_steps + 1, device=walkers.place.device)[:, None]
@@ -128,13 +143,20 @@ def _settle(walkers: _Walkers, look: Look, sums: _Sums, core, level, step: int, 
     sums.above += float((now - since)[ends_counted].sum())
     sums.n_above += int(ends_counted.sum())
     row, walker = counts.nonzero(as_tuple=True)
-    sums.entrances.append(look.chunk.exact(row + 1, walker))
+    states = look.chunk.exact(row + 1, walker)
+    sums.enter(states, chain.run.problem.dynamics.weights(states), False)
 
     last_counted, last_since, last_above = counted_above[-1], changes[-1], above[-1]
     exit_time = step + look.left + look.fraction
     left_above = exited & last_above & last_counted
     sums.above += float((exit_time - last_since)[left_above].sum())
     sums.n_above += int(left_above.sum())
+
+    left_within = exited & ~last_above & (last_since >= burn_in) & (order[-1] < n_loops)
+    sums.within += float((exit_time - last_since)[left_within].sum())
+    sums.n_within += int(left_within.sum())
+    sums.n_above += int(left_within.sum())  # no time at all
+    sums.enter(walkers.state[left_within], look.point[left_within], True)
 
     first = entrance & ~walkers.entered
     first = first & (first.cumsum(0) == 1)

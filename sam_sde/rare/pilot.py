@@ -13,7 +13,7 @@ import torch
 from scipy.stats import ks_2samp
 
 from sam_sde.errors import ArgumentError
-from sam_sde.rare.chain import LONGEST_WALK, Chain, HeldError, walk
+from sam_sde.rare.chain import LONGEST_WALK, Chain, Ends, HeldError, walk
 from sam_sde.rare.loops import loops
 from sam_sde.rare.numbers import Numbers
 from sam_sde.rare.resampling import resampled
@@ -25,12 +25,14 @@ FIRST_LEVEL = 0.9  # quantile of the score where paths stay; the core ends at th
 LUCKY = 0.3  # of the walkers from a level come to the next one
 ENOUGH_EXITS = 0.25  # of the walkers from the last level leave
 MOST_LEVELS = 120
-SMALLEST_RISE = 1e-6  # of a level over the one before, in parts of that over the core
+# Of a level over the one before, in parts of that over the core: with less no level more is of use where walkers leave,
+# as by a jump over the boundary, and none will leave where that is far less.
+SMALL_RISE, SMALLEST_RISE = 1e-2, 1e-6
 
 # Paths that leave while they settle: splitting has nothing to gain.
 MANY_LEAVE = 0.5
 SAME = 0.01  # p-value above which two samples of the score are taken for those of one law
-SETTLED = 4  # times as long
+BURN_IN = 8  # times as long as paths take to settle
 
 
 class NotRareError(ArgumentError):
@@ -41,12 +43,12 @@ class NotRareError(ArgumentError):
 class Plan:
     """core: the score below which a walker is back. levels: scores, increasing; after the last one comes the exit.
 
-    burn_in: steps after which paths have settled. path_steps: that the pilot took.
+    settled: steps in which paths settle. path_steps: that the pilot took.
     """
 
     core: float
     levels: tuple[float, ...]
-    burn_in: int
+    settled: int
     path_steps: int
 
 
@@ -66,23 +68,23 @@ def plan_levels(
         ArgumentError: a score that is constant, or does not grow towards the exit.
         HeldError: paths do not settle, or are held elsewhere than in the core.
     """
-    scores, burn_in = _settled_scores(chain, numbers.paths(0, PILOT_WALKERS))
+    scores, settled = _settled_scores(chain, numbers.paths(0, PILOT_WALKERS))
     middle, first = (torch.quantile(scores, q).item() for q in (0.5, FIRST_LEVEL))
     if not middle < first:
         raise ArgumentError("score", f"expected one that varies, got {middle:g} nearly everywhere where paths stay")
     core = middle if core is None else core
     if levels is not None:
-        return Plan(core, tuple(levels), burn_in, chain.path_steps)
+        return Plan(core, tuple(levels), settled, chain.path_steps)
     if not core < first:
         first = torch.quantile(scores[scores > core], FIRST_LEVEL).item() if (scores > core).any() else core
     if not core < first:
         raise ArgumentError("core", f"expected a score that paths exceed, below {scores.max():g}, got {core:g}")
-    found = _climb(chain, numbers, core, first, burn_in, told)
-    return Plan(core, tuple(found), burn_in, chain.path_steps)
+    found = _climb(chain, numbers, core, first, settled, told)
+    return Plan(core, tuple(found), settled, chain.path_steps)
 
 
 def _settled_scores(chain: Chain, paths: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """Scores of paths that have settled, and four times the number of steps that this took.
+    """Scores of paths that have settled, and the number of steps that this took.
 
     They have where the scores at some time and at half of it are taken for those of one law.
     """
@@ -103,7 +105,7 @@ def _settled_scores(chain: Chain, paths: torch.Tensor) -> tuple[torch.Tensor, in
         seen.append(last)
         if step == 2 * half:
             if ks_2samp(before.cpu().double().numpy(), last.cpu().double().numpy()).pvalue > SAME:
-                return torch.cat(seen).double(), SETTLED * step
+                return torch.cat(seen).double(), half
             before, seen, half = last, [], step
         elif step == half:
             before, seen = last, []
@@ -111,9 +113,10 @@ def _settled_scores(chain: Chain, paths: torch.Tensor) -> tuple[torch.Tensor, in
             raise HeldError(f"paths have not settled in {step} steps; try a start where they stay, or a larger dt")
 
 
-def _climb(chain: Chain, numbers: Numbers, core: float, level: float, burn_in: int, told) -> list[float]:
+def _climb(chain: Chain, numbers: Numbers, core: float, level: float, settled: int, told) -> list[float]:
     found, n = [level], PILOT_WALKERS
-    at = loops(chain, numbers.paths(1, n // LOOPS_EACH), core, level, burn_in, LOOPS_EACH).entrances
+    first = loops(chain, numbers.paths(1, n // LOOPS_EACH), core, level, BURN_IN * settled, LOOPS_EACH)
+    at = first.entrances[~first.exited]
     while True:
         told(len(found))
         if not len(at):
@@ -121,20 +124,29 @@ def _climb(chain: Chain, numbers: Numbers, core: float, level: float, burn_in: i
         stage = 2 * len(found)
         chosen = resampled(len(at), n, numbers, stage)
         ends = walk(chain, at[chosen], numbers.paths(stage, n), core, torch.inf)
-        if ends.exited.double().mean() >= ENOUGH_EXITS:
+        leaving = ends.exited.double().mean().item()
+        next_level = _next_level(ends, level)
+        rise = (next_level - level) / (level - core)
+        if leaving >= ENOUGH_EXITS or (leaving > 0 and rise < SMALL_RISE):
             return found
-        top = torch.where(ends.exited, torch.inf, ends.top)
-        higher = top[(top > level) & top.isfinite()]
-        next_level = torch.quantile(torch.where(top.isfinite(), top, top[top.isfinite()].max()), 1 - LUCKY).item()
-        next_level = next_level if next_level > level else higher.min().item() if len(higher) else level
-        if len(found) == MOST_LEVELS or not next_level - level > SMALLEST_RISE * (level - core):
+        if len(found) == MOST_LEVELS or not rise > SMALLEST_RISE:
             raise ArgumentError(
                 "score",
                 f"it does not grow towards the exit: after {len(found)} levels, at {level:g}, "
-                f"{100 * ends.exited.double().mean():.2g} % of the walkers left the region before they returned; try "
-                "another score, or the region's own",
+                f"{100 * leaving:.2g} % of the walkers left the region before they returned; try another score, or the "
+                "region's own",
             )
         ends = walk(chain, at[chosen], numbers.paths(stage + 1, n), core, next_level)
         at = ends.states[ends.reached & ~ends.exited]
         level = next_level
         found.append(level)
+
+
+def _next_level(ends: Ends, level: float) -> float:
+    """The score that the lucky ones reach; where they all leave, the largest of the others."""
+    inside = ends.top[~ends.exited]
+    if not len(inside):
+        return level
+    reached = torch.quantile(torch.where(ends.exited, inside.max(), ends.top), 1 - LUCKY).item()
+    higher = inside[inside > level]
+    return reached if reached > level or not len(higher) else higher.min().item()

@@ -153,7 +153,7 @@ class RareResult:
         elif not self.mean_time.relative_error < WIDE:
             found.append(f"known to {100 * self.mean_time.relative_error:.2g} % only; take more walkers or repeats")
         loop = np.mean([repeat.loop for repeat in self.repeats])
-        leaving = self.probability.value * max(1.0, self.plan.burn_in / loop)
+        leaving = self.probability.value * max(1.0, self.plan.settled / loop)
         if leaving > WEAK_CORE:
             found.append(
                 f"the core hardly holds paths: {100 * leaving:.2g} % leave before they settle, and the mean over "

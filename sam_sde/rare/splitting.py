@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from sam_sde.rare.chain import Chain, walk
-from sam_sde.rare.loops import loops
+from sam_sde.rare.loops import Loops, loops
 from sam_sde.rare.numbers import Numbers
-from sam_sde.rare.pilot import LOOPS_EACH, Plan
+from sam_sde.rare.pilot import BURN_IN, LOOPS_EACH, Plan
 from sam_sde.rare.resampling import resampled
 
 
@@ -64,11 +64,11 @@ def split(chain: Chain, plan: Plan, numbers: Numbers, n_walkers: int, told=lambd
     """
     first, *higher = plan.levels
     n_loops = math.ceil(n_walkers / LOOPS_EACH)
-    begin = loops(chain, numbers.paths(0, n_loops), plan.core, first, plan.burn_in, LOOPS_EACH)
+    begin = loops(chain, numbers.paths(0, n_loops), plan.core, first, BURN_IN * plan.settled, LOOPS_EACH)
     of_loops = chain.path_steps
     told(1, 0)
     stages = _Stages(chain, plan.core, numbers, n_walkers)
-    stages.begin(begin.entrances)
+    stages.begin(begin)
     for stage, level in enumerate([*higher, math.inf], start=1):
         stages.climb(stage, level)
         told(stage + 1, int(stages.exited.sum()))
@@ -96,10 +96,9 @@ class _Stages:
         self._chain, self._core, self._numbers, self._n_walkers = chain, core, numbers, n_walkers
         self.fractions, self.ancestors, self.path_steps, self.failed = [], [], [], []
 
-    def begin(self, entrances: torch.Tensor) -> None:
-        self.states, self.ancestor = entrances, torch.arange(len(entrances), device=entrances.device)
-        self.exited = torch.zeros(len(entrances), dtype=torch.bool, device=entrances.device)
-        self.point = self._chain.run.problem.dynamics.weights(entrances)
+    def begin(self, loops: Loops) -> None:
+        self.states, self.exited, self.point = loops.entrances, loops.exited, loops.points
+        self.ancestor = torch.arange(len(self.states), device=self.states.device)
 
     def climb(self, stage: int, level: float) -> None:
         """Walkers from the last level to this one, or the exit."""

@@ -1,0 +1,63 @@
+"""The pilot finds where paths stay, and levels that about a third of the walkers pass; what cannot work it refuses."""
+
+import numpy as np
+import pytest
+
+import sam_sde as ss
+from sam_sde.rare.chain import HeldError
+from sam_sde.rare.pilot import NotRareError
+from sam_sde.surfaces import double_well
+from tests.rare.problems import Below, ornstein_uhlenbeck, saddle_sam
+
+FEW = {"walkers": 300, "repeats": 4, "engine": "compiled", "chunk": 32, "method": "euler"}
+
+
+def test_the_core_is_below_the_median_and_a_third_comes_from_level_to_level():
+    result = ss.rare_escape_times(ornstein_uhlenbeck(), start=[0.0], region=Below(5.0), **(FEW | {"walkers": 2000}))
+    assert abs(result.plan.core + 5.0) < 0.15
+    assert abs(result.plan.levels[0] + 5.0 - 1.28) < 0.15
+    passed = result.levels().groupby("level")["probability"].mean()
+    assert passed.iloc[:-2].between(0.2, 0.4).all()
+    assert passed.iloc[-1] > 0.2
+
+
+def test_paths_that_leave_before_they_settle_need_no_splitting():
+    with pytest.raises(NotRareError, match=r"escapes are not rare.*try escape_times"):
+        ss.rare_escape_times(ornstein_uhlenbeck(), start=[0.0], region=Below(0.5), **FEW)
+
+
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        (lambda w: 0.0 * w[0], "score: expected one that varies"),
+        (lambda w: -w[0].abs(), "score: it does not grow towards the exit"),
+    ],
+)
+def test_a_score_that_leads_nowhere_is_an_error(score, message):
+    with pytest.raises(ss.ArgumentError, match=message):
+        ss.rare_escape_times(ornstein_uhlenbeck(), start=[0.0], region=Below(5.0), score=score, **FEW)
+
+
+@pytest.mark.slow
+def test_walkers_that_another_trap_holds_are_told_of(monkeypatch):
+    """Out of the left well into the right one, which is no exit: there they would stay."""
+    monkeypatch.setattr("sam_sde.rare.chain.LONGEST_WALK", 2**12)
+    dynamics = ss.SGD(double_well(), ss.IsotropicNoise(1.0), lr=0.1, batch_size=3)
+    with pytest.raises(HeldError, match=r"another trap|try another core"):
+        ss.rare_escape_times(
+            dynamics,
+            start=[-1.0, 0.0],
+            region=ss.Slab([0, 0], [0, 1], 3.0),
+            score=lambda w: w[0],
+            **(FEW | {"method": "heun", "engine": "torchsde"}),
+        )
+
+
+def test_the_score_at_a_saddle_is_the_distance_along_its_unstable_direction():
+    ball, at = ss.Ball([0, 0], 0.5), np.array([[0.3, -0.2], [0.0, 0.1]])
+    result = ss.rare_escape_times(
+        saddle_sam(0.05), start=[0, 0], region=ball, walkers=100, repeats=2, engine="compiled"
+    )
+    import torch
+
+    np.testing.assert_allclose(result.score.levels(torch.tensor(at))[:, 0], [0.2, 0.1])
