@@ -30,9 +30,17 @@ CONFIG = {
 TABLES = ("conditions", "summary", "comparison", "survival")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def few_pixels():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sam_sde.figures.folder.DPI", 30)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def few_pixels(monkeypatch):
-    monkeypatch.setattr("sam_sde.figures.folder.DPI", 30)
+def no_figures(monkeypatch):
+    """But for the study of the fixture `alone`, which no test draws again."""
+    monkeypatch.setattr("sam_sde.figures.folder.draw_result", lambda *arguments: [])
 
 
 def written(folder, **sections):
@@ -129,9 +137,17 @@ def test_the_record_has_what_the_conditions_have_in_common_and_the_report_says_i
     assert "<code>optimizer.batch_size</code> (4, 8, 16 and 32)" in page
 
 
+# The command line without its figures, which take longer than these studies.
+PROGRAM = """
+import sam_sde.figures.folder
+sam_sde.figures.folder.draw_result = lambda *arguments: []
+from sam_sde.cli import main
+main()
+"""
+
+
 def process(command, config, out, *options):
-    arguments = [command, str(config), "--out", str(out), *options]
-    line = [sys.executable, "-c", "from sam_sde.cli import main; main()", *arguments]
+    line = [sys.executable, "-c", PROGRAM, command, str(config), "--out", str(out), *options]
     return subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -151,10 +167,10 @@ def test_two_processes_of_which_one_is_lost_find_the_same(alone, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["sweep", "escape"])
-def test_a_run_that_is_killed_three_times_and_run_again_is_as_one_that_was_not(command, alone, tmp_path):
+@pytest.mark.parametrize(("command", "kills"), [("sweep", 2), ("escape", 1)])
+def test_a_run_that_is_killed_and_run_again_is_as_one_that_was_not(command, kills, alone, tmp_path):
     config, out, generator = written(tmp_path), tmp_path / "out", random.Random(0)
-    for _ in range(3):
+    for _ in range(kills):
         n_blocks = len(blocks(out))
         with process(command, config, out) as running:
             while running.poll() is None and len(blocks(out)) <= n_blocks + generator.randrange(2):
@@ -177,7 +193,7 @@ def test_a_run_that_is_killed_three_times_and_run_again_is_as_one_that_was_not(c
 @pytest.mark.slow
 def test_a_cluster_that_loses_a_worker_finds_the_same(alone, tmp_path):
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 3, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
     with distributed.LocalCluster(**options, silence_logs=50) as cluster:
         workers = [worker.process.pid for worker in cluster.workers.values()]
         scheduler = ["--scheduler", cluster.scheduler_address]
@@ -271,7 +287,7 @@ class TestWhatCannotBeWritten:
 
         config, out = written(tmp_path, sweep={"arms.SAM.rho": [0.01]}), tmp_path / "out"
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))  # noqa: E731
-        line = [sys.executable, "-c", "from sam_sde.cli import main; main()", "sweep", config, "--out", out]
+        line = [sys.executable, "-c", PROGRAM, "sweep", config, "--out", out]
         run = subprocess.run([*line, "--workers", "1"], preexec_fn=limit, capture_output=True, text=True)
         assert run.returncode == 2, run.stderr
         assert "error: cannot write" in run.stderr
