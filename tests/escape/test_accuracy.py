@@ -76,7 +76,7 @@ def test_a_check_tells_the_change_of_the_mean_that_two_runs_of_their_own_have():
 
 
 def test_as_many_paths_are_checked_as_make_the_interval_half_as_wide():
-    result = ss.escape_times(SGD, n_paths=3000, check_dt=True, **OPTIONS)
+    result = ss.escape_times(SAM, n_paths=3000, check_dt=True, **OPTIONS)
     check = result.step_check
     assert check.dt == LR
     assert 500 <= check.n_paths <= 3000
