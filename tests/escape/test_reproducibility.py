@@ -1,5 +1,7 @@
 """A path is the same path, whatever is computed beside it."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ CASES = {
     "SAM, same batch, Hessian noise": (
         ss.SAM(beale(), ss.HessianNoise(beale()), lr=0.004, batch_size=4, rho=0.01, ascent="same"),
         [0, 1],
-        ss.Ball([0, 1], 0.3),
+        ss.Ball([0, 1], 0.2),
     ),
     "SAM, heavy ball": (
         ss.SAM(SADDLE, WHITE, lr=0.01, rho=0.05, momentum=0.8, initial_velocity="equilibrium"),
@@ -36,8 +38,14 @@ CASES = {
 
 def escape(case: str, **options) -> ss.EscapeResult:
     dynamics, start, region = CASES[case]
-    defaults = {"t_max": 70 * dynamics.lr, "n_paths": 300, "seed": 5, "arm": case}
+    n_steps = 40 if isinstance(dynamics.noise, ss.HessianNoise) else 70  # whose steps take by far the longest
+    defaults = {"t_max": n_steps * dynamics.lr, "n_paths": 300, "seed": 5, "arm": case}
     return ss.escape_times(dynamics, start=start, region=region, **{**defaults, **options})
+
+
+@functools.cache
+def reference(case: str) -> ss.EscapeResult:
+    return escape(case)
 
 
 def equal(a: ss.EscapeResult, b: ss.EscapeResult) -> bool:
@@ -46,14 +54,14 @@ def equal(a: ss.EscapeResult, b: ss.EscapeResult) -> bool:
 
 @pytest.mark.parametrize("case", CASES)
 def test_times_are_bit_equal_for_any_chunk_and_compaction(case):
-    reference = escape(case, chunk=32, compact_below=0.0)
-    assert (reference.outcome == ss.Outcome.ESCAPED).sum() > 30
-    for chunk, compact_below in [(32, 1.0), (33, 0.8), (64, 0.8), (7, 1.0)]:
+    first = escape(case, chunk=32, compact_below=0.0)
+    assert (first.outcome == ss.Outcome.ESCAPED).sum() > 30
+    for chunk, compact_below in [(32, 1.0), (33, 0.8), (7, 1.0)]:
         other = escape(case, chunk=chunk, compact_below=compact_below)
         if SADDLE_DIM[case] <= 4:
-            assert equal(reference, other)
+            assert equal(first, other)
         else:  # the rounding of a matrix product depends on its number of rows
-            assert same_step(reference, other) >= 0.999
+            assert same_step(first, other) >= 0.999
 
 
 SADDLE_DIM = {case: dynamics.dim for case, (dynamics, _, _) in CASES.items()}
@@ -68,21 +76,17 @@ def same_step(a: ss.EscapeResult, b: ss.EscapeResult) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize(
-    "options", [{"block_size": 100}, {"block_size": 1}, {"n_paths": 50}, {"n_paths": 500}], ids=str
-)
+@pytest.mark.parametrize("options", [{"block_size": 150}, {"block_size": 1, "n_paths": 4}, {"n_paths": 50}], ids=str)
 def test_other_blocks_and_companions_change_no_escape_step(case, options):
-    if options == {"block_size": 1}:
-        options = {"block_size": 1, "n_paths": 8}
-    assert same_step(escape(case), escape(case, **options)) >= 0.999
+    assert same_step(reference(case), escape(case, **options)) >= 0.999
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("crossing", ["bridge", "none"])
 def test_the_replay_of_a_path_ends_where_the_path_ended(case, crossing):
-    result = escape(case, crossing=crossing, n_paths=100)
-    for path in (0, 17, 99):
+    result = reference(case) if crossing == "bridge" else escape(case, crossing=crossing, n_paths=100)
+    for path in (17, 99):
         trajectory = result.replay(path)
         assert trajectory.outcome == result.outcome[path]
         assert trajectory.times[-1] == pytest.approx(result.times[path], rel=1e-5)
@@ -92,16 +96,16 @@ def test_the_replay_of_a_path_ends_where_the_path_ended(case, crossing):
 
 @pytest.mark.slow
 def test_arms_with_one_seed_are_independent_and_equal_under_one_name():
-    first, second = (escape("SGD", arm=arm, n_paths=4000, t_max=10.0) for arm in ("a", "b"))
+    first, second = (escape("SGD", arm=arm, n_paths=1000, t_max=10.0) for arm in ("a", "b"))
     correlation = np.corrcoef(first.times, second.times)[0, 1]
-    assert abs(correlation) < 4 / np.sqrt(4000)
-    assert equal(first, escape("SGD", arm="a", n_paths=4000, t_max=10.0))
+    assert abs(correlation) < 4 / np.sqrt(1000)
+    assert equal(first, escape("SGD", arm="a", n_paths=1000, t_max=10.0))
 
 
 def test_arms_of_one_name_share_their_noise():
     """SAM with rho = 0 is SGD: under common noise path by path."""
     sam = ss.SAM(SADDLE, WHITE, lr=0.01, rho=0.0)
-    options = {"start": [0, 0], "region": ss.Ball([0, 0], 1.0), "t_max": 5.0, "n_paths": 500}
+    options = {"start": [0, 0], "region": ss.Ball([0, 0], 1.0), "t_max": 1.0, "n_paths": 500}
     assert equal(ss.escape_times(CASES["SGD"][0], **options), ss.escape_times(sam, **options))
 
 
@@ -109,7 +113,7 @@ def test_arms_of_one_name_share_their_noise():
 def test_random_starts_belong_to_their_path():
     start = ss.NormalStart([0.1, 0.0], 0.05)
     few, many = (
-        ss.escape_times(CASES["SGD"][0], start=start, region=ss.Ball([0, 0], 1.0), t_max=1.0, n_paths=n, block_size=64)
+        ss.escape_times(CASES["SGD"][0], start=start, region=ss.Ball([0, 0], 1.0), t_max=0.02, n_paths=n, block_size=64)
         for n in (50, 200)
     )
     starts = np.array([many.replay(path).states[0] for path in range(0, 200, 5)])

@@ -219,10 +219,19 @@ def test_what_is_kept_on_the_way_has_few_rows(tmp_path, monkeypatch):
     assert "paths.csv" in tables(tmp_path / "out")
 
 
+# The command line, with a stand-in for the figures, which come last.
+PROGRAM = """
+import sam_sde.figures.folder
+sam_sde.figures.folder.draw_result = lambda folder, command: (folder / "survival.png").touch()
+from sam_sde.cli import main
+main()
+"""
+
+
 @contextlib.contextmanager
 def process(config, *options):
     """`sam-sde escape` as a process in a group of its own, when SGD has ended; all of the group ends with the test."""
-    command = [sys.executable, "-c", "from sam_sde.cli import main; main()", "escape", config]
+    command = [sys.executable, "-c", PROGRAM, "escape", config]
     running = subprocess.Popen(
         [*map(str, command), "--out", str(config.parent / "out"), *options],
         stdout=subprocess.PIPE,
@@ -236,7 +245,7 @@ def process(config, *options):
     try:
         assert "SGD: 100 % done, 40 escaped\n" in iter(running.stderr.readline, "")
         until(lambda: any((config.parent / "out").glob("**/run.json")))
-        time.sleep(1)  # SAM is on its way
+        time.sleep(0.3)  # SAM is on its way
         yield running
     finally:
         guard.cancel()
@@ -245,10 +254,10 @@ def process(config, *options):
 
 
 def until(condition):
-    for _ in range(600):
+    for _ in range(3000):
         if condition():
             return
-        time.sleep(0.1)
+        time.sleep(0.02)
     raise AssertionError("it did not happen within a minute")
 
 

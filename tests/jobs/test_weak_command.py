@@ -115,10 +115,11 @@ def test_bad_configurations_are_refused(changes, message):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arm", ["1", "1.0", "NA", "None", "true"])
-def test_an_arm_that_looks_like_no_name_is_drawn_again(arm, tmp_path):
+@pytest.mark.parametrize("arm", ["1.0", "NA", "true"])
+def test_an_arm_that_looks_like_no_name_is_drawn_again(arm, tmp_path, monkeypatch):
+    monkeypatch.setattr("sam_sde.figures.folder.DPI", 30)
     document = yaml.safe_load(STILL)
-    found = experiment(arms={arm: document["arms"]["SAM"]}, weak={"test_functions": ["loss"]})
+    found = experiment(arms={arm: document["arms"]["SGD"]}, weak={"test_functions": ["loss"]})
     found.execute(lambda arm, lr: None)
     found.write(Destination(tmp_path, "weak"))
     result = CliRunner().invoke(app, ["plot", str(tmp_path)])

@@ -34,7 +34,7 @@ TIMES = {
 SETTINGS = [
     (n_paths, escapes)
     for n_paths in (10, 30, 400)
-    for escapes in (1, 2, 5, 10, 20, None)  # expected; None for a t_max that most paths do not reach
+    for escapes in (1, 5, 20, None)  # expected; None for a t_max that most paths do not reach
     if escapes is None or escapes < 0.65 * n_paths
 ]
 
@@ -77,14 +77,14 @@ def test_of_one_arm(law, n_paths, escapes):
 
 
 # Where all of ten pairs do the same and the difference is skewed, Student's interval holds 90 %.
-LEAST_OF_PAIRS = {10: 0.88, 30: 0.92, 400: 0.925}
+LEAST_OF_PAIRS = {10: 0.88, 400: 0.925}
 ARMS = [("exponential", "exponential"), ("delayed", "exponential"), ("partly trapped", "delayed")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("correlation", [None, 0.99])
 @pytest.mark.parametrize(("arm", "base"), ARMS)
-@pytest.mark.parametrize(("n_paths", "escapes"), [case for case in SETTINGS if case[1] in (1, 5, 20, None)])
+@pytest.mark.parametrize(("n_paths", "escapes"), [case for case in SETTINGS if case[0] != 30])
 def test_of_two_arms(arm, base, n_paths, escapes, correlation, monkeypatch):
     """Independent ones, and arms under common noise whose normal scores are correlated."""
     for module in (independent, paired):  # what takes most of the time, and has no interval
