@@ -16,6 +16,9 @@ from sam_sde.escape import EscapeRun
 from sam_sde.escape.blocks import prepared
 from sam_sde.regions import Region
 
+# Between two looks at the walkers, whatever the engine: what the pilot finds follows from when it looks.
+STEPS = 32
+
 # A walk that has not ended after so many steps is held between the core and the level that it was to reach.
 LONGEST_WALK = 2**21
 
@@ -51,11 +54,6 @@ class Chain:
     score: Region
     path_steps: int = 0
 
-    @property
-    def n_steps(self) -> int:
-        """Of a look."""
-        return self.run.chunk
-
     def score_of(self, states: torch.Tensor) -> torch.Tensor:
         """The largest level of the score's faces (…,) at states (…, state_dim)."""
         weights = self.run.problem.dynamics.weights(states)
@@ -66,8 +64,8 @@ class Chain:
 
     def look(self, states: torch.Tensor, paths: torch.Tensor, first_step: int) -> tuple[Chunk, torch.Tensor]:
         """The next steps from `states` (walkers, state_dim) with the scores of their ends."""
-        chunk = prepared(self.run).advance(self.run.problem, states, paths, first_step, self.n_steps)
-        self.path_steps += len(paths) * self.n_steps
+        chunk = prepared(self.run).advance(self.run.problem, states, paths, first_step, STEPS)
+        self.path_steps += len(paths) * STEPS
         return chunk, self.score_of(chunk.states)
 
     def exits(self, chunk: Chunk, scores, paths: torch.Tensor, first_step: int, n_steps: torch.Tensor) -> Look:
@@ -138,10 +136,10 @@ def walk(chain: Chain, states: torch.Tensor, paths: torch.Tensor, core: float, l
         chunk, scores = chain.look(w, paths[place], step)
         up, back = scores[1:] >= level, scores[1:] <= core
         stop = first_index(up | back)
-        look = chain.exits(chunk, scores, paths[place], step, (stop + 1).clamp(max=chain.n_steps))
+        look = chain.exits(chunk, scores, paths[place], step, (stop + 1).clamp(max=STEPS))
         ended = _settle(ends, look, place, stop, up, step)
         w, place = chunk.end[~ended], place[~ended]
-        step += chain.n_steps
+        step += STEPS
     return ends
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from sam_sde.rare.chain import LONGEST_WALK, Chain, HeldError, Look
+from sam_sde.rare.chain import LONGEST_WALK, STEPS, Chain, HeldError, Look
 
 
 class Loops(NamedTuple):
@@ -94,12 +94,12 @@ def loops(chain: Chain, paths: torch.Tensor, core: float, level: float, burn_in:
                 f"first level in {step} steps; try another core or score, or a larger dt"
             )
         chunk, scores = chain.look(walkers.state, walkers.place, step)
-        everything = torch.full_like(walkers.place, chain.n_steps)
+        everything = torch.full_like(walkers.place, STEPS)
         look = chain.exits(chunk, scores, walkers.place, step, everything)
         done = _settle(chain, walkers, look, sums, core, level, step, burn_in, n_loops)
         walkers.state = chunk.end
         walkers = walkers.only(~done)
-        step += chain.n_steps
+        step += STEPS
     mean = lambda total, n: total / n if n else 0.0  # noqa: E731
     return Loops(
         torch.cat(sums.entrances),

@@ -13,7 +13,7 @@ import torch
 from scipy.stats import ks_2samp
 
 from sam_sde.errors import ArgumentError
-from sam_sde.rare.chain import LONGEST_WALK, Chain, Ends, HeldError, walk
+from sam_sde.rare.chain import LONGEST_WALK, STEPS, Chain, Ends, HeldError, walk
 from sam_sde.rare.loops import loops
 from sam_sde.rare.numbers import Numbers
 from sam_sde.rare.resampling import resampled
@@ -88,14 +88,14 @@ def _settled_scores(chain: Chain, paths: torch.Tensor) -> tuple[torch.Tensor, in
 
     They have where the scores at some time and at half of it are taken for those of one law.
     """
-    states, step, half = chain.run.states_at_start(paths), 0, chain.n_steps
+    states, step, half = chain.run.states_at_start(paths), 0, STEPS
     before, seen, n_paths = chain.score_of(states), [], len(paths)
     while True:
         chunk, scores = chain.look(states, paths, step)
-        look = chain.exits(chunk, scores, paths, step, torch.full_like(paths, chain.n_steps))
-        inside = (look.left < 0) & (look.n_valid == chain.n_steps)
+        look = chain.exits(chunk, scores, paths, step, torch.full_like(paths, STEPS))
+        inside = (look.left < 0) & (look.n_valid == STEPS)
         states, paths, last = chunk.end[inside], paths[inside], scores[-1, inside]
-        step += chain.n_steps
+        step += STEPS
         if len(paths) <= (1 - MANY_LEAVE) * n_paths:
             raise NotRareError(
                 "region",

@@ -36,7 +36,6 @@ def rare_escape_times(
     crossing: str = "auto",
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "float32",
-    chunk: int | None = None,
     workers: int | None = None,
     task_timeout: float | None = None,
     executor: Executor | None = None,
@@ -50,7 +49,7 @@ def rare_escape_times(
     score: walkers that come to a level are cloned there. p̂ is unbiased for the chain of the engine's steps, whatever
     score and levels are; a poor score makes it vary more, and the result warns of that.
 
-    start, region, seed, arm, dt, method, engine, crossing, device, dtype, chunk, task_timeout, executor: as for
+    start, region, seed, arm, dt, method, engine, crossing, device, dtype, task_timeout, executor: as for
         `escape_times`. The error that dt makes grows exponentially as escapes get rarer.
     score: how far a state is on its way out, see `sam_sde.rare.score.score_of`.
     core: the score below which a path counts as back; default the median where paths stay. levels: increasing scores
@@ -81,7 +80,6 @@ def rare_escape_times(
         "crossing": crossing,
         "device": device,
         "dtype": dtype,
-        "chunk": chunk,
         "workers": workers,
         "task_timeout": task_timeout,
     }

@@ -13,11 +13,14 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from sam_sde.statistics.intervals import Interval, difference_interval, student
 
-# A repeat whose probability is so many times the mean carries it: the others miss what it found.
+# A repeat whose probability is so many times the mean carries it: the others miss what it found. So do they where its
+# logarithm is so many standard deviations, as the median deviation tells them, above the median.
 MANY_TIMES = 4.0
+MANY_DEVIATIONS = 6.0
 FEW_ANCESTORS = 10
 
 
@@ -71,8 +74,10 @@ def distrust(probability: np.ndarray, fewest_ancestors: int) -> str | None:
     extinct = int((probability == 0).sum())
     if extinct:
         return f"in {extinct} of {len(probability)} repeats no walker came to the exit"
-    largest = probability.max() / mean
-    if largest > min(MANY_TIMES, 0.5 * len(probability)):
+    largest, logs = probability.max() / mean, np.log(probability)
+    deviation = float(stats.median_abs_deviation(logs, scale="normal"))
+    outlier = len(logs) > 5 and logs.max() - np.median(logs) > MANY_DEVIATIONS * deviation
+    if outlier or largest > min(MANY_TIMES, 0.5 * len(probability)):
         return f"the repeats disagree: the largest probability is {largest:.2g} times their mean"
     if fewest_ancestors < FEW_ANCESTORS:
         return f"all walkers that left descend from {fewest_ancestors} of the first ones in one repeat"

@@ -9,7 +9,7 @@ from sam_sde.rare.pilot import NotRareError
 from sam_sde.surfaces import double_well
 from tests.rare.problems import Below, ornstein_uhlenbeck, saddle_sam
 
-FEW = {"walkers": 300, "repeats": 4, "engine": "compiled", "chunk": 32, "method": "euler"}
+FEW = {"walkers": 300, "repeats": 4, "engine": "compiled", "method": "euler"}
 
 
 def test_the_core_is_below_the_median_and_a_third_comes_from_level_to_level():

@@ -48,8 +48,10 @@ def counted(scores: np.ndarray, left_at: float):
 
 @pytest.mark.parametrize("exit_at", [1.9, 50.0])
 @pytest.mark.parametrize("start", [0.0, 1.2])
-@pytest.mark.parametrize("chunk", [8, 64])
-def test_times_and_entrances_are_those_of_a_plain_loop(exit_at, start, chunk):
+@pytest.mark.parametrize("steps_at_once", [8, 64])
+def test_times_and_entrances_are_those_of_a_plain_loop(exit_at, start, steps_at_once, monkeypatch):
+    for module in ("chain", "loops"):
+        monkeypatch.setattr(f"sam_sde.rare.{module}.STEPS", steps_at_once)
     run = prepare(
         ornstein_uhlenbeck(),
         start=[start],
@@ -58,17 +60,15 @@ def test_times_and_entrances_are_those_of_a_plain_loop(exit_at, start, chunk):
         n_paths=N_WALKERS,
         engine="torchsde",
         crossing="none",
-        chunk=chunk,
         dtype="float64",
     )
     chain, paths = Chain(run, Below(0.0)), torch.arange(N_WALKERS)
     found = loops(chain, paths, CORE, LEVEL, BURN_IN, N_LOOPS)
 
-    chunk_of_all = chain.run.chunk
     state, step, scores = run.states_at_start(paths), 0, [chain.score_of(run.states_at_start(paths))[None]]
     while step < 3000:
         steps, of_steps = chain.look(state, paths, step)
-        state, step = steps.end.clone(), step + chunk_of_all
+        state, step = steps.end.clone(), step + steps_at_once
         scores.append(of_steps[1:].clone())
     scores = torch.cat(scores).numpy()
     within, over, starts = [], [], []

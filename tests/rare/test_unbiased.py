@@ -34,7 +34,6 @@ def test_long_steps_of_an_ornstein_uhlenbeck_process_against_the_integral_equati
         walkers=1000,
         repeats=8,
         engine="compiled",
-        chunk=32,
     )
     steps = mean_escape_time(lambda x: x * (1 - LR), math.sqrt(2 * LR), z, crossing == "bridge", -8.0)
     assert_close(result.mean_time, LR * steps)
@@ -53,7 +52,6 @@ def test_any_levels_give_the_same_even_one_beyond_the_exit(levels):
         walkers=1000,
         repeats=8,
         engine="compiled",
-        chunk=32,
     )
     steps = mean_escape_time(lambda x: x * (1 - LR), math.sqrt(2 * LR), 3.0, True, -8.0)
     assert_close(result.mean_time, LR * steps)
@@ -70,7 +68,6 @@ def test_the_way_from_any_start_is_in_the_mean_time(start):
         walkers=2000,
         repeats=8,
         engine="compiled",
-        chunk=32,
     )
     shift = start  # the integral equation starts from 0
     steps = mean_escape_time(

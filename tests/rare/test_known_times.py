@@ -1,0 +1,103 @@
+"""Mean times that are known exactly, up to 10¹³: the error of the step is within what is allowed for it."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import integrate
+
+import sam_sde as ss
+from sam_sde.surfaces import quadratic
+from tests.rare.problems import Below, ornstein_uhlenbeck
+
+# θ E τ from 0 to z standard deviations of an Ornstein-Uhlenbeck process, √(2π) ∫₀ᶻ exp(u²/2) Φ(u) du.
+LADDER = {2: 10.42841, 3: 86.93162, 4: 2018.392, 5: 140741.0, 6: 2.826750e7, 7: 1.597997e10, 8: 2.514765e13}
+
+ALLOWED = 0.03  # for a step of 0.05/θ
+
+
+def assert_known(time, expected: float, allowed: float = ALLOWED) -> None:
+    assert time.relative_error < 0.15
+    assert abs(math.log(time.value / expected)) < 4.5 * time.relative_error + allowed
+
+
+@pytest.mark.parametrize("z", [3, 6, *(pytest.param(z, marks=pytest.mark.slow) for z in (2, 4, 5, 7, 8))])
+def test_the_ladder_of_an_ornstein_uhlenbeck_process(z):
+    result = ss.rare_escape_times(
+        ornstein_uhlenbeck(lr=0.05), start=[0.0], region=Below(z), walkers=1000, repeats=8, engine="compiled"
+    )
+    assert_known(result.mean_time, LADDER[z])
+    if z == 8:
+        assert result.gain > 1e8
+
+
+@pytest.mark.slow
+def test_one_of_them_by_the_reference_engine():
+    result = ss.rare_escape_times(
+        ornstein_uhlenbeck(lr=0.05), start=[0.0], region=Below(4.0), walkers=800, repeats=6, engine="torchsde"
+    )
+    assert_known(result.mean_time, LADDER[4])
+
+
+@pytest.mark.slow
+def test_the_same_in_a_hundred_coordinates():
+    """Ninety-nine of which have nothing to do with it."""
+    noise = ss.IsotropicNoise(math.sqrt(2 * 4 / 0.1))
+    dynamics = ss.SGD(quadratic([1.0] * 100), noise, lr=0.1, batch_size=4)
+    result = ss.rare_escape_times(
+        dynamics, start=[0.0] * 100, region=Below(4.0), walkers=400, repeats=6, engine="torchsde"
+    )
+    assert_known(result.mean_time, LADDER[4], allowed=0.05)
+
+
+@pytest.mark.slow
+def test_out_of_a_double_well_in_ten_thousand_million():
+    """dw = -V' dt + √(2D) dW with V = (w² - 1)²/4, from -1 to 1: E τ = ∫₋₁¹ ∫₋∞ʸ exp((V(y) - V(x))/D) dx dy / D."""
+    diffusion = 0.0113
+    barrier = lambda w: (w * w - 1) ** 2 / 4  # noqa: E731
+    inner = lambda y: integrate.quad(  # noqa: E731
+        lambda x: math.exp((barrier(y) - barrier(x)) / diffusion), -2.5, y, points=[-1.0], limit=200
+    )[0]
+    expected = integrate.quad(inner, -1.0, 1.0, points=[0.0], limit=200)[0] / diffusion
+    assert 1e9 < expected < 1e11
+    surface = ss.LossSurface(lambda w: (w[0] ** 2 - 1) ** 2 / 4, dim=1)
+    dynamics = ss.SGD(surface, ss.IsotropicNoise(math.sqrt(2 * diffusion * 4 / 0.1)), lr=0.1, batch_size=4)
+    result = ss.rare_escape_times(
+        dynamics, start=[-1.0], region=Below(1.0), score=lambda w: w[0], walkers=700, repeats=8, engine="torchsde"
+    )
+    assert_known(result.mean_time, expected, allowed=0.05)
+
+
+def three_holes(w):
+    x, y = w[0], w[1]
+    deep = 5 * torch.exp(-((x - 1) ** 2) - y**2) + 5 * torch.exp(-((x + 1) ** 2) - y**2)
+    top = 3 * torch.exp(-(x**2) - (y - 5 / 3) ** 2) - 3 * torch.exp(-(x**2) - (y - 1 / 3) ** 2)
+    return x**4 / 5 + (y - 1 / 3) ** 4 / 5 - deep - top
+
+
+class AroundTheRight(ss.Region):
+    """Farther than 0.3 from the right hole."""
+
+    slope, dim = 1.0, 2
+
+    def levels(self, w):
+        return 0.3 - (w - torch.tensor([1.048, -0.042]).to(w)).norm(dim=-1, keepdim=True)
+
+
+@pytest.mark.slow
+def test_a_score_that_leads_past_the_way_out_is_not_trusted():
+    """x, where most paths leave the left hole by way of the top one."""
+    surface = ss.LossSurface(three_holes, dim=2)
+    dynamics = ss.SGD(surface, ss.IsotropicNoise(math.sqrt(2 / 6.67 / 0.05)), lr=0.05, batch_size=1)
+    with pytest.warns(UserWarning, match="not to be trusted"):
+        result = ss.rare_escape_times(
+            dynamics,
+            start=[-1.048, -0.042],
+            region=AroundTheRight(),
+            score=lambda w: w[0],
+            walkers=100,
+            repeats=12,
+            engine="torchsde",
+        )
+    assert np.median(result.probabilities) < 0.8 * result.probability.value
