@@ -23,6 +23,7 @@ from .noise import ConstantNoise, EmpiricalNoise, FrozenHessianNoise, HessianNoi
 from .regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
 from .statistics import Outcome
 from .surfaces import FiniteSum, LossSurface, NetworkSurface, load_csv, load_dataset, network_surface
+from .theory import ExactEscape, exact_escape_times
 from .weak.errors import weak_errors, weak_orders
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "EmpiricalNoise",
     "EscapeInterrupted",
     "EscapeResult",
+    "ExactEscape",
     "FiniteSum",
     "FrozenHessianNoise",
     "HessianNoise",
@@ -67,6 +69,7 @@ __all__ = [
     "WarmUpSchedule",
     "compare",
     "escape_times",
+    "exact_escape_times",
     "load",
     "load_csv",
     "load_dataset",
