@@ -23,7 +23,7 @@ from .noise import ConstantNoise, EmpiricalNoise, FrozenHessianNoise, HessianNoi
 from .regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
 from .statistics import Outcome
 from .surfaces import FiniteSum, LossSurface, NetworkSurface, load_csv, load_dataset, network_surface
-from .theory import ExactEscape, exact_escape_times
+from .theory.exact import ExactEscape, exact_escape_times
 from .weak.errors import weak_errors, weak_orders
 
 __all__ = [

@@ -6,8 +6,11 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, SuperLU, eigs, splu
 
+from sam_sde.errors import ArgumentError
+
 MOST_PINS = 24
 ACCURATE = 1e-11
+TOO_RARE = 1e-300  # a rate
 
 
 class Chain:
@@ -75,12 +78,12 @@ class Chain:
         times[self._free] = self._lu.solve(self._from_pins.T @ times[self.pins], "T")
         return times
 
-    def variance(self, mean: np.ndarray) -> np.ndarray:
-        """The variance (states,) of the time to leave, whose mean is `mean` (states,); a sum of squares as well."""
+    def deviation(self, mean: np.ndarray) -> np.ndarray:
+        """Standard deviation (states,) of the time to leave, whose mean is `mean` (states,)."""
         start, end = self.q.nonzero()
-        squares = np.zeros(len(mean))
-        np.add.at(squares, start, self.q.data * (mean[end] - mean[start]) ** 2)
-        return self.solve(squares + self.leaving.sum(axis=1) * mean**2)
+        scale, squares = mean.max(), np.zeros(len(mean))
+        np.add.at(squares, start, self.q.data * ((mean[end] - mean[start]) / scale) ** 2)
+        return scale * np.sqrt(self.solve(squares + self.leaving.sum(axis=1) * (mean / scale) ** 2))
 
     def slowest(self, mean: np.ndarray) -> tuple[float, np.ndarray]:
         """The smallest eigenvalue λ of A, and its eigenvector (states,) with the largest entry 1.
@@ -102,6 +105,8 @@ def eliminate(between: np.ndarray, leaving: np.ndarray, b: np.ndarray) -> np.nda
     totals = np.empty(len(e))
     for k in reversed(range(len(e))):
         totals[k] = r[k, :k].sum() + e[k]
+        if not totals[k] > TOO_RARE:
+            raise beyond(-np.log10(totals[k]) if totals[k] > 0 else None)
         share = r[:k, k] / totals[k]
         r[:k, :k] += np.outer(share, r[k, :k])
         e[:k] += share * e[k]
@@ -109,6 +114,14 @@ def eliminate(between: np.ndarray, leaving: np.ndarray, b: np.ndarray) -> np.nda
     for k in range(len(e)):
         x[k] = (x[k] + np.tensordot(r[k, :k], x[:k], axes=1)) / totals[k]
     return x
+
+
+def beyond(log10: float | None) -> ArgumentError:
+    """The error of a mean time that is no number of double precision."""
+    about = "" if log10 is None else f": about 10^{log10:.5g}"
+    return ArgumentError(
+        "dynamics", f"the mean escape time is beyond 1e300{about}; try more noise, a smaller rho, or a smaller region"
+    )
 
 
 def without_pivots(matrix: sparse.sparray) -> SuperLU:

@@ -17,8 +17,8 @@ POINTS_AT_ONCE = 2**16
 # In learning rates: a drift that is the same at all of them is taken to know nothing of time.
 ASKED_TIMES = (0.0, 0.5, 1.0, 17.0, 1e3, 1e5, 1e8)
 
-VANISHING = 1e-9  # of the largest variance: the covariance has no inverse there
-ZOOMS, PATCH = 24, 9
+VANISHING = 1e-9  # of the variance in another direction, or of the largest one at the start
+ZOOMS, PATCH = 40, 9
 FARTHEST = 1e5  # from the start, beside its own size: no boundary is looked for beyond
 
 
@@ -86,7 +86,7 @@ class Coefficients:
         There it is looked for around the point where it is smallest.
         """
         variances = np.linalg.eigvalsh(self.covariance(points))
-        largest, smallest = variances.max(), variances[:, 0].min()
+        smallest, largest = variances[:, 0].min(), np.linalg.eigvalsh(self.covariance(self.start[None])).max()
         at = points[variances[:, 0].argmin()]
         width = np.ptp(points, axis=0) / len(points) ** (1 / self.dim)
         offsets = np.stack(np.meshgrid(*[np.linspace(-1, 1, PATCH)] * self.dim), -1).reshape(-1, self.dim)

@@ -17,7 +17,8 @@ from sam_sde.theory.exact.grid import Grid, principal_axes
 from sam_sde.theory.exact.stretching import stretched_grid
 
 DIRECTIONS = 64
-MOST_GROWTHS = 12
+FIRST_WALL = 3.0  # distances of the nearest boundary
+MOST_GROWTHS = 10
 UNCHANGED = 2e-3  # relative change of the mean time where a part of the region is left out
 
 
@@ -55,7 +56,7 @@ def grids(coefficients: Coefficients) -> tuple[Iterator[Grid], float]:
 
 
 def _frame(coefficients: Coefficients) -> np.ndarray:
-    """The axes (2, 2), in columns: those of the covariance at the start, or of a slab, which walls then cut straight."""
+    """The axes (2, 2), in columns: those of the covariance at the start, or of a slab, for walls to cut it straight."""
     if isinstance(coefficients.region, Slab):
         at, upper = torch.as_tensor(coefficients.start)[None], torch.ones(1, dtype=torch.int64)
         x, y = coefficients.region.normal(at, upper)[0].tolist()
@@ -64,13 +65,16 @@ def _frame(coefficients: Coefficients) -> np.ndarray:
 
 
 def _first_box(coefficients: Coefficients, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Low (2,) and high (2,) around what is seen of the boundary from the start, in the axes of `frame`."""
+    """Low (2,) and high (2,) around what is seen of the boundary from the start, in the axes of `frame`.
+
+    Of a region that goes on without end the surroundings of the start.
+    """
     angles = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     extents = region_extents(coefficients, directions @ frame.T)
-    seen = np.isfinite(extents)
-    farthest = extents[seen].max()
-    corners = np.where(seen, extents, farthest)[:, None] * directions
+    if np.isinf(extents).any():
+        extents = np.minimum(extents, FIRST_WALL * extents.min())
+    corners = extents[:, None] * directions
     return corners.min(axis=0), corners.max(axis=0)
 
 

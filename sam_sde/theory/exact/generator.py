@@ -12,10 +12,11 @@ from sam_sde.errors import ArgumentError
 from sam_sde.theory.exact.grid import Grid
 from sam_sde.theory.exact.rates import arm_rates, selling, weights_of
 
+GAUSS = (0.5 - 3**-0.5 / 2, 0.5 + 3**-0.5 / 2)  # places on an arm for an integral along it
 HALVINGS = 45
 SHORTEST = 1e-9  # of an arm
 NEGLIGIBLE = 1e-13  # weight of a direction beside that of another
-MOST_CHANGE = 4.0  # of a weight from a point to the middle of its arm, where the vectors are about to change
+MOST_CHANGE = 4.0  # of a weight from a point along its arm, where the vectors are about to change
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class _Arms:
     """The ways from points of a grid along the k-th of the vectors (points, 3, 2) of each, forwards or backwards.
 
     target: the state at the end, -1 for none. face: by which the arm leaves, -1 where it does not. length: the part of
-    the vector up to there. growth: ∫p along it; weight: that of the direction in its middle. An arm that has neither
+    the vector up to there. growth: ∫p along it; weight: the mean of that of the direction. An arm that has neither
     target nor face leaves the grid.
     """
 
@@ -95,10 +96,10 @@ class _Arms:
         out = (self.target[rows] < 0) | ~grid.coefficients.inside(middle)
         self._cut_short(grid, index, vector, rows[out])
         stays = np.flatnonzero(on_grid | (self.face >= 0))
-        along = index[stays] + self.length[stays, None] * vector[stays] / 2
-        covariance, p = grid.in_index(along)
-        self.weight[stays] = weights_of(vectors[stays], covariance)[:, k]
-        self.growth[stays] = self.length[stays] * (p * vector[stays]).sum(-1)
+        for place in GAUSS:
+            covariance, p = grid.in_index(index[stays] + place * self.length[stays, None] * vector[stays])
+            self.weight[stays] += weights_of(vectors[stays], covariance)[:, k] / len(GAUSS)
+            self.growth[stays] += self.length[stays] * (p * vector[stays]).sum(-1) / len(GAUSS)
 
     def _cut_short(self, grid: Grid, index: np.ndarray, vector: np.ndarray, rows: np.ndarray) -> None:
         low, high = np.zeros(len(rows)), np.ones(len(rows))

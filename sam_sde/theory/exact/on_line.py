@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from sam_sde.errors import ArgumentError
-from sam_sde.theory.exact.chain import Chain
+from sam_sde.theory.exact.chain import Chain, beyond
 from sam_sde.theory.exact.coefficients import Coefficients, region_extents
 from sam_sde.theory.exact.line import Ends, Line
 from sam_sde.theory.exact.rates import arm_rates
@@ -27,10 +27,7 @@ def solve_line(coefficients: Coefficients) -> ExactEscape:
     log_mean, at_nodes, slope = line.solve(0.0)
     at_start = log_mean[line.start]
     if not at_start < LARGEST_LOG:
-        raise ArgumentError(
-            "dynamics",
-            f"the mean escape time is beyond 1e300: its logarithm to the base 10 is {at_start / np.log(10):.6g}",
-        )
+        raise beyond(at_start / np.log(10))
     log_rate, log_mode = line.slowest(at_nodes)
     mean, rate = float(np.exp(at_start)), float(np.exp(log_rate))
     error = mean * max(abs(np.expm1(at_start - other)), ROUNDED * max(1.0, abs(line.potential).max()))
@@ -40,7 +37,7 @@ def solve_line(coefficients: Coefficients) -> ExactEscape:
     first = coarse.start - (0 if ends.reflects[0] else 1)
     return ExactEscape(
         mean,
-        error,
+        float(error),
         float(np.exp(line.variance(slope)[line.start] / 2)),
         rate,
         dict(zip(side_names(coefficients.region, 1), map(float, line.sides()), strict=True)),

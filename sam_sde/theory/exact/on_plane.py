@@ -42,7 +42,7 @@ def solve(grid: Grid) -> Solved:
     chain = Chain(states.q, states.leaving, [states.start])
     mean = chain.solve(np.ones(len(states.points)))
     rate, mode = chain.slowest(mean)
-    deviation = np.sqrt(chain.variance(mean)[states.start])
+    deviation = chain.deviation(mean)[states.start]
     sides = chain.solve(states.leaving)[states.start]
     return Solved(chain, states.start, states.points, mean, float(deviation), rate, mode, sides)
 
@@ -81,7 +81,7 @@ def _result(coefficients: Coefficients, solved: list[Solved], mean: float, error
     stretch = mean / middle.mean[middle.start]
     return ExactEscape(
         mean,
-        mean * error,
+        float(mean * error),
         float(deviation),
         float(rate),
         dict(zip(side_names(coefficients.region, 2), map(float, sides), strict=True)),
@@ -98,5 +98,5 @@ def _limit(values: list[float]) -> tuple[float, float]:
     limit, before = c + (c - b) / 3, b + (b - a) / 3
     ratio = (b - a) / (c - b) if c != b else 4.0
     if ORDERLY[0] < ratio < ORDERLY[1]:
-        return limit, abs(limit - before)
+        return limit, max(abs(limit - before), abs(limit - c) / 5)
     return c, max(abs(c - b), abs(b - a) / 4)

@@ -13,8 +13,8 @@ from sam_sde.theory.exact.generator import Generator, generator
 from sam_sde.theory.exact.grid import CELLS, Axis, Grid
 
 ROUNDS = 6
-EVEN = 0.5  # of the lines are spread evenly
-SMOOTHED = 2.0  # cells over which the spacing is averaged, so that neighbours differ little
+EVEN = 0.4  # of the lines are spread evenly
+SMOOTHED = 3.0  # cells over which the spacing is averaged, so that neighbours differ little
 BEYOND = 0.02  # of an axis beyond the region
 SAMPLES = 8  # of the density to a cell
 

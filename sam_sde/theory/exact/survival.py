@@ -59,7 +59,7 @@ def survival(chain: Chain, start: int, rate: float, mode: np.ndarray) -> Surviva
     """
     a, visible = chain.a.tocsc(), mode > VISIBLE
     shares, identity = _shares(), sparse.eye_array(len(mode), format="csc")
-    step, t, v = 1 / np.median(chain.total), 0.0, np.ones(len(mode))
+    step, t, v = 0.25 / np.median(chain.total), 0.0, np.ones(len(mode))
     times, values, slopes = [0.0], [1.0], [0.0]
     row = chain.a[[start]]
     for _ in range(MOST_DOUBLINGS):
