@@ -81,6 +81,26 @@ def comparison_text(comparison: "pd.DataFrame", keys: Sequence[str] = (), *, pai
     )
 
 
+def exact_text(exact: "pd.DataFrame") -> TextTable:
+    """One row an arm of exact.csv, with the probability of each side."""
+    sides = [column for column in exact.columns if column.startswith("exit_")]
+    names = tuple(column.removeprefix("exit_").replace("_", " ") for column in sides)
+    return TextTable(
+        "Exact escape times of the SDEs (time = lr · steps)",
+        ("arm", "mean time", "standard deviation", "rate", *names),
+        [
+            (
+                row["arm"],
+                f"{row['mean_time']:.6g} ± {row['error_estimate']:.2g}",
+                f"{row['standard_deviation']:.5g}",
+                f"{row['rate']:.5g}",
+                *(f"{row[side]:.4g}" for side in sides),
+            )
+            for row in exact.to_dict("records")
+        ],
+    )
+
+
 def weak_text(errors: "pd.DataFrame", orders: "pd.DataFrame") -> TextTable:
     """The errors of each arm and test function at the largest and the smallest learning rate, and their order."""
     lrs = errors["lr"].max(), errors["lr"].min()

@@ -117,7 +117,7 @@ class Setting:
                 f"escape.t_max: expected at least one step of arms.{arm}, lr = {optimizer.lr:g}, "
                 f"got {config.escape.t_max:g}; try a larger t_max, a smaller lr, or give run.dt"
             )
-        with locating(f"arms.{arm}", _places(config, arm)):
+        with locating(f"arms.{arm}", places_of(config, arm)):
             run = prepare(
                 optimizer,
                 start=self.start,
@@ -176,7 +176,7 @@ def build_start(section: schema.Point | schema.NormalStart, surface: LossSurface
         return NormalStart(point_of("mean", section.normal.mean, surface), section.normal.std)
 
 
-def _places(config: Config, arm: str) -> dict[str, str]:
+def places_of(config: Config, arm: str) -> dict[str, str]:
     """Where the arguments of an arm's run stand that are not keys of its own."""
     section = config.arms[arm]
     own = values_of(section)

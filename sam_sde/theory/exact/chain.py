@@ -78,13 +78,6 @@ class Chain:
         times[self._free] = self._lu.solve(self._from_pins.T @ times[self.pins], "T")
         return times
 
-    def deviation(self, mean: np.ndarray) -> np.ndarray:
-        """Standard deviation (states,) of the time to leave, whose mean is `mean` (states,)."""
-        start, end = self.q.nonzero()
-        scale, squares = mean.max(), np.zeros(len(mean))
-        np.add.at(squares, start, self.q.data * ((mean[end] - mean[start]) / scale) ** 2)
-        return scale * np.sqrt(self.solve(squares + self.leaving.sum(axis=1) * (mean / scale) ** 2))
-
     def slowest(self, mean: np.ndarray) -> tuple[float, np.ndarray]:
         """The smallest eigenvalue λ of A, and its eigenvector (states,) with the largest entry 1.
 

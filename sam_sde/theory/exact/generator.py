@@ -24,16 +24,30 @@ class Generator:
     """Rates between the points (states, 2) inside and out by each face; the start is the state `start`.
 
     index: whole numbers (states, 2) of the points on their grid.
+    spread, spread_out: what makes a sum of squares of differences the square of a gradient, between states and out.
 
     is_cut: whether the region goes on beyond the grid, which then reflects, along each axis down and up (2, 2).
     """
 
     q: sparse.csr_array
     leaving: np.ndarray
+    spread: sparse.csr_array
+    spread_out: np.ndarray
     points: np.ndarray
     index: np.ndarray
     start: int
     is_cut: np.ndarray
+
+    def squared_slope(self, u: np.ndarray) -> np.ndarray:
+        """a:∇u∇uᵀ (states,) for u (states,) that is 0 on the boundary.
+
+        The slopes are those to where the chain goes. Its own rates times the squares would be the variance that its
+        jumps add, which is too much where the drift takes it from point to point.
+        """
+        start, end = self.spread.nonzero()
+        squares = self.spread_out * u**2
+        np.add.at(squares, start, self.spread.data * (u[end] - u[start]) ** 2)
+        return squares
 
 
 def generator(grid: Grid) -> Generator:
@@ -57,7 +71,8 @@ def generator(grid: Grid) -> Generator:
     vectors = selling(covariance)
     weights = weights_of(vectors, covariance)
     n, faces = len(index), coefficients.region.faces
-    rows, columns, rates, leaving = [], [], [], np.zeros((n, faces))
+    rows, columns, rates, spreads = [], [], [], []
+    leaving, spread_out = np.zeros((n, faces)), np.zeros(n)
     for k in range(3):
         used = np.flatnonzero(weights[:, k] > NEGLIGIBLE * weights.max(axis=1))
         arms = [_Arms(grid, index[used], vectors[used], k, sign, number) for sign in (1, -1)]
@@ -65,15 +80,18 @@ def generator(grid: Grid) -> Generator:
         at_point = weights[used, k]
         w = np.stack([np.clip(arm.weight, at_point / MOST_CHANGE, at_point * MOST_CHANGE) for arm in arms])
         both = arm_rates(w, *(np.stack([getattr(arm, name) for arm in arms]) for name in ("length", "growth")))
-        for arm, rate in zip(arms, both, strict=True):
+        shares = at_point * both / both.sum(axis=0)
+        for arm, rate, share in zip(arms, both, shares, strict=True):
             inner, outer = arm.target >= 0, arm.face >= 0
             rows.append(used[inner])
             columns.append(arm.target[inner])
             rates.append(rate[inner])
+            spreads.append((share / arm.length**2)[inner])
             np.add.at(leaving, (used[outer], arm.face[outer]), rate[outer])
+            np.add.at(spread_out, used[outer], (share / arm.length**2)[outer])
     where = (np.concatenate(rows), np.concatenate(columns))
-    q = sparse.coo_array((np.concatenate(rates), where), shape=(n, n)).tocsr()
-    return Generator(q, leaving, grid.points(index), index, int(number[tuple(-first)]), is_cut)
+    q, spread = (sparse.coo_array((np.concatenate(each), where), shape=(n, n)).tocsr() for each in (rates, spreads))
+    return Generator(q, leaving, spread, spread_out, grid.points(index), index, int(number[tuple(-first)]), is_cut)
 
 
 class _Arms:

@@ -10,7 +10,7 @@ from sam_sde.theory.exact.chain import Chain, beyond
 from sam_sde.theory.exact.coefficients import Coefficients, region_extents
 from sam_sde.theory.exact.line import Ends, Line
 from sam_sde.theory.exact.rates import arm_rates
-from sam_sde.theory.exact.result import ExactEscape, side_names
+from sam_sde.theory.exact.result import ExactEscape, by_side
 from sam_sde.theory.exact.survival import survival
 
 LARGEST_LOG = 300 * np.log(10)
@@ -40,7 +40,7 @@ def solve_line(coefficients: Coefficients) -> ExactEscape:
         float(error),
         float(np.exp(line.variance(slope)[line.start] / 2)),
         rate,
-        dict(zip(side_names(coefficients.region, 1), map(float, line.sides()), strict=True)),
+        by_side(coefficients.region, 1, line.sides()),
         line.edges[:, None],
         np.exp(log_mean),
         np.exp(log_mode),

@@ -14,8 +14,8 @@ from sam_sde.theory.exact.coefficients import Coefficients
 from sam_sde.theory.exact.cuts import grids
 from sam_sde.theory.exact.generator import generator
 from sam_sde.theory.exact.grid import Grid
-from sam_sde.theory.exact.result import ExactEscape, side_names
-from sam_sde.theory.exact.survival import Survival, survival
+from sam_sde.theory.exact.result import ExactEscape, by_side
+from sam_sde.theory.exact.survival import extrapolated, survival
 
 GRIDS, MOST_GRIDS = 3, 4
 GOOD = 5e-4  # relative error for which a further grid is not taken
@@ -42,7 +42,8 @@ def solve(grid: Grid) -> Solved:
     chain = Chain(states.q, states.leaving, [states.start])
     mean = chain.solve(np.ones(len(states.points)))
     rate, mode = chain.slowest(mean)
-    deviation = chain.deviation(mean)[states.start]
+    longest = mean.max()
+    deviation = longest * np.sqrt(chain.solve(states.squared_slope(mean / longest))[states.start])
     sides = chain.solve(states.leaving)[states.start]
     return Solved(chain, states.start, states.points, mean, float(deviation), rate, mode, sides)
 
@@ -72,23 +73,22 @@ def solve_plane(coefficients: Coefficients) -> ExactEscape:
 
 
 def _result(coefficients: Coefficients, solved: list[Solved], mean: float, error: float) -> ExactEscape:
-    finest, middle = solved[-1], solved[1]
+    finest = solved[-1]
     deviation = np.exp(_limit([np.log(each.deviation) for each in solved])[0])
     rate = np.exp(_limit([np.log(each.rate) for each in solved])[0])
     sides = (4 * finest.sides - solved[-2].sides) / 3
     sides = np.clip(sides, 0.0, 1.0) / np.clip(sides, 0.0, 1.0).sum()
-    curve = survival(middle.chain, middle.start, middle.rate, middle.mode)
-    stretch = mean / middle.mean[middle.start]
+    curves = [survival(each.chain, each.start, each.rate, each.mode) for each in solved[:2]]
     return ExactEscape(
         mean,
         float(mean * error),
         float(deviation),
         float(rate),
-        dict(zip(side_names(coefficients.region, 2), map(float, sides), strict=True)),
+        by_side(coefficients.region, 2, sides),
         finest.points,
         finest.mean,
         finest.mode,
-        Survival(curve.times, curve.values, curve.slopes, curve.rate, stretch),
+        extrapolated(*curves, mean, float(deviation)),
     )
 
 

@@ -22,7 +22,7 @@ class ExactEscape:
 
     mean_time: E τ at the start; error_estimate: how far it may be off, as finer grids and other cuts change it.
     standard_deviation: of τ. rate: λ of P(τ > t) ~ c e^{-λt}, the smallest eigenvalue of -L.
-    sides: the probability to leave by each side, by its name; see `side_names`.
+    sides: the probability to leave by each side, by its name; see `by_side`.
     points (points, dim), mean_times (points,), mode (points,): E τ and the eigenfunction of λ, whose largest value is
         1, at points inside; in two dimensions on the finest grid, whose value at the start is a little off `mean_time`.
     """
@@ -53,10 +53,16 @@ class ExactEscape:
         return numbers | {f"exit_{side}": share for side, share in self.sides.items()}
 
 
-def side_names(region: Region, dim: int) -> list[str]:
-    """What the sides of a region are called: low and high in one dimension and of a slab, x0_low … of a box."""
-    if dim == 1 or isinstance(region, Slab):
-        return ["low", "high"]
-    if isinstance(region, Box):
-        return [f"x{i}_{end}" for end in ("low", "high") for i in range(dim)]
-    return ["boundary"] if region.faces == 1 else [f"face_{face}" for face in range(region.faces)]
+def by_side(region: Region, dim: int, faces: np.ndarray) -> dict[str, float]:
+    """The probabilities (faces,) to leave by each face, by the names of the sides.
+
+    These are low and high in one dimension and of a slab, x0_low, x1_low, x0_high, x1_high of a box; all of the
+    boundary of another region is one.
+    """
+    if isinstance(region, Box) and dim == 2:
+        names = [f"x{i}_{end}" for end in ("low", "high") for i in range(2)]
+    elif isinstance(region, Slab) or dim == 1:
+        names = ["low", "high"]
+    else:
+        return {"boundary": float(faces.sum())}
+    return dict(zip(names, map(float, faces), strict=True))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
-from scipy.interpolate import CubicHermiteSpline
+from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 
 from sam_sde.theory.exact.chain import Chain, without_pivots
 
@@ -20,6 +20,10 @@ MOST_DOUBLINGS = 45
 ALIKE = 1e-7  # relative difference to the slowest mode, from which on it is alone
 VISIBLE = 0.01  # of the mode's largest value: where the two are compared
 GONE = 1e-13
+
+QUADRATURE = 6000  # times for an integral
+QUANTILES, LOGIT = 400, 14.0  # of a curve, evenly by log(S/(1-S)) up to this
+NEARLY = 0.01  # of the coefficient of variation
 
 
 def _shares() -> np.ndarray:
@@ -78,3 +82,37 @@ def survival(chain: Chain, start: int, rate: float, mode: np.ndarray) -> Surviva
             break
         step *= 2
     return Survival(np.array(times), np.array(values), np.array(slopes), rate)
+
+
+def extrapolated(coarse: Survival, fine: Survival, mean: float, deviation: float) -> Survival:
+    """The survival function that those of two grids tend to, for a mean and a standard deviation that are known.
+
+    A drift that is strong beside the noise takes a chain from point to point, and the waits there spread its times,
+    with a variance that goes with the spacing. Each quantile is then extrapolated so far that the spread is that of
+    `deviation`. Where the fine chain has nearly that, its times are stretched alone.
+    """
+    t = np.concatenate([[0.0], np.geomspace(1e-6, 60.0, QUADRATURE) * mean])
+    moments = [_moments(t, curve(t)) for curve in (coarse, fine)]
+    spreads = [spread / middle for middle, spread in moments]
+    known = deviation / mean
+    if abs(spreads[1] / known - 1) < NEARLY or abs(spreads[1] - spreads[0]) < NEARLY * known:
+        return _stretched(fine, mean / moments[1][0])
+    further = np.clip((known - spreads[1]) / (spreads[1] - spreads[0]), 0.0, 1.0)
+    levels = 1 / (1 + np.exp(np.linspace(-LOGIT, LOGIT, QUANTILES)))  # from 1 down to 0
+    at = [np.log(np.interp(-levels, -curve(t[1:]), t[1:])) for curve in (coarse, fine)]
+    times = np.exp(np.maximum.accumulate(at[1] + further * (at[1] - at[0])))
+    times, kept = np.unique(times, return_index=True)
+    times, values = np.append(0.0, times), np.append(1.0, levels[kept])
+    slopes = PchipInterpolator(times, values).derivative()(times)
+    curve = Survival(times, values, slopes, fine.rate)
+    return _stretched(curve, mean / _moments(t, curve(t))[0])
+
+
+def _stretched(curve: Survival, by: float) -> Survival:
+    return replace(curve, stretch=curve.stretch * by)
+
+
+def _moments(t: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of a time with the survival function `inside` at t."""
+    mean = np.trapezoid(inside, t)
+    return float(mean), float(np.sqrt(max(np.trapezoid(2 * t * inside, t) - mean**2, 0.0)))

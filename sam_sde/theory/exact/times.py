@@ -11,6 +11,11 @@ from sam_sde.theory.exact.on_plane import solve_plane
 from sam_sde.theory.exact.result import ExactEscape
 
 
+def require_solvable(dynamics: Dynamics, *, start: Point, region: Region) -> None:
+    """Raises ArgumentError where it is seen at the start that `exact_escape_times` cannot be had."""
+    Coefficients(dynamics, start, region)
+
+
 def exact_escape_times(dynamics: Dynamics, *, start: Point, region: Region) -> ExactEscape:
     """E τ and more for the first time τ at which dw = f dt + g dW leaves a region, in one or two dimensions.
 

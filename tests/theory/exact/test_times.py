@@ -61,7 +61,7 @@ def test_regions_that_have_no_end_or_no_inside():
 
 
 def test_a_half_plane_in_which_nothing_confines(monkeypatch):
-    monkeypatch.setattr(cuts, "MOST_GROWTHS", 2)
+    monkeypatch.setattr(cuts, "MOST_GROWTHS", 1)
     flat = ss.SGD(ss.LossSurface(lambda w: 0 * w[0] * w[1], dim=2), NOISE, lr=1.0)
     refused(flat, "nothing confines", [0.0, 0.0], ss.LevelSet(lambda w: w[0] - 1))
 
