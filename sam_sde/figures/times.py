@@ -50,7 +50,7 @@ def draw_survival(
         for arm, curve in exact[exact["arm"].isin(arms)].groupby("arm", sort=False):
             axes.plot(curve["time"], curve["survival"], color=styles[arm]["color"], **EXACT)
         lines.append(Line2D([], [], color="black", **EXACT))
-        labels.append("exact, of the SDE")
+        labels.append("exact")
     add_legend(figure, lines, labels)
     return figure
 
