@@ -90,7 +90,7 @@ def check_arm(setting: Setting, arm: str) -> None:
     """Raises ConfigError where the escape times of an arm cannot be computed exactly."""
     if isinstance(setting.start, NormalStart):
         raise ConfigError(
-            f"escape.start: exact escape times are those from one point, got {setting.start!r}; try its mean"
+            "escape.start: exact escape times are those from one point, got a normal law; try a list of numbers"
         )
     if not asked_engine(setting.asked_engine(arm)).of_sde:
         raise ConfigError(

@@ -9,7 +9,8 @@ from scipy.sparse.linalg import LinearOperator, SuperLU, eigs, splu
 from sam_sde.errors import ArgumentError
 
 MOST_PINS = 24
-ACCURATE = 1e-11
+ACCURATE, SMALL = 1e-11, 1e-6
+REGULAR = 1e-13
 TOO_RARE = 1e-300  # a rate
 
 
@@ -40,8 +41,14 @@ class Chain:
             before = self.rounding
             self.pins.append(int(self._free[np.nan_to_num(held, posinf=np.inf).argmax()]))
             self._pin()
-            if self.rounding > 0.5 * before and before < 1e-6:
+            if 0.5 * before < self.rounding < SMALL:
                 break
+        if not self.rounding < SMALL:
+            raise ArgumentError(
+                "dynamics",
+                f"paths are held for so long in more than {MOST_PINS} places that the equations lose all digits; try "
+                "more noise, or a smaller region",
+            )
 
     @property
     def a(self) -> sparse.csr_array:
@@ -52,7 +59,12 @@ class Chain:
         free[self.pins] = False
         self._free = np.flatnonzero(free)
         among = self.q[self._free][:, self._free]
-        self._lu = without_pivots(sparse.diags_array(self.total[self._free]) - among)
+        total = self.total[self._free]
+        try:
+            self._lu = without_pivots(sparse.diags_array(total) - among)
+        except RuntimeError:  # exactly singular: held for good, as far as the digits tell; good enough to see where
+            self._lu, self.rounding = without_pivots(sparse.diags_array(total * (1 + REGULAR)) - among), np.inf
+            return
         self._to_pins = self._lu.solve(self.q[self._free][:, self.pins].toarray())
         leaves = self._lu.solve(self.leaving[self._free])
         self._from_pins = self.q[self.pins][:, self._free]

@@ -37,7 +37,7 @@ def test_each_mean_time_has_all_its_digits(escape):
     """Two groups that hardly change places, one of them leaves at the rate `escape` only."""
     q = rates(12, 0)
     q[:6, 6:] *= escape * 1e-3
-    q[6:, :6] *= 1e-5
+    q[6:, :6] *= 1e-18
     leaving = np.zeros((12, 2))
     leaving[2, 0], leaving[4, 1] = escape, 3 * escape
     chain = Chain(sparse.csr_array(q), leaving, [0])

@@ -61,13 +61,13 @@ def test_a_drift_that_jumps_up_to_times_of_1e290(depth):
         assert exact.rate * exact.mean_time == pytest.approx(1, rel=1e-6)
 
 
-@pytest.mark.parametrize("kink", [0.0, 0.1234567])
-def test_sam_at_a_saddle_in_one_dimension(kink):
+@pytest.mark.parametrize(("kink", "beside"), [(0.0, 0.0), (0.1234567, 0.0), (0.1234567, 0.05321)])
+def test_sam_at_a_saddle_in_one_dimension(kink, beside):
     """E τ = ∫∫ e^{Φ(y)-Φ(z)} 2/a, Φ = (x² - 2ρ|x|)/σ², by scipy, wherever the start and the kink are."""
     rho, sigma = 0.3, 0.2
     surface = ss.LossSurface(lambda w: -((w[0] - kink) ** 2) / 2, dim=1)
     sam = ss.SAM(surface, ss.IsotropicNoise(sigma), lr=1.0, rho=rho)
-    exact = ss.exact_escape_times(sam, start=[kink], region=ss.Ball([kink], 0.5))
+    exact = ss.exact_escape_times(sam, start=[kink + beside], region=ss.Ball([kink], 0.5))
 
     def potential(x):
         return (x**2 - 2 * rho * x) / sigma**2
@@ -75,7 +75,7 @@ def test_sam_at_a_saddle_in_one_dimension(kink):
     def inner(z):
         return quad(lambda y: np.exp(potential(y) - potential(z)) * 2 / sigma**2, 0, z, epsrel=1e-11)[0]
 
-    assert exact.mean_time == pytest.approx(quad(inner, 0, 0.5, epsrel=1e-10, limit=200)[0], rel=1e-8)
+    assert exact.mean_time == pytest.approx(quad(inner, beside, 0.5, epsrel=1e-10, limit=200)[0], rel=1e-8)
 
 
 @pytest.mark.parametrize("sigma", [1.0, 0.2])
