@@ -24,6 +24,7 @@ from .rare import RareResult, rare_escape_times
 from .regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
 from .statistics import Outcome
 from .surfaces import FiniteSum, LossSurface, NetworkSurface, load_csv, load_dataset, network_surface
+from .theory.exact import ExactEscape, exact_escape_times
 from .weak.errors import weak_errors, weak_orders
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "EmpiricalNoise",
     "EscapeInterrupted",
     "EscapeResult",
+    "ExactEscape",
     "FiniteSum",
     "FrozenHessianNoise",
     "HessianNoise",
@@ -69,6 +71,7 @@ __all__ = [
     "WarmUpSchedule",
     "compare",
     "escape_times",
+    "exact_escape_times",
     "load",
     "load_csv",
     "load_dataset",

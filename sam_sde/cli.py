@@ -20,7 +20,7 @@ from sam_sde.endings import end_as, reports_errors, results_of
 from sam_sde.errors import ArgumentError
 from sam_sde.interrupts import end_as_on_ctrl_c
 from sam_sde.terminal import print_caution, print_table, progress_report, say
-from sam_sde.wording import comparison_text, ends_lines, summary_text, weak_text
+from sam_sde.wording import comparison_text, ends_lines, exact_text, summary_text, weak_text
 
 if TYPE_CHECKING:
     from sam_sde.jobs.conditions import Tables
@@ -81,6 +81,9 @@ def escape(
     check_dt: Annotated[
         bool, typer.Option("--check-dt", help="Some paths again at dt and dt/2: what the step does to each figure.")
     ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="The exact times of the SDEs as well, in one and two dimensions.")
+    ] = False,
     fresh: Fresh = False,
 ) -> None:
     """Run all arms: escape times, their comparison, CSV files and figures.
@@ -95,6 +98,8 @@ def escape(
 
     changes = [*(changes or ()), *(["run.check_dt=true"] if check_dt else ())]
     experiment = Experiment(Setting(load_config(config, changes), config.parent), workers)
+    if exact:
+        experiment.solve_exactly(lambda arm: say(f"{arm}: exact times", error=True))
     with results_of("escape", out, config) as destination, Store(destination.out).alone() as store:
         with progress_report(Console(stderr=True)) as report:
             experiment.execute(report, destination, store, fresh)
@@ -282,8 +287,29 @@ def weak(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
 
 @app.command()
 @reports_errors
+def exact(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
+    """Compute escape times without paths, in one or two dimensions: mean, deviation, rate, survival, exits by side."""
+    from sam_sde.config.building import Setting
+    from sam_sde.config.loading import load_config
+    from sam_sde.figures.folder import draw_result
+    from sam_sde.jobs.exact import ExactExperiment
+
+    experiment = ExactExperiment(Setting(load_config(config, changes or ()), config.parent))
+    with results_of("exact", out, config) as destination:
+        experiment.execute(lambda arm: say(arm, error=True), destination)
+        try:
+            experiment.write(destination)
+        finally:
+            print_table(exact_text(experiment.summary))
+        draw_result(destination.written, "exact")
+        say(f"written to {destination.written}")
+    end_as(experiment.arms)
+
+
+@app.command()
+@reports_errors
 def plot(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that escape, simulate or weak has written.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that a command has written.")],
 ) -> None:
     """Draw the figures of a folder again, from its CSV files."""
     from sam_sde.figures.folder import redraw

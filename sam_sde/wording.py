@@ -46,7 +46,7 @@ def summary_text(summary: "pd.DataFrame", keys: Sequence[str] = ()) -> TextTable
 
 
 def _mean_words(row) -> str:
-    if row.measured == "splitting":
+    if getattr(row, "measured", None) == "splitting":
         return f"{interval(row.mean_time, row.mean_low, row.mean_high, missing='not known')} by splitting"
     return interval(row.rmst, row.rmst_low, row.rmst_high, missing="not known") + step_words(row.dt_change)
 
@@ -90,6 +90,26 @@ def comparison_text(comparison: "pd.DataFrame", keys: Sequence[str] = (), *, pai
                 best_ratios(comparison).itertuples(index=False),
                 strict=True,
             )
+        ],
+    )
+
+
+def exact_text(exact: "pd.DataFrame") -> TextTable:
+    """One row an arm of exact.csv, with the probability of each side."""
+    sides = [column for column in exact.columns if column.startswith("exit_")]
+    names = tuple(column.removeprefix("exit_").replace("_", " ") for column in sides)
+    return TextTable(
+        "Exact escape times of the SDEs (time = lr · steps)",
+        ("arm", "mean time", "standard deviation", "rate", *names),
+        [
+            (
+                row["arm"],
+                f"{row['mean_time']:.6g} ± {row['error_estimate']:.2g}",
+                f"{row['standard_deviation']:.5g}",
+                f"{row['rate']:.5g}",
+                *(f"{row[side]:.4g}" for side in sides),
+            )
+            for row in exact.to_dict("records")
         ],
     )
 

@@ -47,11 +47,11 @@ def test_every_configuration_is_named():
 
 def test_every_command_is_explained():
     for command in CliRunner().invoke(app, ["--help"]).output.split():
-        if command in {"escape", "simulate", "weak", "plot", "report", "validate", "list"}:
+        if command in {"escape", "simulate", "weak", "exact", "plot", "report", "validate", "list"}:
             assert f"sam-sde {command}" in README
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_every_table_and_column_is_explained(table):
-    for name in (table.file, RECORDS[table.command], *table.columns):
+    for name in (table.file, RECORDS[table.command], *table.columns, *table.optional):
         assert f"`{name}`" in README, name

@@ -115,7 +115,7 @@ class Setting:
         del options["n_paths"], options["block_size"]
         section, optimizer = self.config.rare, self.dynamics(arm)
         places = dict.fromkeys(("score", "core", "levels", "walkers", "repeats"), "rare")
-        with locating(f"arms.{arm}", _places(self.config, arm) | places):
+        with locating(f"arms.{arm}", places_of(self.config, arm) | places):
             return prepare_rare(
                 optimizer,
                 start=self.start,
@@ -143,7 +143,7 @@ class Setting:
                 f"escape.t_max: expected at least one step of arms.{arm}, lr = {optimizer.lr:g}, "
                 f"got {config.escape.t_max:g}; try a larger t_max, a smaller lr, or give run.dt"
             )
-        with locating(f"arms.{arm}", _places(config, arm)):
+        with locating(f"arms.{arm}", places_of(config, arm)):
             run = prepare(
                 optimizer,
                 start=self.start,
@@ -212,7 +212,7 @@ def build_start(section: schema.Point | schema.NormalStart, surface: LossSurface
         return NormalStart(point_of("mean", section.normal.mean, surface), section.normal.std)
 
 
-def _places(config: Config, arm: str) -> dict[str, str]:
+def places_of(config: Config, arm: str) -> dict[str, str]:
     """Where the arguments of an arm's run stand that are not keys of its own."""
     section = config.arms[arm]
     own = values_of(section)

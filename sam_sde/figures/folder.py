@@ -11,7 +11,7 @@ from sam_sde.figures.paths import draw_sample_paths
 from sam_sde.figures.rare import draw_levels
 from sam_sde.figures.styles import arm_styles
 from sam_sde.figures.sweep import draw_sweep
-from sam_sde.figures.times import draw_escape_times, draw_survival
+from sam_sde.figures.times import draw_escape_times, draw_exact_survival, draw_survival
 from sam_sde.figures.weak import draw_weak
 from sam_sde.files import write_whole
 from sam_sde.jobs.record import RECORDS
@@ -79,7 +79,12 @@ def _figures(folder: Path, command: str, record: dict) -> dict[str, Figure]:
 def _survival(folder: Path) -> Figure:
     survival, summary = TABLES["survival"].read(folder), TABLES["summary"].read(folder)
     _require_arms(survival, summary, folder)
-    return draw_survival(survival, summary, arm_styles(list(summary["arm"])))
+    exact = TABLES["exact_curves"].read(folder) if (folder / TABLES["exact_curves"].file).exists() else None
+    return draw_survival(survival, summary, arm_styles(list(summary["arm"])), exact)
+
+
+def _exact_survival(folder: Path) -> Figure:
+    return draw_exact_survival(TABLES["exact_survival"].read(folder))
 
 
 def _escape_times(folder: Path) -> Figure:
@@ -126,6 +131,7 @@ DRAW: dict[str, Callable[[Path], Figure | None]] = {
     "trajectories": _trajectories,
     "weak": _weak,
     "rare_levels": _rare_levels,
+    "exact_survival": _exact_survival,
     "sweep": _sweep,
 }
 

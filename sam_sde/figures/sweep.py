@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from sam_sde.figures.styles import FONT, SMALL_FONT, WIDTH, add_legend, arm_styles, new_figure, plain, tidy
 from sam_sde.figures.swept import are_numbers, followers, free_keys, in_order, spans_a_decade
-from sam_sde.jobs.tables import best_ratios, best_times
+from sam_sde.jobs.tables import best_ratios, best_times, is_split
 from sam_sde.statistics import FEW_ESCAPES
 
 MOST_CELLS_WITH_NUMBERS = 80
@@ -64,7 +64,7 @@ def _draw_arm(axes: Axes, x: np.ndarray, rows: pd.DataFrame, style: dict):
     times, color = best_times(rows), style["color"]
     axes.fill_between(x, times["time_low"], times["time_high"], color=color, alpha=0.25, linewidth=0)
     (line,) = axes.plot(x, times["time"], marker="o", markersize=4, linewidth=1.5, **style)
-    split = rows["measured"].eq("splitting").to_numpy()
+    split = is_split(rows).to_numpy()
     axes.plot(x[split], times["time"][split], linestyle="", marker="D", markersize=5, color=color)
     few = rows["fraction_escaped"].lt(FEW_ESCAPES).to_numpy() & ~split
     axes.plot(x[few], times["time"][few], linestyle="", marker="o", markersize=5, color=color, mfc="white")
@@ -72,7 +72,7 @@ def _draw_arm(axes: Axes, x: np.ndarray, rows: pd.DataFrame, style: dict):
 
 
 def _time_label(summary: pd.DataFrame) -> str:
-    split = summary["measured"].eq("splitting")
+    split = is_split(summary)
     direct, notes = summary[~split], ["diamonds: by splitting"] if split.any() else []
     if direct["n_censored"].any():
         notes.append("others restricted to t_max" if split.any() else "restricted to t_max")
@@ -92,7 +92,7 @@ def draw_ratios(comparison: pd.DataFrame, summary: pd.DataFrame, keys: list[str]
     every = figure.subplots(len(arms), 1, squeeze=False)[:, 0]
     best = comparison[["arm", *keys]].join(best_ratios(comparison))
     ratios = {arm: _grid(best[best["arm"] == arm], "ratio", key_x, key_y, x, y) for arm in arms}
-    direct = summary[summary["measured"] != "splitting"]
+    direct = summary[~is_split(summary)]
     norm = _norm(list(ratios.values()))
     for axes, arm in zip(every, arms, strict=True):
         escaped = _grid(direct[direct["arm"] == arm], "fraction_escaped", key_x, key_y, x, y)

@@ -21,10 +21,16 @@ from sam_sde.figures.styles import (
 )
 
 BINS_FEWEST, BINS_MOST = 15, 80
+EXACT = {"linestyle": (0, (4, 2)), "linewidth": 0.9}  # what is computed without random numbers
 
 
-def draw_survival(survival: pd.DataFrame, summary: pd.DataFrame, styles: dict | None = None) -> Figure:
-    """The fraction still inside against time with 95 % bands, over a table of the numbers at risk."""
+def draw_survival(
+    survival: pd.DataFrame, summary: pd.DataFrame, styles: dict | None = None, exact: pd.DataFrame | None = None
+) -> Figure:
+    """The fraction still inside against time with 95 % bands, over a table of the numbers at risk.
+
+    exact: arm, time, survival of the SDEs, which are drawn in thin dashes.
+    """
     arms = list(dict.fromkeys(survival["arm"]))
     styles = styles or arm_styles(arms)
     figure = new_figure(WIDTH, 3.2 + 0.18 * len(arms))
@@ -39,7 +45,34 @@ def draw_survival(survival: pd.DataFrame, summary: pd.DataFrame, styles: dict | 
     axes.set_ylabel("fraction still inside (95 % bands)", fontsize=FONT)
     axes.set_xlabel(_time_label(summary), fontsize=FONT)
     _draw_table(table, curves, ticks, last, styles)
-    add_legend(figure, lines, [plain(arm, 30) + _failed_note(summary, arm) for arm in arms])
+    labels = [plain(arm, 30) + _failed_note(summary, arm) for arm in arms]
+    if exact is not None:
+        for arm, curve in exact[exact["arm"].isin(arms)].groupby("arm", sort=False):
+            axes.plot(curve["time"], curve["survival"], color=styles[arm]["color"], **EXACT)
+        lines.append(Line2D([], [], color="black", **EXACT))
+        labels.append("exact")
+    add_legend(figure, lines, labels)
+    return figure
+
+
+def draw_exact_survival(survival: pd.DataFrame) -> Figure:
+    """The probability to be inside against time, on a logarithmic axis from where some arm has lost 1 in 1000."""
+    arms = list(dict.fromkeys(survival["arm"]))
+    styles = arm_styles(arms)
+    figure = new_figure(WIDTH, 2.9)
+    axes = figure.subplots()
+    later = survival[survival["time"] > 0]
+    first = later.loc[later["survival"] < 0.999, "time"].min()
+    lines = []
+    for arm in arms:
+        curve = later[later["arm"] == arm]
+        lines += axes.plot(curve["time"], curve["survival"], linewidth=1.5, **styles[arm])
+    _log_time_axis(axes, first, later["time"].max())
+    axes.set_ylim(0, 1)
+    tidy(axes)
+    axes.set_ylabel("probability to be inside", fontsize=FONT)
+    axes.set_xlabel("time t = lr · steps", fontsize=FONT)
+    add_legend(figure, lines, [plain(arm, 30) for arm in arms])
     return figure
 
 

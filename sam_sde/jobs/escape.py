@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from sam_sde.config.building import Setting
+from sam_sde.config.errors import ConfigError
 from sam_sde.config.schema import Config
 from sam_sde.engines import ENGINES, fitting_engines
 from sam_sde.errors import InputError
@@ -30,6 +31,7 @@ from sam_sde.escape.result import MAX_COORDINATES
 from sam_sde.jobs.arms import ArmByArm, said
 from sam_sde.jobs.cautions import changing_rates, find_cautions
 from sam_sde.jobs.escape_record import escape_record
+from sam_sde.jobs.exact import curves_to, exact_where_possible, with_exact_means
 from sam_sde.jobs.identity import identity_of
 from sam_sde.jobs.landscape import landscape_tables
 from sam_sde.jobs.rare import KeptSplitting, measured, rare_tables, with_mean_ratios
@@ -40,6 +42,7 @@ from sam_sde.jobs.tables import by_arm
 from sam_sde.jobs.trajectories import trajectory_table
 from sam_sde.rare import RareResult, RareRun, measure, prepare_halved
 from sam_sde.statistics import Outcome, survival_curve, thin
+from sam_sde.theory.exact import ExactEscape
 
 MAX_PATH_ROWS = 10**6
 MAX_KEPT_ROWS = 10**5  # of what is written after each arm, in under a second
@@ -53,6 +56,7 @@ class Experiment:
     """What a configuration describes with its checked runs, and the results of the arms that were executed.
 
     workers: how many share the paths; None for as many as there are cores where the work is worth it.
+    exact: the exact escape times of arms, where they are asked for; not_exact: why others have none.
     choices: of t_max and n_paths, where a pilot makes them. kept: where the paths of each arm are kept, if they are.
     rare: what splitting found of arms that hardly leave.
     arms: what became of the arms; judged: of the end states of each, where they are asked for.
@@ -71,6 +75,8 @@ class Experiment:
     ends_of: dict[str, pd.DataFrame] = field(default_factory=dict)
     arms: ArmByArm = field(init=False)
     judged: ArmByArm = field(init=False)
+    exact: dict[str, ExactEscape] = field(default_factory=dict)
+    not_exact: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     wall_time: float = 0.0
 
@@ -90,6 +96,16 @@ class Experiment:
         """Has as many paths as a pilot has chosen."""
         self.choices = choices
         self.runs = {arm: self.setting.run(arm, self.workers, n_paths=each.n_paths) for arm, each in choices.items()}
+
+    def solve_exactly(self, report: Callable[[str], None]) -> None:
+        """Finds the exact escape times of the arms that have such; `report` is called with each.
+
+        Raises
+            ConfigError: none has, with the reason of the first.
+        """
+        self.exact, self.not_exact = exact_where_possible(self.setting, report)
+        if not self.exact:
+            raise ConfigError(next(iter(self.not_exact.values())))
 
     def execute(
         self,
@@ -259,8 +275,9 @@ class Experiment:
         return self.setting.config
 
     def summary(self) -> pd.DataFrame:
-        summary = pd.DataFrame([{"arm": arm, **result.summary()} for arm, result in self.results.items()])
-        return measured(summary, self.rare)
+        frame = pd.DataFrame([{"arm": arm, **result.summary()} for arm, result in self.results.items()])
+        frame = measured(frame, self.rare) if self.rare_runs else frame
+        return with_exact_means(frame, self.exact) if self.exact else frame
 
     def comparison(self) -> pd.DataFrame | None:
         """None where there is nothing to compare: one arm, or no result of the reference."""
@@ -270,11 +287,13 @@ class Experiment:
             results = {arm: result for arm, result in results.items() if arm not in self.arms.unfinished}
         if len(results) < 2 or reference not in results:
             return None
-        return with_mean_ratios(compare(results, reference), self.summary())
+        comparison = compare(results, reference)
+        return with_mean_ratios(comparison, self.summary()) if self.rare_runs else comparison
 
     def cautions(self, comparison: pd.DataFrame | None) -> list[str]:
         """One sentence for each thing that is missing, or limits what the results say."""
         missing = [f"{what}: {why}" for what, why in self.unfinished.items()]
+        missing += [f"no exact times of {arm}: {why}" for arm, why in self.not_exact.items()]
         rates = changing_rates(self.results)
         return missing + self.notes + self.limits(comparison) + ([rates] if rates else [])
 
@@ -305,6 +324,8 @@ class Experiment:
         yield "summary", self.summary()
         curves = {arm: thin(survival_curve(result), survival_rows) for arm, result in self.results.items()}
         yield "survival", by_arm(curves)
+        if self.exact:
+            yield "exact_curves", curves_to(self.exact, max(result.t_max for result in self.results.values()))
         checks = {arm: result.step_check for arm, result in self.results.items() if result.step_check is not None}
         if checks:
             yield "dt_changes", by_arm({arm: check.to_frame() for arm, check in checks.items()})

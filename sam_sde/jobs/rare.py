@@ -99,13 +99,8 @@ def with_mean_ratios(comparison: pd.DataFrame, summary: pd.DataFrame) -> pd.Data
             by_name.loc[arm, ["mean_time", "mean_low", "mean_high"]] for arm in (row.arm, row.reference)
         )
         ratios.append([value / base, *log_ratio_interval(value, interval, base, base_interval)])
-    place = comparison.columns.get_loc("ratio_high") + 1
     comparison = comparison.copy()
-    for name, column in zip(
-        ("mean_ratio", "mean_ratio_low", "mean_ratio_high"), zip(*ratios, strict=True), strict=True
-    ):
-        comparison.insert(place, name, column)
-        place += 1
+    comparison[["mean_ratio", "mean_ratio_low", "mean_ratio_high"]] = ratios
     comparison["measured"] = [by_name.loc[arm, "measured"] for arm in comparison["arm"]]
     return comparison
 

@@ -28,6 +28,7 @@ class Table:
     file: its name. command: the one that writes it. columns: in their order.
     keyed: whether columns stand before them, with the values of keys of the configuration.
     coordinates: whether columns x0, x1, … follow. may_be_empty: whether it may have no rows.
+    optional: columns that may follow, in their order.
     figure: the name of the picture that is drawn where the table was written, if there is one.
     """
 
@@ -36,6 +37,7 @@ class Table:
     columns: tuple[str, ...]
     keyed: bool = False
     coordinates: bool = False
+    optional: tuple[str, ...] = ()
     may_be_empty: bool = False
     figure: str | None = None
 
@@ -52,9 +54,9 @@ class Table:
         write_csv(frame, folder / self.file)
 
     def _expected(self, frame: pd.DataFrame) -> list[str]:
-        keys = self.keys(frame)
+        keys, there = self.keys(frame), [column for column in self.optional if column in frame.columns]
         count = max(1, len(frame.columns) - len(keys) - len(self.columns)) if self.coordinates else 0
-        return [*keys, *self.columns, *(f"x{i}" for i in range(count))]
+        return [*keys, *self.columns, *there, *(f"x{i}" for i in range(count))]
 
     def keys(self, frame: pd.DataFrame) -> list[str]:
         """The columns that stand before its own."""
@@ -121,9 +123,10 @@ TABLES = {
                 *("rate", "rate_low", "rate_high"),
                 "mean_steps",
                 *("dt_change", "dt_change_low", "dt_change_high"),
-                "measured",
             ),
+            optional=("measured", "exact_mean_time", "exact_error"),
         ),
+        Table("exact_curves.csv", "escape", ("arm", "time", "survival")),
         Table(
             "rare.csv",
             "escape",
@@ -153,12 +156,11 @@ TABLES = {
                 *("arm", "reference"),
                 *("rmst_difference", "difference_low", "difference_high"),
                 *("rmst_ratio", "ratio_low", "ratio_high"),
-                *("mean_ratio", "mean_ratio_low", "mean_ratio_high"),
                 *("rate_ratio", "rate_ratio_low", "rate_ratio_high"),
                 *("logrank_statistic", "p_value", "log10_p_value", "p_adjusted"),
                 "curves_cross",
-                "measured",
             ),
+            optional=("mean_ratio", "mean_ratio_low", "mean_ratio_high", "measured"),
         ),
         Table(
             "paths.csv",
@@ -183,6 +185,16 @@ TABLES = {
         Table("trajectories_landscape.csv", "simulate", _LANDSCAPE, figure="trajectories"),
         Table("trajectories_critical_points.csv", "simulate", _CRITICAL_POINTS, may_be_empty=True),
         Table("weak.csv", "weak", ("arm", "lr", "test_function", "error", "error_low", "error_high"), figure="weak"),
+        Table(
+            "exact.csv",
+            "exact",
+            ("arm", "mean_time", "error_estimate", "standard_deviation", "rate"),
+            optional=(
+                *("exit_boundary", "exit_low", "exit_high"),
+                *("exit_x0_low", "exit_x1_low", "exit_x0_high", "exit_x1_high"),
+            ),
+        ),
+        Table("exact_survival.csv", "exact", ("arm", "time", "survival"), figure="exact_survival"),
         Table("weak_order.csv", "weak", ("arm", "test_function", "order", "order_low", "order_high")),
     )
 }
@@ -219,10 +231,19 @@ def best_ratios(comparison: pd.DataFrame) -> pd.DataFrame:
 
 
 def _best(frame: pd.DataFrame, of_splitting: tuple[str, ...], restricted: tuple[str, ...], name: str) -> pd.DataFrame:
-    by_splitting = frame["measured"].eq("splitting") & frame[of_splitting[0]].notna()
+    split = is_split(frame) & (frame[of_splitting[0]].notna() if of_splitting[0] in frame.columns else False)
+    if not split.any():
+        return frame[list(restricted)].set_axis([name, f"{name}_low", f"{name}_high"], axis="columns")
     return pd.DataFrame(
         {
-            f"{name}{end}": frame[mean].where(by_splitting, frame[other])
+            f"{name}{end}": frame[mean].where(split, frame[other])
             for end, mean, other in zip(("", "_low", "_high"), of_splitting, restricted, strict=True)
         }
     )
+
+
+def is_split(frame: pd.DataFrame) -> pd.Series:
+    """Of which rows the arm was measured by splitting."""
+    if "measured" not in frame.columns:
+        return pd.Series(False, index=frame.index)
+    return frame["measured"].eq("splitting")

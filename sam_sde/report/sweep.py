@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from sam_sde.figures.swept import are_numbers, free_keys, in_order, spans_a_decade
+from sam_sde.jobs.tables import best_ratios, best_times, is_split
 from sam_sde.report.drawing import (
     COOL,
     INK,
@@ -39,8 +40,10 @@ def sweep_figures(frames: Mapping[str, pd.DataFrame], keys: list[str]) -> list[D
     if len(keys) == 1:
         return [_times(frames["summary"], keys[0])]
     if len(keys) == 2 and "comparison" in frames:
-        few = {_of(row, keys, row["arm"]) for row in frames["summary"].to_dict("records") if few_escaped(row)}
-        rows = frames["comparison"]
+        direct = frames["summary"][~is_split(frames["summary"])]
+        few = {_of(row, keys, row["arm"]) for row in direct.to_dict("records") if few_escaped(row)}
+        rows = frames["comparison"].copy()
+        rows[["rmst_ratio", "ratio_low", "ratio_high"]] = best_ratios(rows)
         rows = rows.assign(sign=[_sign(row, keys, few) for row in rows.to_dict("records")])
         arms = list(dict.fromkeys(rows["arm"]))
         return [_ratios(rows[rows["arm"] == arm], keys, arm, f"ratio-{i}") for i, arm in enumerate(arms)]
@@ -49,6 +52,8 @@ def sweep_figures(frames: Mapping[str, pd.DataFrame], keys: list[str]) -> list[D
 
 def _times(summary: pd.DataFrame, key: str) -> Drawing:
     """Axes are logarithmic where their values span a decade or more; words stand side by side."""
+    summary = summary.copy()
+    summary[["rmst", "rmst_low", "rmst_high"]] = best_times(summary)
     arms = list(dict.fromkeys(summary["arm"]))
     lines = lines_of(arms)
     figure = new_figure(literal(key), "mean time inside")
@@ -74,7 +79,7 @@ def _times(summary: pd.DataFrame, key: str) -> Drawing:
 def _line(rows: pd.DataFrame, x: list, arm: str, line: dict) -> list[go.Scatter]:
     shared = {"x": x, "name": literal(arm), "legendgroup": arm}
     edge = shared | {"mode": "lines", "line": {"width": 0, "color": line["color"]}, "hoverinfo": "skip"}
-    bound = [few_escaped(row) for row in rows.to_dict("records")]
+    bound = [few_escaped(row) and row.get("measured") != "splitting" for row in rows.to_dict("records")]
     symbols = ["circle-open" if each else "circle" for each in bound]
     return [
         go.Scatter(edge, y=rows["rmst_low"]),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from sam_sde.report.verdict import Finding, alone, compared, finding
+from sam_sde.report.verdict import Finding, alone, compared, finding, ratio_of
 from sam_sde.report.words import listed, value_words
 from sam_sde.wording import short_key
 
@@ -52,7 +52,7 @@ def sweep_verdicts(summary: pd.DataFrame, comparison: pd.DataFrame | None, keys:
             found[shows] += 1
             if shows not in SHOWS_NO_RATIO:
                 sentence = compared(row, own, other, {arm: arm, reference: reference})
-                cases.append(Case(row["rmst_ratio"], condition_words(row, keys), sentence, shows))
+                cases.append(Case(ratio_of(row)[0], condition_words(row, keys), sentence, shows))
         told += [_counts(found, arm, reference), *_ends(cases, "ratio")]
     return told
 

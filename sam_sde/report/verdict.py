@@ -1,5 +1,6 @@
 """What the tables say of each arm, in a sentence: how many times longer it stays, how sure that is, what limits it."""
 
+import math
 from collections.abc import Mapping
 from enum import Enum, auto
 
@@ -9,6 +10,7 @@ from sam_sde.report.words import number, share, short, with_ends
 from sam_sde.statistics import FEW_ESCAPES
 
 SMALLEST_P = 1e-16  # below, a p-value says nothing more
+BY_SPLITTING = " (the mean time of rare escapes, by splitting)"
 CROSSING = " Their survival curves cross: which of them stays longer depends on the time."
 
 
@@ -43,9 +45,11 @@ def verdicts(
 
 def finding(row: Mapping, own: Mapping, other: Mapping) -> Finding:
     """What a row of comparison.csv shows; own, other: the rows of summary.csv of the arm and the reference."""
-    ratio, low, high = _ratio(row)
+    ratio, low, high = ratio_of(row)
     if ratio != ratio or low != low:
         return Finding.UNKNOWN
+    if _of_means(row):
+        return Finding.NO_DIFFERENCE if low <= 1 <= high else Finding.LONGER if ratio > 1 else Finding.SOONER
     if few_escaped(own) and few_escaped(other):
         return Finding.HARDLY_ANY_ESCAPE
     if low <= 1 <= high:
@@ -67,10 +71,11 @@ def compared(row: Mapping, own: Mapping, other: Mapping, labels: Mapping[str, st
             f"Whether {arm} stays longer than {reference} is not shown: only {_escaped(own)} and {_escaped(other)} of "
             f"their paths escaped before {t_max}."
         )
-    (value, *ends), p = with_ends(*_ratio(row)), p_words(row["p_adjusted"])
-    times, interval = _times(row["rmst_ratio"], value), "–".join(ends)
+    (value, *ends), p = with_ends(*ratio_of(row)), p_words(row["p_adjusted"])
+    times, interval = _times(ratio_of(row)[0], value), "–".join(ends)
     crossing = CROSSING if row["curves_cross"] else ""
-    errors = f"95 % interval {interval}{p}{_restriction(own, other)}.{crossing}"
+    limits = BY_SPLITTING if _of_means(row) else _restriction(own, other)
+    errors = f"95 % interval {interval}{p}{limits}.{crossing}"
     bound = f"escaped before {t_max} (95 % interval of the ratio to t_max {interval}{p}).{crossing}"
     sooner = f"{arm} leaves sooner than {reference}: it stays"
     match found:
@@ -91,12 +96,16 @@ def compared(row: Mapping, own: Mapping, other: Mapping, labels: Mapping[str, st
 
 def alone(row: Mapping, label: str) -> str:
     """The sentence of an arm that is compared with none."""
-    mean, low, high = (row[name] for name in ("rmst", "rmst_low", "rmst_high"))
+    by_splitting = row.get("measured") == "splitting"
+    names = ("mean_time", "mean_low", "mean_high") if by_splitting else ("rmst", "rmst_low", "rmst_high")
+    mean, low, high = (row[name] for name in names)
     if mean != mean:
         return f"Nothing is known of {label}: {_too_few(row)}."
     if low != low:
         return f"{label} stays {short(mean)} on average{_restriction(row)}; so few paths have no interval."
     value, *ends = with_ends(mean, low, high)
+    if by_splitting:
+        return f"{label} stays {value} on average, 95 % interval {'–'.join(ends)}{BY_SPLITTING}."
     if few_escaped(row):
         return (
             f"{label} stays at least {value} on average, a lower bound: only {_escaped(row)} of its paths escaped "
@@ -117,9 +126,16 @@ def p_words(p: float) -> str:
     return f", p < {SMALLEST_P:g}" if p < SMALLEST_P else f", p = {p:.2g}"
 
 
-def _ratio(row: Mapping) -> tuple[float, float, float]:
-    """The ratio of the mean times with its interval."""
+def ratio_of(row: Mapping) -> tuple[float, float, float]:
+    """The ratio of the mean times with its interval: of the means themselves where splitting has found one."""
+    if _of_means(row):
+        return row["mean_ratio"], row["mean_ratio_low"], row["mean_ratio_high"]
     return row["rmst_ratio"], row["ratio_low"], row["ratio_high"]
+
+
+def _of_means(row: Mapping) -> bool:
+    ratio = row.get("mean_ratio", math.nan)
+    return row.get("measured") == "splitting" and ratio == ratio
 
 
 def _times(ratio: float, value: str) -> str:

@@ -20,7 +20,8 @@ def drawn(keys, ratio=1.2):
         for arm, mean in {"SGD": 1.0, "SAM": row["mean"]}.items()
     ]
     comparison = [{key: row[key] for key in keys} | {"arm": "SAM", "reference": "SGD"} for row in rows]
-    ratios = pd.DataFrame(comparison).assign(rmst_ratio=[row["mean"] for row in rows])
+    means = [row["mean"] for row in rows]
+    ratios = pd.DataFrame(comparison).assign(rmst_ratio=means, ratio_low=means, ratio_high=means)
     return draw_sweep(pd.DataFrame(summary), ratios, keys)
 
 

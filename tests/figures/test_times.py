@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sam_sde.figures.times import _log_edges, draw_escape_times, draw_survival, numbers_at_risk
+from sam_sde.figures.times import (
+    _log_edges,
+    draw_escape_times,
+    draw_exact_survival,
+    draw_survival,
+    numbers_at_risk,
+)
 from tests.figures.samples import legend_of, results
 
 
@@ -104,3 +110,29 @@ def test_bins_are_no_narrower_than_the_steps_of_times():
     counts, _ = np.histogram(steps, _log_edges([steps, later, wide], 1.2))
     occupied = np.flatnonzero(counts)
     assert (counts[occupied[0] : occupied[-1] + 1] > 0).all()
+
+
+def exact_curves() -> pd.DataFrame:
+    times = np.linspace(0.0, 9.0, 50)
+    return pd.concat(
+        pd.DataFrame({"arm": arm, "time": times, "survival": np.exp(-times / mean)})
+        for arm, mean in (("SGD", 0.5), ("SAM", 3.0))
+    )
+
+
+def test_exact_curves_are_dashed_in_the_colours_of_their_arms():
+    survival, summary, _ = results({"SGD": 0.5, "SAM": 3.0})
+    without = draw_survival(survival, summary)
+    figure = draw_survival(survival, summary, exact=exact_curves())
+    lines = figure.axes[0].get_lines()
+    assert len(lines) == 4
+    assert [line.get_color() for line in lines[:2]] == [line.get_color() for line in lines[2:]]
+    np.testing.assert_allclose(lines[3].get_ydata(), np.exp(-lines[3].get_xdata() / 3.0))
+    assert list(legend_of(figure)) == [*legend_of(without), "exact"]
+
+
+def test_exact_curves_alone():
+    figure = draw_exact_survival(exact_curves())
+    lines = figure.axes[0].get_lines()
+    assert list(legend_of(figure)) == ["SGD", "SAM"]
+    np.testing.assert_allclose(lines[0].get_ydata(), np.exp(-lines[0].get_xdata() / 0.5))

@@ -92,7 +92,10 @@ def test_numbers_that_are_not_known_are_read_as_not_known(tmp_path):
 
 def test_names_are_those_of_the_files_and_every_table_belongs_to_a_command():
     assert all(table.file == f"{name.removeprefix('sweep_')}.csv" for name, table in TABLES.items())
-    assert tables_of("escape") | tables_of("sweep") | tables_of("simulate") | tables_of("weak") == TABLES
+    assert (
+        tables_of("escape") | tables_of("sweep") | tables_of("simulate") | tables_of("weak") | tables_of("exact")
+        == TABLES
+    )
 
 
 def test_the_values_of_swept_keys_stand_first(tmp_path):
