@@ -61,7 +61,7 @@ def test_a_drift_that_jumps_up_to_times_of_1e290(depth):
         assert exact.rate * exact.mean_time == pytest.approx(1, rel=1e-6)
 
 
-@pytest.mark.parametrize(("kink", "beside"), [(0.0, 0.0), (0.1234567, 0.0), (0.1234567, 0.05321)])
+@pytest.mark.parametrize(("kink", "beside"), [(0.0, 0.0), (0.0, 0.1), (0.1234567, 0.0), (0.1234567, 0.05321)])
 def test_sam_at_a_saddle_in_one_dimension(kink, beside):
     """E τ = ∫∫ e^{Φ(y)-Φ(z)} 2/a, Φ = (x² - 2ρ|x|)/σ², by scipy, wherever the start and the kink are."""
     rho, sigma = 0.3, 0.2
@@ -76,6 +76,8 @@ def test_sam_at_a_saddle_in_one_dimension(kink, beside):
         return quad(lambda y: np.exp(potential(y) - potential(z)) * 2 / sigma**2, 0, z, epsrel=1e-11)[0]
 
     assert exact.mean_time == pytest.approx(quad(inner, beside, 0.5, epsrel=1e-10, limit=200)[0], rel=1e-8)
+    times = np.linspace(0, 60 * exact.mean_time, 20001)
+    assert np.trapezoid(exact.inside(times), times) == pytest.approx(exact.mean_time, rel=1e-3)
 
 
 @pytest.mark.parametrize("sigma", [1.0, 0.2])
