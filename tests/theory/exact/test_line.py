@@ -121,3 +121,15 @@ def test_survival_of_a_trap_beside_which_a_path_starts():
     times = np.array([0.0, 1e-6, 1.0, 1e3, 1 / bottom.rate, 3 / bottom.rate])
     expected = [1.0, 1.0, trapped, trapped, trapped * np.exp(-1), trapped * np.exp(-3)]
     np.testing.assert_allclose(exact.survival(times)["survival"], expected, atol=3e-4)
+
+
+@pytest.mark.parametrize("c", [5.0, 30.0])
+def test_a_jump_of_the_drift_inside_a_cell(c):
+    """u'' = c sign(x) u' - 1 on (-l, r): u' = 1/c + K e^{cx} above 0, and -1/c + (K + 2/c) e^{-cx} below."""
+    low, high = 0.3137, 1.0
+    below, above = np.expm1(c * low), np.expm1(c * high)
+    k = (low - high - 2 / c * below) / (below + above)
+    dynamics = ss.SGD(ss.LossSurface(lambda w: c * w[0].abs(), dim=1), ss.IsotropicNoise(1.0), lr=2.0)
+    exact = ss.exact_escape_times(dynamics, start=[0.0001], region=ss.Box([-low], [high]))
+    beside = -(1e-4 / c + k * np.expm1(c * 1e-4) / c)
+    assert exact.mean_time == pytest.approx(-(high + k * above) / c - beside, rel=1e-10)
