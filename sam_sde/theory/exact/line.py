@@ -60,8 +60,10 @@ class Line:
         self._coefficients, self._ends = coefficients, ends
         start = float(coefficients.start[0])
         even = np.linspace(ends.low, ends.high, CELLS + 1)
-        jumps = self._jumps(even)
-        edges = _with(even, np.append(jumps[np.abs(jumps - start) > SAME * (ends.high - ends.low)], start))
+        breaks, same = np.append(start, self._jumps(even)), SAME * (ends.high - ends.low)
+        # A jump at an edge is found in both of its cells, and the start may be at a jump.
+        first = (np.abs(breaks[:, None] - breaks) <= same).argmax(axis=1) == np.arange(len(breaks))
+        edges = _with(even, breaks[first])
         while True:
             _, h, drift, variance = self._sampled(edges)
             growth = h * (np.abs(2 * drift / variance) @ WEIGHTS)

@@ -63,7 +63,7 @@ def solve_plane(coefficients: Coefficients) -> ExactEscape:
         raise ArgumentError(
             "dynamics",
             f"the mean escape time is about {mean:.3g}, and grids differ by a factor {np.exp(error):.3g} about it: the "
-            "noise is too weak for the grid; try more noise, a smaller region, or rare events",
+            "noise is too weak for the grid; try more noise or a smaller region",
         )
     if error > 0.01:
         warnings.warn(

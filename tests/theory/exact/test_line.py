@@ -61,7 +61,7 @@ def test_a_drift_that_jumps_up_to_times_of_1e290(depth):
         assert exact.rate * exact.mean_time == pytest.approx(1, rel=1e-6)
 
 
-@pytest.mark.parametrize(("kink", "beside"), [(0.0, 0.0), (0.1234567, 0.0), (0.1234567, 0.05321)])
+@pytest.mark.parametrize(("kink", "beside"), [(0.0, 0.0), (0.0, 0.1), (0.1234567, 0.0), (0.1234567, 0.05321)])
 def test_sam_at_a_saddle_in_one_dimension(kink, beside):
     """E τ = ∫∫ e^{Φ(y)-Φ(z)} 2/a, Φ = (x² - 2ρ|x|)/σ², by scipy, wherever the start and the kink are."""
     rho, sigma = 0.3, 0.2
@@ -76,6 +76,8 @@ def test_sam_at_a_saddle_in_one_dimension(kink, beside):
         return quad(lambda y: np.exp(potential(y) - potential(z)) * 2 / sigma**2, 0, z, epsrel=1e-11)[0]
 
     assert exact.mean_time == pytest.approx(quad(inner, beside, 0.5, epsrel=1e-10, limit=200)[0], rel=1e-8)
+    times = np.linspace(0, 60 * exact.mean_time, 20001)
+    assert np.trapezoid(exact.inside(times), times) == pytest.approx(exact.mean_time, rel=1e-3)
 
 
 @pytest.mark.parametrize("sigma", [1.0, 0.2])
@@ -119,3 +121,15 @@ def test_survival_of_a_trap_beside_which_a_path_starts():
     times = np.array([0.0, 1e-6, 1.0, 1e3, 1 / bottom.rate, 3 / bottom.rate])
     expected = [1.0, 1.0, trapped, trapped, trapped * np.exp(-1), trapped * np.exp(-3)]
     np.testing.assert_allclose(exact.survival(times)["survival"], expected, atol=3e-4)
+
+
+@pytest.mark.parametrize("c", [5.0, 30.0])
+def test_a_jump_of_the_drift_inside_a_cell(c):
+    """u'' = c sign(x) u' - 1 on (-l, r): u' = 1/c + K e^{cx} above 0, and -1/c + (K + 2/c) e^{-cx} below."""
+    low, high = 0.3137, 1.0
+    below, above = np.expm1(c * low), np.expm1(c * high)
+    k = (low - high - 2 / c * below) / (below + above)
+    dynamics = ss.SGD(ss.LossSurface(lambda w: c * w[0].abs(), dim=1), ss.IsotropicNoise(1.0), lr=2.0)
+    exact = ss.exact_escape_times(dynamics, start=[0.0001], region=ss.Box([-low], [high]))
+    beside = -(1e-4 / c + k * np.expm1(c * 1e-4) / c)
+    assert exact.mean_time == pytest.approx(-(high + k * above) / c - beside, rel=1e-10)
