@@ -48,6 +48,7 @@ Changes = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key, as run.n_paths=1000; may be given often."),
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Compute all again, whatever was kept of earlier runs.")]
+Exact = Annotated[bool, typer.Option("--exact", help="The exact times of the SDEs as well, in one and two dimensions.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the results; default results/CONFIG.")]
 
 
@@ -81,9 +82,7 @@ def escape(
     check_dt: Annotated[
         bool, typer.Option("--check-dt", help="Some paths again at dt and dt/2: what the step does to each figure.")
     ] = False,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="The exact times of the SDEs as well, in one and two dimensions.")
-    ] = False,
+    exact: Exact = False,
     fresh: Fresh = False,
 ) -> None:
     """Run all arms: escape times, their comparison, CSV files and figures.
@@ -141,6 +140,7 @@ def sweep(
         str | None, typer.Option(metavar="I/N", help="Compute the I-th of N parts, for `sam-sde merge`.")
     ] = None,
     paths: PathFiles = None,
+    exact: Exact = False,
     fresh: Fresh = False,
 ) -> None:
     """Run all arms in each condition of the section `sweep`: their tables, and figures against the swept keys.
@@ -163,6 +163,8 @@ def sweep(
             "--fresh", "shards would remove each other's paths; remove DIR/store before the first begins"
         )
     study = Study(load_grid(config, changes or ()), config.parent)
+    if exact and part is None:
+        study.solve_exactly(lambda place: say(f"{place}: exact times", error=True))
     with ExitStack() as stack:
         destination = stack.enter_context(results_of("sweep", out or Path("results") / f"{config.stem}-sweep", config))
         store = stack.enter_context(Store(destination.out).alone(shard))

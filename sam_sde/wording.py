@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sam_sde.jobs.tables import best_ratios
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -71,6 +69,8 @@ def step_words(dt_change: float) -> str:
 
 def comparison_text(comparison: "pd.DataFrame", keys: Sequence[str] = (), *, paired: bool) -> TextTable:
     """One row for each arm of comparison.csv; paired: the arms saw the same noise."""
+    from sam_sde.jobs.tables import best_ratios  # which needs pandas
+
     return TextTable(
         f"Compared with {' or '.join(dict.fromkeys(comparison['reference']))}"
         + (" (paired: common noise)" if paired else ""),

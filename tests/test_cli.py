@@ -21,7 +21,7 @@ from sam_sde import cli
 from sam_sde.cli import app
 from sam_sde.jobs.tables import tables_of
 
-OPTIONAL = {"ends.csv", "dt_changes.csv", "exact_curves.csv"}
+OPTIONAL = {"ends.csv", "dt_changes.csv", "exact_curves.csv", "rare.csv", "rare_levels.csv"}
 TABLES = {table.file: table for table in tables_of("escape").values() if table.file not in OPTIONAL}
 PICTURE = {
     f"trajectories{name}" for name in (".csv", "_landscape.csv", "_critical_points.csv", ".json", ".png", ".pdf")

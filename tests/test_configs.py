@@ -14,6 +14,7 @@ SMALLER = {
     "quadratic_saddle": ["run.n_paths=100", "run.dt=0.05", "escape.t_max=10"],
     "expression": ["run.n_paths=100", "run.dt=0.04", "escape.t_max=12"],
     "sweep_rho_batch": ["run.n_paths=100", "escape.t_max=12"],
+    "rare_sam": ["run.n_paths=100", "arms.SAM.rho=0.02", "escape.t_max=30"],
     "momentum": ["run.n_paths=100", "run.dt=0.1", "escape.t_max=12"],
     "toy_network": ["run.n_paths=60", "run.ends=60", "escape.t_max=4"],
     "weak": ["run.n_paths=100"],

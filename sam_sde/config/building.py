@@ -89,6 +89,14 @@ class Setting:
                 plain[key] = value.model_dump(mode="json") if isinstance(value, Section) else value
         return plain
 
+    def followed_by(self, arm: str) -> dict[str, Any]:
+        """What the escape times of an arm's SDE follow from, as plain data."""
+        config = self.config
+        sections = {"surface": config.surface, "noise": config.noise, "escape": config.escape}
+        return {name: section.model_dump(mode="json") for name, section in sections.items()} | {
+            "optimizer": self.keys_of(arm)
+        }
+
     def asked_engine(self, arm: str) -> str:
         """The engine that is asked for, "auto" where none is."""
         return self.config.arms[arm].engine or self.config.run.engine

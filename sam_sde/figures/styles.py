@@ -6,6 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+EXACT = {"linestyle": (0, (4, 2)), "linewidth": 0.9}  # what is computed without random numbers
+
 WIDTH = 5.5  # inches: one column of a page
 FONT = 9
 SMALL_FONT = 8

@@ -5,9 +5,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from sam_sde.figures.styles import FONT, SMALL_FONT, WIDTH, add_legend, arm_styles, new_figure, plain, tidy
+from sam_sde.figures.styles import EXACT, FONT, SMALL_FONT, WIDTH, add_legend, arm_styles, new_figure, plain, tidy
 from sam_sde.figures.swept import are_numbers, followers, free_keys, in_order, spans_a_decade
 from sam_sde.jobs.tables import best_ratios, best_times, is_split
 from sam_sde.statistics import FEW_ESCAPES
@@ -55,7 +56,11 @@ def draw_times(summary: pd.DataFrame, key: str, label: str) -> Figure:
     tidy(axes)
     axes.set_xlabel(label, fontsize=FONT)
     axes.set_ylabel(_time_label(summary), fontsize=FONT)
-    add_legend(figure, lines, [plain(arm, 30) for arm in arms])
+    labels = [plain(arm, 30) for arm in arms]
+    if "exact_mean_time" in summary.columns:
+        lines.append(Line2D([], [], color="black", **EXACT))
+        labels.append("exact")
+    add_legend(figure, lines, labels)
     return figure
 
 
@@ -66,6 +71,8 @@ def _draw_arm(axes: Axes, x: np.ndarray, rows: pd.DataFrame, style: dict):
     (line,) = axes.plot(x, times["time"], marker="o", markersize=4, linewidth=1.5, **style)
     split = is_split(rows).to_numpy()
     axes.plot(x[split], times["time"][split], linestyle="", marker="D", markersize=5, color=color)
+    if "exact_mean_time" in rows.columns:
+        axes.plot(x, rows["exact_mean_time"], color="black", zorder=3, **EXACT)
     few = rows["fraction_escaped"].lt(FEW_ESCAPES).to_numpy() & ~split
     axes.plot(x[few], times["time"][few], linestyle="", marker="o", markersize=5, color=color, mfc="white")
     return line
@@ -73,9 +80,9 @@ def _draw_arm(axes: Axes, x: np.ndarray, rows: pd.DataFrame, style: dict):
 
 def _time_label(summary: pd.DataFrame) -> str:
     split = is_split(summary)
-    direct, notes = summary[~split], ["diamonds: by splitting"] if split.any() else []
+    direct, notes = summary[~split], ["diamonds: splitting"] if split.any() else []
     if direct["n_censored"].any():
-        notes.append("others restricted to t_max" if split.any() else "restricted to t_max")
+        notes.append("others up to t_max" if split.any() else "restricted to t_max")
         notes += ["open: under 5 % escaped"] if (direct["fraction_escaped"] < FEW_ESCAPES).any() else []
     return "mean escape time, t = lr · steps" + (f"\n({'; '.join(notes)})" if notes else "")
 

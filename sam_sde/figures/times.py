@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from sam_sde.figures.styles import (
+    EXACT,
     FONT,
     SMALL_FONT,
     WIDTH,
@@ -21,7 +22,6 @@ from sam_sde.figures.styles import (
 )
 
 BINS_FEWEST, BINS_MOST = 15, 80
-EXACT = {"linestyle": (0, (4, 2)), "linewidth": 0.9}  # what is computed without random numbers
 
 
 def draw_survival(

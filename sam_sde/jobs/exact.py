@@ -115,13 +115,19 @@ def exact_where_possible(
     """The exact escape times of those arms that can be solved, and the reasons of the others."""
     found, reasons = {}, {}
     for arm in setting.config.arms:
-        try:
-            check_arm(setting, arm)
-            report(arm)
-            found[arm] = solve_arm(setting, arm)
-        except InputError as error:
-            reasons[arm] = str(error)
+        report(arm)
+        each = solved_where_possible(setting, arm)
+        (reasons if isinstance(each, str) else found)[arm] = each
     return found, reasons
+
+
+def solved_where_possible(setting: Setting, arm: str) -> ExactEscape | str:
+    """The exact escape times of an arm, or the reason why it has none."""
+    try:
+        check_arm(setting, arm)
+        return solve_arm(setting, arm)
+    except InputError as error:
+        return str(error)
 
 
 def with_exact_means(summary: pd.DataFrame, found: dict[str, ExactEscape]) -> pd.DataFrame:

@@ -22,10 +22,7 @@ def identity_of(setting: Setting, arm: str, run: EscapeRun) -> dict[str, Any]:
     """
     config = setting.config
     said = {
-        "surface": config.surface.model_dump(mode="json"),
-        "noise": config.noise.model_dump(mode="json"),
-        "escape": config.escape.model_dump(mode="json"),
-        "optimizer": setting.keys_of(arm),
+        **setting.followed_by(arm),
         "stream": repr(run.problem.stream),
         "dt": run.problem.dt,
         "method": run.problem.method,

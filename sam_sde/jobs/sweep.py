@@ -27,11 +27,13 @@ from sam_sde.jobs.arms import said
 from sam_sde.jobs.common import in_common
 from sam_sde.jobs.conditions import Tables, id_of, remove_other_paths, write_paths
 from sam_sde.jobs.escape import Experiment
+from sam_sde.jobs.exact import solved_where_possible
 from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
 from sam_sde.jobs.shards import Shard
 from sam_sde.jobs.stopping import settle
-from sam_sde.jobs.store import Entry, Store
+from sam_sde.jobs.store import Entry, Store, key_of
+from sam_sde.theory.exact import ExactEscape
 
 
 @dataclass
@@ -124,6 +126,24 @@ class Study:
                 experiment.results[arm] = execute(experiment.kept[arm].run, kept=experiment.kept[arm])
                 experiment.split(arm, report, self._share)
             experiment.results.clear()
+
+    def solve_exactly(self, report: Callable[[str], None]) -> None:
+        """Finds the exact escape times of the arms that have such, each of equal ones once; `report` is told of each.
+
+        Raises
+            ConfigError: none has, with the reason of the first.
+        """
+        solved: dict[str, ExactEscape | str] = {}
+        for condition, experiment in zip(self.conditions, self.experiments, strict=True):
+            for arm in experiment.runs:
+                key = key_of(experiment.setting.followed_by(arm))
+                if key not in solved:
+                    report(place_of(condition, arm))
+                    solved[key] = solved_where_possible(experiment.setting, arm)
+                each = solved[key]
+                (experiment.not_exact if isinstance(each, str) else experiment.exact)[arm] = each
+        if not any(experiment.exact for experiment in self.experiments):
+            raise ConfigError(next(iter(solved.values())))
 
     @staticmethod
     def _is_there(experiment: Experiment, arm: str) -> bool:

@@ -203,7 +203,7 @@ TABLES = {
 # Those of a sweep, by the names sweep_summary, …: of all conditions, with the values of the swept keys.
 TABLES |= {
     f"sweep_{name}": replace(TABLES[name], command="sweep", keyed=True, figure="sweep" if name == "summary" else None)
-    for name in ("summary", "dt_changes", "survival", "comparison", "ends", "rare", "rare_levels")
+    for name in ("summary", "dt_changes", "survival", "exact_curves", "comparison", "ends", "rare", "rare_levels")
 }
 TABLES["sweep_conditions"] = Table("conditions.csv", "sweep", ("condition",), keyed=True)
 

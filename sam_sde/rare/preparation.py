@@ -22,8 +22,8 @@ from sam_sde.regions import Region
 WALKERS, REPEATS = 10_000, 16
 FEWEST_WALKERS, FEWEST_REPEATS = 100, 2
 
-# What a walker takes about, over all stages: by it the engine is chosen.
-STEPS_OF_A_WALKER = 5000
+# By which the engine is chosen: those that a walker takes over all stages are fewer, but by few walkers at a time.
+STEPS_OF_A_WALKER = 20_000
 
 # At which multiples of dt the drift must be what it is at 0.
 OTHER_TIMES = (1.0, 7.0, 1e3, 1e6)
