@@ -9,7 +9,7 @@ from scipy import integrate
 
 import sam_sde as ss
 from sam_sde.surfaces import quadratic
-from tests.rare.problems import Below, ornstein_uhlenbeck
+from tests.rare.problems import Below, ornstein_uhlenbeck, saddle_sam
 
 # θ E τ from 0 to z standard deviations of an Ornstein-Uhlenbeck process, √(2π) ∫₀ᶻ exp(u²/2) Φ(u) du.
 LADDER = {2: 10.42841, 3: 86.93162, 4: 2018.392, 5: 140741.0, 6: 2.826750e7, 7: 1.597997e10, 8: 2.514765e13}
@@ -101,3 +101,13 @@ def test_a_score_that_leads_past_the_way_out_is_not_trusted():
             engine="torchsde",
         )
     assert np.median(result.probabilities) < 0.8 * result.probability.value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rho", [0.04, 0.08])
+def test_the_trap_of_sam_in_two_dimensions_against_its_equation(rho):
+    """At the exponents 5 and 20; a step of lr makes an error of a few percent there."""
+    dynamics, region = saddle_sam(rho), ss.Ball([0, 0], 0.5)
+    exact = ss.exact_escape_times(dynamics, start=[0, 0], region=region)
+    rare = ss.rare_escape_times(dynamics, start=[0, 0], region=region, walkers=1000, repeats=8, engine="compiled")
+    assert_known(rare.mean_time, exact.mean_time, allowed=0.04)

@@ -11,7 +11,7 @@ from sam_sde.rare.chain import Chain
 from sam_sde.rare.loops import loops
 from tests.rare.problems import Below, ornstein_uhlenbeck
 
-CORE, LEVEL, BURN_IN, N_LOOPS, N_WALKERS = 0.0, 0.8, 20, 3, 12
+CORE, LEVEL, BURN_IN, N_LOOPS, N_WALKERS = 0.0, 0.8, 20, 3, 40
 
 
 def counted(scores: np.ndarray, left_at: float):
@@ -46,7 +46,7 @@ def counted(scores: np.ndarray, left_at: float):
     return within, over, start
 
 
-@pytest.mark.parametrize("exit_at", [1.9, 50.0])
+@pytest.mark.parametrize("exit_at", [1.3, 50.0])
 @pytest.mark.parametrize("start", [0.0, 1.2])
 @pytest.mark.parametrize("steps_at_once", [8, 64])
 def test_times_and_entrances_are_those_of_a_plain_loop(exit_at, start, steps_at_once, monkeypatch):
