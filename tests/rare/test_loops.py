@@ -11,7 +11,7 @@ from sam_sde.rare.chain import Chain
 from sam_sde.rare.loops import loops
 from tests.rare.problems import Below, ornstein_uhlenbeck
 
-CORE, LEVEL, BURN_IN, N_LOOPS, N_WALKERS = 0.0, 0.8, 20, 3, 40
+CORE, LEVEL, BURN_IN, N_LOOPS, N_WALKERS = 0.0, 0.8, 5, 3, 200
 
 
 def counted(scores: np.ndarray, left_at: float):
@@ -66,7 +66,7 @@ def test_times_and_entrances_are_those_of_a_plain_loop(exit_at, start, steps_at_
     found = loops(chain, paths, CORE, LEVEL, BURN_IN, N_LOOPS)
 
     state, step, scores = run.states_at_start(paths), 0, [chain.score_of(run.states_at_start(paths))[None]]
-    while step < 3000:
+    while step < 2000:
         steps, of_steps = chain.look(state, paths, step)
         state, step = steps.end.clone(), step + steps_at_once
         scores.append(of_steps[1:].clone())
