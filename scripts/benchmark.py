@@ -3,6 +3,7 @@
     python scripts/benchmark.py [--tasks saddle "dim 100" "SAM to 1 %"] [--sides ...] [--repeats 5] [--json FILE]
     python scripts/benchmark.py --calls 1 10 100 [--path-steps 1e6 1e7 1e8] [--limit 300] [--sides ...] [--json FILE]
     python scripts/benchmark.py --study 500 2000 [--repeats 5] [--json FILE]
+    python scripts/benchmark.py --rare [--json FILE]
 
 Tasks: "saddle" and "dim 100" integrate SAM on a two-dimensional quadratic and on Styblinski-Tang in 100 dimensions,
 nothing escapes; "time to 1 %" and "SAM to 1 %" estimate a mean escape time from a maximum that is known in closed
@@ -16,7 +17,8 @@ are not installed (pip install .[bench]) are left out.
 
 With --calls it is the wall time of so many calls from one plain script, SAM at the saddle, everything counted from the
 start of the interpreter; see benchmark_calls.py. With --study 500 2000 it is that of a sweep over so many conditions
-with so many paths each, beside one condition with all of them; see benchmark_study.py.
+with so many paths each, beside one condition with all of them; see benchmark_study.py. With --rare it is that of
+escapes by splitting; see benchmark_rare.py.
 """
 
 import argparse
@@ -34,6 +36,7 @@ from importlib import metadata, util
 
 import torch
 from benchmark_calls import compare_calls
+from benchmark_rare import measure_rare
 from benchmark_sides import FAR, SADDLE, SIDES, Task
 from benchmark_study import compare_study
 
@@ -169,6 +172,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, nargs="+", help="measure so many calls from one script instead")
     parser.add_argument("--path-steps", type=float, nargs="+", default=[1e6, 1e7, 1e8], help="of each of these calls")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds after which no further call is begun")
+    parser.add_argument("--rare", action="store_true", help="measure rare escapes instead")
     parser.add_argument("--study", type=int, nargs=2, metavar=("CONDITIONS", "PATHS"), help="measure a study instead")
     arguments = parser.parse_args()
     report = {"machine": machine(), "rows": []}
@@ -176,6 +180,8 @@ def main() -> None:
     if arguments.calls:
         sides = installed([side for side in SIDES_OF["saddle"] if side in arguments.sides])
         report["rows"] = compare_calls(sides, list(map(int, arguments.path_steps)), arguments.limit, arguments.calls)
+    elif arguments.rare:
+        report["rows"] = measure_rare()
     elif arguments.study:
         report["rows"] = compare_study(*arguments.study, arguments.repeats)
     else:

@@ -19,7 +19,7 @@ from sam_sde.regions import Region
 # Between two looks at the walkers, whatever the engine: what the pilot finds follows from when it looks.
 STEPS = 32
 
-# A walk that has not ended after so many steps is held between the core and the level that it was to reach.
+# Paths that have not settled after so many steps are not waited for.
 LONGEST_WALK = 2**21
 
 
@@ -47,11 +47,13 @@ class Look(NamedTuple):
 class Chain:
     """run: the steps, and the region to leave. score: a region whose level is the score, and grows on the way out.
 
+    longest: a walk that has not ended after so many steps is held between the core and the level that it was to reach.
     path_steps: those that were taken.
     """
 
     run: EscapeRun
     score: Region
+    longest: int = LONGEST_WALK
     path_steps: int = 0
 
     def score_of(self, states: torch.Tensor) -> torch.Tensor:
@@ -128,7 +130,7 @@ def walk(chain: Chain, states: torch.Tensor, paths: torch.Tensor, core: float, l
     place = (~ends.reached).nonzero()[:, 0]
     w, step = states[place], 0
     while len(place):
-        if step >= LONGEST_WALK:
+        if step >= chain.longest:
             raise HeldError(
                 f"{len(place)} of {n} walkers were still between core and exit after {step} steps: another trap than "
                 "the core holds them; try a score that grows on the way out of that too, or a region without it"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from sam_sde.rare.chain import LONGEST_WALK, STEPS, Chain, HeldError, Look
+from sam_sde.rare.chain import STEPS, Chain, HeldError, Look
 
 
 class Loops(NamedTuple):
@@ -88,7 +88,7 @@ def loops(chain: Chain, paths: torch.Tensor, core: float, level: float, burn_in:
     minus = torch.full_like(paths, -1)
     walkers = _Walkers(paths, state, above, minus, none.clone(), torch.zeros_like(paths), none.clone())
     while len(walkers.place):
-        if step >= LONGEST_WALK + burn_in:
+        if step >= burn_in + 2 * n_loops * chain.longest:
             raise HeldError(
                 f"{len(walkers.place)} of {len(paths)} walkers have not made {n_loops} loops between the core and the "
                 f"first level in {step} steps; try another core or score, or a larger dt"

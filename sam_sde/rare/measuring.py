@@ -38,7 +38,7 @@ class Splitting:
     def __call__(self, run: EscapeRun, first: int, report: Callable, recorder: None) -> Repeat:
         numbers = numbers_of(run, 1 + first // run.block_size)
         told = lambda stages, exits: report(BlockReport(first, stages, exits))  # noqa: E731
-        return split(Chain(run, self.score), self.plan, numbers, run.block_size, told)
+        return split(Chain(run, self.score, self.plan.longest_walk), self.plan, numbers, run.block_size, told)
 
 
 def numbers_of(run: EscapeRun, repeat: int) -> Numbers:

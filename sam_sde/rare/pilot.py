@@ -33,6 +33,7 @@ SMALL_RISE, SMALLEST_RISE = 1e-2, 1e-6
 MANY_LEAVE = 0.5
 SAME = 0.01  # p-value above which two samples of the score are taken for those of one law
 BURN_IN = 8  # times as long as paths take to settle
+SOME_STEPS, LONGEST_OF_SETTLED = 2**14, 256  # after which walkers are held somewhere
 
 
 class NotRareError(ArgumentError):
@@ -50,6 +51,15 @@ class Plan:
     levels: tuple[float, ...]
     settled: int
     path_steps: int
+
+    @property
+    def longest_walk(self) -> int:
+        """In steps; see `Chain`."""
+        return longest_walk(self.settled)
+
+
+def longest_walk(settled: int) -> int:
+    return SOME_STEPS + LONGEST_OF_SETTLED * settled
 
 
 def plan_levels(
@@ -69,6 +79,7 @@ def plan_levels(
         HeldError: paths do not settle, or are held elsewhere than in the core.
     """
     scores, settled = _settled_scores(chain, numbers.paths(0, PILOT_WALKERS))
+    chain.longest = longest_walk(settled)
     middle, first = (torch.quantile(scores, q).item() for q in (0.5, FIRST_LEVEL))
     if not middle < first:
         raise ArgumentError("score", f"expected one that varies, got {middle:g} nearly everywhere where paths stay")

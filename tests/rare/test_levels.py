@@ -41,7 +41,8 @@ def test_a_score_that_leads_nowhere_is_an_error(score, message):
 @pytest.mark.slow
 def test_walkers_that_another_trap_holds_are_told_of(monkeypatch):
     """Out of the left well into the right one, which is no exit: there they would stay."""
-    monkeypatch.setattr("sam_sde.rare.chain.LONGEST_WALK", 2**12)
+    monkeypatch.setattr("sam_sde.rare.pilot.SOME_STEPS", 2**9)
+    monkeypatch.setattr("sam_sde.rare.pilot.LONGEST_OF_SETTLED", 8)
     dynamics = ss.SGD(double_well(), ss.IsotropicNoise(1.0), lr=0.1, batch_size=3)
     with pytest.raises(HeldError, match=r"another trap|try another core"):
         ss.rare_escape_times(
