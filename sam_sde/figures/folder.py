@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from sam_sde.errors import InputError
 from sam_sde.figures.paths import draw_sample_paths
+from sam_sde.figures.portrait import draw_portrait
 from sam_sde.figures.styles import arm_styles
 from sam_sde.figures.sweep import draw_sweep
 from sam_sde.figures.times import draw_escape_times, draw_survival
@@ -111,6 +112,11 @@ def _weak(folder: Path) -> Figure:
     return draw_weak(TABLES["weak"].read(folder))
 
 
+def _portrait(folder: Path) -> Figure:
+    names = "portrait", "basin_starts", "stability_points", "stability_stalls"
+    return draw_portrait(*(TABLES[name].read(folder) for name in names))
+
+
 # How each figure that a table names is drawn from the tables of a folder.
 DRAW: dict[str, Callable[[Path], Figure | None]] = {
     "survival": _survival,
@@ -119,6 +125,7 @@ DRAW: dict[str, Callable[[Path], Figure | None]] = {
     "trajectories": _trajectories,
     "weak": _weak,
     "sweep": _sweep,
+    "portrait": _portrait,
 }
 
 

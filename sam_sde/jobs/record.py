@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 # The file of each command that writes results.
-RECORDS = {"escape": "run.json", "sweep": "sweep.json", "simulate": "trajectories.json", "weak": "weak.json"}
+RECORDS = {
+    "escape": "run.json",
+    "sweep": "sweep.json",
+    "simulate": "trajectories.json",
+    "weak": "weak.json",
+    "stability": "stability.json",
+}
 
 PACKAGES = ("sam_sde", "torch", "torchsde", "numpy", "scipy", "pandas")
 

@@ -10,7 +10,19 @@ from sam_sde.errors import InputError
 from sam_sde.files import write_csv
 
 # The columns that hold words. An arm may be called 1, NA or true, and stays text.
-WORDS = ("condition", "arm", "reference", "outcome", "state", "test_function", "kind", "figure")
+WORDS = (
+    "condition",
+    "arm",
+    "reference",
+    "outcome",
+    "state",
+    "test_function",
+    "kind",
+    "figure",
+    "eigenvalues",
+    "flow",
+    "multipliers",
+)
 
 FIGURE_KINDS = ("png", "pdf")
 
@@ -165,6 +177,30 @@ TABLES = {
         Table("trajectories_critical_points.csv", "simulate", _CRITICAL_POINTS, may_be_empty=True),
         Table("weak.csv", "weak", ("arm", "lr", "test_function", "error", "error_low", "error_high"), figure="weak"),
         Table("weak_order.csv", "weak", ("arm", "test_function", "order", "order_low", "order_high")),
+        Table(
+            "stability_points.csv",
+            "stability",
+            (
+                *("point", "kind", "loss", "index", "eigenvalues"),
+                *("attracts_gd", "attracts_usam", "attracts_sam", "rho_threshold", "trapping_radius"),
+            ),
+            coordinates=True,
+        ),
+        Table(
+            "stability_arms.csv",
+            "stability",
+            ("arm", "point", "flow", "multipliers", "attracts_flow", "attracts", "largest_lr", "admitted"),
+        ),
+        Table(
+            "stability_stalls.csv",
+            "stability",
+            ("arm", "point", "loss", "gradient_norm", "flow", "multipliers", "attracts_flow", "attracts"),
+            coordinates=True,
+            may_be_empty=True,
+        ),
+        Table("basins.csv", "stability", ("arm", "kind", "point", "n_starts", "fraction")),
+        Table("basin_starts.csv", "stability", ("arm", "kind", "point"), coordinates=True),
+        Table("portrait.csv", "stability", ("arm", "x0", "x1", "loss", "velocity0", "velocity1"), figure="portrait"),
     )
 }
 

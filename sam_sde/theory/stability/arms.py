@@ -62,14 +62,19 @@ def is_normalized(dynamics: GradientDynamics) -> bool:
     return isinstance(dynamics, PerturbedSGD) and isinstance(dynamics.perturbation, rules) and dynamics.rho > 0
 
 
+def noiseless(dynamics: GradientDynamics) -> GradientDynamics:
+    """The same without the noise of the ascent, and without a schedule of ρ."""
+    plain = copy.copy(dynamics)
+    plain.ascent, plain.rho_schedule = "full", ConstantSchedule()
+    return plain
+
+
 def descended(dynamics: GradientDynamics) -> Field:
     """∇ℓ(w^p) of states (paths, dim) without noise and schedules, whatever drift models it."""
     if getattr(dynamics, "rho", None) == 0:
         return dynamics.surface.gradient
-    noiseless = copy.copy(dynamics)
-    noiseless.ascent = "full"
-    noiseless.rho_schedule = ConstantSchedule()
-    return lambda w: dynamics.surface.gradient(noiseless.perturbed(0.0, w))
+    plain = noiseless(dynamics)
+    return lambda w: dynamics.surface.gradient(plain.perturbed(0.0, w))
 
 
 def stability(dynamics: Dynamics, point: Critical) -> Stability:

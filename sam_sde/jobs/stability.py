@@ -1,0 +1,283 @@
+"""Critical points of a configuration's surface, which of them attract its optimizers, and from where."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sam_sde.config.arguments import point_of
+from sam_sde.config.building import Setting
+from sam_sde.config.errors import locating
+from sam_sde.config.schema import Config, Stability
+from sam_sde.dynamics import SAM, SGD, USAM, Dynamics, GradientDynamics
+from sam_sde.escape import NormalStart
+from sam_sde.jobs.record import make_record
+from sam_sde.jobs.results import Destination
+from sam_sde.jobs.tables import by_arm
+from sam_sde.noise import NoNoise
+from sam_sde.theory.stability import (
+    Critical,
+    Stall,
+    admitted,
+    critical_points,
+    critical_rho,
+    ends_of,
+    rho_threshold,
+    shares,
+    stability,
+    stalls,
+)
+from sam_sde.theory.stability.arms import descended, require_arm
+from sam_sde.theory.stability.roots import as_bounds
+
+FIELD_GRID = 61  # points along each side of the picture
+MARGIN = 0.25  # of the region's size, which the default bounds lie outside of it
+FARTHEST = 1e3
+MOST_COORDINATES = 16  # that a table has
+
+
+@dataclass
+class StabilityExperiment:
+    """What a configuration says of stability, checked, and the tables of it once executed.
+
+    arms: the optimizer of each arm whose limits are asked for, of a switch the last. bounds: the box (2, dim) in which
+    is searched, and which the basins fill.
+    """
+
+    setting: Setting
+    section: Stability = field(init=False)
+    arms: dict[str, GradientDynamics] = field(init=False)
+    bounds: np.ndarray = field(init=False)
+    points: list[Critical] = field(init=False)
+    stalls: dict[str, list[Stall]] = field(default_factory=dict)
+    ends: dict[str, pd.DataFrame] = field(default_factory=dict)
+    critical_rhos: dict[str, float | str] = field(default_factory=dict)
+    wall_time: float = 0.0
+
+    def __post_init__(self):
+        self.section = self.config.stability or Stability()
+        self.arms = {}
+        for arm in self.config.arms:
+            with locating(f"arms.{arm}"):
+                self.arms[arm] = require_arm(self.setting.dynamics(arm))
+        with locating("stability"):
+            self.bounds = self._bounds()
+            self._trap = None if self.section.trap is None else point_of("trap", self.section.trap, self.surface)
+        self.t_max = self.section.t_max or self.config.escape.t_max
+
+    @property
+    def config(self) -> Config:
+        return self.setting.config
+
+    @property
+    def surface(self):
+        return self.setting.surface
+
+    @property
+    def start(self) -> list[float]:
+        start = self.setting.start
+        return list(start.mean) if isinstance(start, NormalStart) else start
+
+    def _bounds(self) -> np.ndarray:
+        if self.section.bounds is not None:
+            return np.stack(as_bounds(self.section.bounds, self.surface.dim))
+        return _around(self.setting)
+
+    def execute(self, report: Callable[[str], None]) -> None:
+        """Finds the points, stalls and basins; `report` is told what is being looked for.
+
+        Raises
+            InputError: no critical point is known or found.
+        """
+        begin = time.perf_counter()
+        report("critical points")
+        search = self.section.bounds is not None or not self.surface.critical_points
+        with locating("stability", {"surface": ""}):
+            self.points = critical_points(self.surface, self.bounds if search else None, starts=self.section.starts)
+        for arm, dynamics in self.arms.items():
+            report(f"{arm}: stalls")
+            self.stalls[arm] = stalls(dynamics, self.points, self.bounds, starts=self.section.starts)
+            report(f"{arm}: basins")
+            full = self.setting.dynamics(arm)
+            self.ends[arm] = ends_of(
+                full, self._starts(), t_max=self.t_max, points=self.points, stalls=self.stalls[arm]
+            )
+        if self._trap is not None:
+            self._find_critical_rhos(report)
+        self.wall_time = time.perf_counter() - begin
+
+    def _find_critical_rhos(self, report: Callable[[str], None]) -> None:
+        for arm, dynamics in self.arms.items():
+            if hasattr(dynamics, "rho"):
+                report(f"{arm}: critical rho")
+                options = {"t_max": self.t_max, "high": self.section.largest_rho}
+                try:
+                    self.critical_rhos[arm] = critical_rho(dynamics, self.start, self._trap, **options)
+                except ValueError as error:  # none up to the largest
+                    self.critical_rhos[arm] = str(error)
+
+    def _starts(self) -> np.ndarray:
+        """Those of the basins: in two dimensions a square grid, x0 running first."""
+        if self.surface.dim != 2:
+            return as_bounds(self.bounds, self.surface.dim).starts(self.section.basin_starts)
+        return _grid(self.bounds, max(2, int(self.section.basin_starts**0.5)))
+
+    def write(self, destination: Destination) -> None:
+        """stability_points.csv and the other tables, and stability.json with what they were made from."""
+        record = make_record("stability", self.config.model_dump(), self.setting.folder, wall_time=self.wall_time)
+        lr, momentum, rho = self.compared_at
+        found: dict[str, Any] = {
+            "bounds": self.bounds.tolist(),
+            "t_max": self.t_max,
+            "compared_at": {"lr": lr, "momentum": momentum, "rho": rho},
+            "critical_rho": self.critical_rhos,
+        }
+        destination.write(self.tables(), record | found)
+
+    def tables(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Each with its name in TABLES."""
+        yield "stability_points", self.points_table()
+        yield "stability_arms", self.arms_table()
+        yield "stability_stalls", self.stalls_table()
+        yield "basins", self.basins_table()
+        if self.surface.dim == 2:
+            starts = pd.DataFrame(self._starts(), columns=["x0", "x1"])
+            frames = {arm: pd.concat([ends, starts], axis=1) for arm, ends in self.ends.items()}
+            yield "basin_starts", by_arm(frames)
+            yield "portrait", by_arm({arm: self._field(dynamics) for arm, dynamics in self.arms.items()})
+
+    @property
+    def compared_at(self) -> tuple[float, float, float]:
+        """Learning rate, momentum and ρ at which GD, USAM and SAM are compared: those of the first arm with a ρ."""
+        with_rho = [dynamics for dynamics in self.arms.values() if getattr(dynamics, "rho", 0.0)]
+        first = (with_rho or list(self.arms.values()))[0]
+        return first.lr, first.momentum, getattr(first, "rho", 0.0)
+
+    def points_table(self) -> pd.DataFrame:
+        """One row a critical point; of GD, USAM and SAM at the same lr, momentum and ρ whether it attracts them."""
+        lr, momentum, rho = self.compared_at
+        plain = {"lr": lr, "momentum": momentum}
+        noise = NoNoise()
+        three: dict[str, Dynamics] = {
+            "attracts_gd": SGD(self.surface, noise, **plain),
+            "attracts_usam": USAM(self.surface, noise, rho=rho, **plain),
+            "attracts_sam": SAM(self.surface, noise, rho=rho, **plain),
+        }
+        rows = [
+            {
+                "point": number,
+                "kind": point.kind,
+                "loss": point.loss,
+                "index": point.index,
+                "eigenvalues": _text(point.eigenvalues),
+                **{name: _flag(stability(each, point).attracts) for name, each in three.items()},
+                "rho_threshold": rho_threshold(point.eigenvalues),
+                "trapping_radius": rho if point.index else np.nan,
+                **_coordinates(point.location),
+            }
+            for number, point in enumerate(self.points)
+        ]
+        return pd.DataFrame(rows)
+
+    def arms_table(self) -> pd.DataFrame:
+        """One row for each arm and critical point."""
+        rows = []
+        for arm, dynamics in self.arms.items():
+            for number, point in enumerate(self.points):
+                found = stability(dynamics, point)
+                rows.append(
+                    {
+                        "arm": arm,
+                        "point": number,
+                        "flow": _text(found.flow),
+                        "multipliers": _text(found.multipliers),
+                        "attracts_flow": _flag(found.attracts_flow),
+                        "attracts": _flag(found.attracts),
+                        "largest_lr": found.largest_lr if np.isfinite(found.largest_lr) else np.nan,
+                        "admitted": _admitted(dynamics, point),
+                    }
+                )
+        return pd.DataFrame(rows)
+
+    def stalls_table(self) -> pd.DataFrame:
+        """One row a stall of each arm."""
+        rows = [
+            {
+                "arm": arm,
+                "point": number,
+                "loss": stall.loss,
+                "gradient_norm": stall.gradient_norm,
+                "flow": _text(stall.stability.flow),
+                "multipliers": _text(stall.stability.multipliers),
+                "attracts_flow": _flag(stall.stability.attracts_flow),
+                "attracts": _flag(stall.stability.attracts),
+                **_coordinates(stall.location),
+            }
+            for arm, each in self.stalls.items()
+            for number, stall in enumerate(each)
+        ]
+        columns = ["arm", "point", "loss", "gradient_norm", "flow", "multipliers", "attracts_flow", "attracts"]
+        return pd.DataFrame(rows, columns=columns + list(_coordinates(np.empty(self.surface.dim))))
+
+    def basins_table(self) -> pd.DataFrame:
+        """Where the starts end, for each arm."""
+        return by_arm({arm: shares(ends) for arm, ends in self.ends.items()})
+
+    def _field(self, dynamics: GradientDynamics) -> pd.DataFrame:
+        """The loss, and the velocity of the flow, on a grid over the bounds."""
+        points = _grid(self.bounds, FIELD_GRID)
+        w = torch.from_numpy(points)
+        with torch.no_grad():
+            velocity, loss = -descended(dynamics)(w), self.surface.value(w)
+        columns = {"x0": points[:, 0], "x1": points[:, 1], "loss": loss, "velocity0": velocity[:, 0]}
+        return pd.DataFrame(columns | {"velocity1": velocity[:, 1]}).astype(float)
+
+
+def _around(setting: Setting) -> np.ndarray:
+    """A box that holds the region, as far as it goes from the start along the axes, and the known critical points."""
+    dim = setting.surface.dim
+    start = setting.start.mean if isinstance(setting.start, NormalStart) else setting.start
+    start = np.array(start, dtype=float)
+    scale = max(1.0, float(np.abs(start).max()))
+    axes = torch.eye(dim, dtype=torch.float64)
+    reach = setting.region.extent(torch.from_numpy(start), torch.cat([-axes, axes]), FARTHEST * scale).numpy()
+    finite = reach[np.isfinite(reach)]
+    reach = np.where(np.isfinite(reach), reach, finite.max() if len(finite) else scale)
+    known = [point.location for point in setting.surface.critical_points]
+    corners = np.array([start - reach[:dim], start + reach[dim:], *known])
+    low, high = corners.min(0), corners.max(0)
+    margin = MARGIN * (high - low).max()
+    return np.stack([low - margin, high + margin])
+
+
+def _grid(bounds: np.ndarray, side: int) -> np.ndarray:
+    x0, x1 = (np.linspace(*corners, side) for corners in bounds.T)
+    return np.stack(np.meshgrid(x0, x1), axis=-1).reshape(-1, 2)
+
+
+def _coordinates(location: np.ndarray) -> dict[str, float]:
+    return {f"x{i}": value for i, value in enumerate(location[:MOST_COORDINATES])}
+
+
+def _text(numbers: np.ndarray) -> str:
+    """Numbers in one column; complex ones as 0.9+0.1j."""
+    real = np.isrealobj(numbers) or not np.abs(numbers.imag).any()
+    return ";".join(f"{x:.10g}" for x in (numbers.real if real else numbers))
+
+
+def _flag(known: bool | None) -> float:
+    """1, 0, or NaN where it is not known."""
+    return np.nan if known is None else float(known)
+
+
+def _admitted(dynamics: GradientDynamics, point: Critical) -> float:
+    """Whether USAM, or SGD, which is USAM with ρ = 0, can have the point as its limit at all; NaN for others."""
+    if not isinstance(dynamics, USAM | SGD) or dynamics.nesterov:
+        return np.nan
+    options = {"lr": dynamics.lr, "rho": getattr(dynamics, "rho", 0.0), "momentum": dynamics.momentum}
+    flat = np.abs(point.eigenvalues) <= 1e-7 * np.abs(point.eigenvalues).max()
+    return float(admitted(np.where(flat, 0.0, point.eigenvalues), **options).all())

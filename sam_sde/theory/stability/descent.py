@@ -1,0 +1,101 @@
+"""The algorithm without noise, from many starts at once; and the ρ from which on a start is trapped."""
+
+import copy
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sam_sde import checks
+from sam_sde.dynamics import Dynamics, Minibatch, PerturbedSGD, times
+from sam_sde.dynamics.schedules import factor_at
+from sam_sde.errors import ArgumentError
+from sam_sde.theory.stability.arms import require_arm
+
+LOOK_EVERY = 100  # steps
+STILL = 1e-12  # a path that moves by no more in two steps, relative to 1+‖w‖, is at rest, or steps to and fro
+FAR = 1e8  # where a path is lost
+
+AT_ONCE = 32  # radii that are tried together: each pass narrows the interval by as much
+NARROWEST = 1e-12
+
+
+@torch.no_grad()
+def descend(dynamics: Dynamics, start: Tensor, n_steps: int) -> Tensor:
+    """The weights (paths, dim) after n_steps of the algorithm from `start` (paths, dim), in float64 and without noise.
+
+    Fewer steps are taken where all paths have come to rest before. A path that is lost, at infinity, is NaN.
+    """
+    state = dynamics.initial_state(start, start.new_zeros(len(start), dynamics.channels))
+    before, last = state, state
+    for step in range(n_steps):
+        now = dynamics.active(step * dynamics.lr)
+        gradient = now.surface.gradient
+        t = times(step * dynamics.lr, state)
+        before, last, state = last, state, now.step(t, state, [Minibatch(gradient, gradient, gradient)])
+        if step % LOOK_EVERY == LOOK_EVERY - 1:
+            state = torch.where((state.abs() < FAR).all(-1, keepdim=True), state, torch.nan)
+            if now is dynamics.active(math.inf) and _is_still(before, state):
+                break
+    return dynamics.weights(state)
+
+
+def _is_still(before: Tensor, state: Tensor) -> bool:
+    """Whether no path moves any more, but for those that are lost."""
+    moved = (state - before).norm(dim=-1) / (1.0 + state.norm(dim=-1))
+    return bool((moved.nan_to_num(nan=0.0) <= STILL).all())
+
+
+def critical_rho(
+    dynamics: Dynamics,
+    start: Sequence[float],
+    at: Sequence[float],
+    *,
+    t_max: float,
+    low: float = 0.0,
+    high: float = 1.0,
+    tolerance: float = 1e-4,
+) -> float:
+    """The ρ from which on the algorithm, without noise, is trapped at a point that it passes: to `tolerance`.
+
+    dynamics: SAM, USAM or another optimizer with a radius, whose own ρ does not count. start, at (dim,): where it
+    begins, and the saddle. It is trapped where it is less than ρ/2 from the saddle at t_max (t = lr · steps): beside
+    the saddle normalized SAM can also stall, on the edge of the trap at the distance ρ. low, high: where ρ is searched
+    for. Several are tried at once, and the smallest one that is trapped and stands beside one that is not is refined.
+
+    Raises
+        ValueError: a value out of its range, an optimizer without ρ; `low` traps already, or no ρ up to `high` does.
+    """
+    arm = require_arm(dynamics)
+    if not isinstance(arm, PerturbedSGD) or not hasattr(arm, "rho"):
+        raise ArgumentError("dynamics", f"expected one with a radius such as SAM(...), got {type(dynamics).__name__}")
+    start, at = (checks.vector(name, point, arm.dim) for name, point in (("start", start), ("at", at)))
+    n_steps = math.ceil(checks.positive("t_max", t_max) / arm.lr * (1 - NARROWEST))
+    low, tolerance = checks.non_negative("low", low), checks.positive("tolerance", tolerance)
+    if checks.positive("high", high) <= low:
+        raise ArgumentError("high", f"expected more than low = {low:g}, got {high:g}")
+    if low and _trapped(arm, np.array([low]), start, at, n_steps)[0]:
+        raise ArgumentError("low", f"expected a radius that does not trap, got {low:g}; try a smaller one")
+    while high - low > max(tolerance, NARROWEST * high):
+        count = min(AT_ONCE, math.ceil((high - low) / tolerance))
+        radii = np.linspace(low, high, count + 1)[1:]
+        trapped = _trapped(arm, radii, start, at, n_steps)
+        if not trapped.any():
+            raise ArgumentError("high", f"expected a radius that traps, and none up to {high:g} does; try a larger one")
+        first = int(trapped.argmax())
+        low, high = (radii[first - 1] if first else low), radii[first]
+    return 0.5 * (low + high)
+
+
+def _trapped(dynamics: PerturbedSGD, radii: np.ndarray, start: Tensor, at: Tensor, n_steps: int) -> np.ndarray:
+    """Whether each of the radii traps."""
+    factors = torch.from_numpy(radii)[:, None]
+    perturbation, schedule = copy.copy(dynamics.perturbation), dynamics.rho_schedule
+    perturbation.rho = 1.0
+    swept = copy.copy(dynamics)
+    swept.perturbation = perturbation
+    swept.rho_schedule = lambda t: factors * factor_at(schedule, t, factors)
+    ends = descend(swept, start.expand(len(radii), -1).contiguous(), n_steps)
+    return ((ends - at).norm(dim=-1) < 0.5 * factors[:, 0]).numpy()
