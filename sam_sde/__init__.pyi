@@ -23,6 +23,7 @@ from .noise import ConstantNoise, EmpiricalNoise, FrozenHessianNoise, HessianNoi
 from .regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
 from .statistics import Outcome
 from .surfaces import FiniteSum, LossSurface, NetworkSurface, load_csv, load_dataset, network_surface
+from .theory.stability import critical_points, critical_rho, stability, stalls
 from .weak.errors import weak_errors, weak_orders
 
 __all__ = [
@@ -66,12 +67,16 @@ __all__ = [
     "UnstableDistance",
     "WarmUpSchedule",
     "compare",
+    "critical_points",
+    "critical_rho",
     "escape_times",
     "load",
     "load_csv",
     "load_dataset",
     "network_surface",
     "simulate",
+    "stability",
+    "stalls",
     "surfaces",
     "sweep",
     "weak_errors",

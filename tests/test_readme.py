@@ -47,7 +47,7 @@ def test_every_configuration_is_named():
 
 def test_every_command_is_explained():
     for command in CliRunner().invoke(app, ["--help"]).output.split():
-        if command in {"escape", "simulate", "weak", "plot", "report", "validate", "list"}:
+        if command in {"escape", "simulate", "weak", "stability", "plot", "report", "validate", "list"}:
             assert f"sam-sde {command}" in README
 
 

@@ -30,11 +30,7 @@ TINT = 0.3  # of a colour on white
 # Minima have these in turn; whatever else holds a path is in the colour of SAM, which is what traps.
 MINIMA = [SKY_BLUE, GREEN, ORANGE, PURPLE, BLUE]
 COLORS = {"trapped": VERMILLION[0], "moving": "#FFFFFF", "lost": "#8A8A8A"}
-MEANING = {
-    "trapped": "ends at a saddle, maximum or stall",
-    "moving": "on the way at the end",
-    "lost": "goes to infinity",
-}
+MEANING = {"trapped": "trapped", "moving": "still moving", "lost": "lost"}
 TRAPS = ("saddle", "maximum", "stall")
 NULLCLINES = {
     "velocity0": {"colors": "black", "linestyles": "--", "linewidths": 0.8},

@@ -10,19 +10,7 @@ from sam_sde.errors import InputError
 from sam_sde.files import write_csv
 
 # The columns that hold words. An arm may be called 1, NA or true, and stays text.
-WORDS = (
-    "condition",
-    "arm",
-    "reference",
-    "outcome",
-    "state",
-    "test_function",
-    "kind",
-    "figure",
-    "eigenvalues",
-    "flow",
-    "multipliers",
-)
+WORDS = ("condition", "arm", "reference", "outcome", "state", "test_function", "kind", "figure")
 
 FIGURE_KINDS = ("png", "pdf")
 
@@ -31,6 +19,9 @@ REPORTS = {"escape": "report.html", "sweep": "report.html"}
 
 # What is added to the name of an arm whose SDE has SGD's covariance.
 ABLATION = " (SGD's noise)"
+
+# Several numbers with semicolons between.
+WORDS += ("eigenvalues", "flow", "multipliers")
 
 
 @dataclass(frozen=True)

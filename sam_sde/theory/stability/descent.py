@@ -12,7 +12,7 @@ from sam_sde import checks
 from sam_sde.dynamics import Dynamics, Minibatch, PerturbedSGD, times
 from sam_sde.dynamics.schedules import factor_at
 from sam_sde.errors import ArgumentError
-from sam_sde.theory.stability.arms import require_arm
+from sam_sde.theory.stability.arms import is_normalized, require_arm
 
 LOOK_EVERY = 100  # steps
 STILL = 1e-12  # a path that moves by no more in two steps, relative to 1+‖w‖, is at rest, or steps to and fro
@@ -20,6 +20,7 @@ FAR = 1e8  # where a path is lost
 
 AT_ONCE = 32  # radii that are tried together: each pass narrows the interval by as much
 NARROWEST = 1e-12
+LATE = 0.9  # of the time, after which a path that is trapped still comes nearer
 
 
 @torch.no_grad()
@@ -61,9 +62,10 @@ def critical_rho(
     """The ρ from which on the algorithm, without noise, is trapped at a point that it passes: to `tolerance`.
 
     dynamics: SAM, USAM or another optimizer with a radius, whose own ρ does not count. start, at (dim,): where it
-    begins, and the saddle. It is trapped where it is less than ρ/2 from the saddle at t_max (t = lr · steps): beside
-    the saddle normalized SAM can also stall, on the edge of the trap at the distance ρ. low, high: where ρ is searched
-    for. Several are tried at once, and the smallest one that is trapped and stands beside one that is not is refined.
+    begins, and the saddle. Normalized SAM is trapped where it is less than ρ/2 from the saddle at t_max (t = lr ·
+    steps), for at the distance ρ it can stall on the edge of the trap; others where they are nearer than at the start
+    and at 0.9 t_max. low, high: where ρ is searched for. Many are tried at once, and the smallest one that is trapped
+    is refined.
 
     Raises
         ValueError: a value out of its range, an optimizer without ρ; `low` traps already, or no ρ up to `high` does.
@@ -76,17 +78,16 @@ def critical_rho(
     low, tolerance = checks.non_negative("low", low), checks.positive("tolerance", tolerance)
     if checks.positive("high", high) <= low:
         raise ArgumentError("high", f"expected more than low = {low:g}, got {high:g}")
-    if low and _trapped(arm, np.array([low]), start, at, n_steps)[0]:
-        raise ArgumentError("low", f"expected a radius that does not trap, got {low:g}; try a smaller one")
     while high - low > max(tolerance, NARROWEST * high):
-        count = min(AT_ONCE, math.ceil((high - low) / tolerance))
-        radii = np.linspace(low, high, count + 1)[1:]
+        radii = np.linspace(low, high, 1 + min(AT_ONCE, math.ceil((high - low) / tolerance)))
         trapped = _trapped(arm, radii, start, at, n_steps)
         if not trapped.any():
             raise ArgumentError("high", f"expected a radius that traps, and none up to {high:g} does; try a larger one")
+        if trapped[0]:
+            raise ArgumentError("low", f"expected a radius that does not trap, got {low:g}; try a smaller one")
         first = int(trapped.argmax())
-        low, high = (radii[first - 1] if first else low), radii[first]
-    return 0.5 * (low + high)
+        low, high = radii[first - 1], radii[first]
+    return float(0.5 * (low + high))
 
 
 def _trapped(dynamics: PerturbedSGD, radii: np.ndarray, start: Tensor, at: Tensor, n_steps: int) -> np.ndarray:
@@ -97,5 +98,12 @@ def _trapped(dynamics: PerturbedSGD, radii: np.ndarray, start: Tensor, at: Tenso
     swept = copy.copy(dynamics)
     swept.perturbation = perturbation
     swept.rho_schedule = lambda t: factors * factor_at(schedule, t, factors)
-    ends = descend(swept, start.expand(len(radii), -1).contiguous(), n_steps)
-    return ((ends - at).norm(dim=-1) < 0.5 * factors[:, 0]).numpy()
+    begin = start.expand(len(radii), -1).contiguous()
+
+    def distance(steps: int) -> Tensor:
+        return (descend(swept, begin, steps) - at).norm(dim=-1)
+
+    end = distance(n_steps)
+    if is_normalized(dynamics):
+        return (end < 0.5 * factors[:, 0]).numpy()
+    return ((end < (start - at).norm()) & (end < distance(math.floor(LATE * n_steps)))).numpy()
