@@ -344,6 +344,7 @@ def validate(config: ConfigFile, changes: Changes = None) -> None:
     from sam_sde.config.building import Setting
     from sam_sde.config.loading import load_config
     from sam_sde.jobs.escape import Experiment
+    from sam_sde.jobs.stability import StabilityExperiment
     from sam_sde.jobs.weak import WeakExperiment
 
     experiment = Experiment(Setting(load_config(config, changes or ()), config.parent))
@@ -354,6 +355,8 @@ def validate(config: ConfigFile, changes: Changes = None) -> None:
         )
     if experiment.config.weak is not None:
         WeakExperiment(experiment.setting)
+    if experiment.config.stability is not None:
+        StabilityExperiment(experiment.setting)
     say(f"{config} is valid")
 
 

@@ -22,7 +22,7 @@ optimizer: {lr: 0.01}
 arms:
   SGD: {kind: sgd, momentum: 0.5}
   SAM: {kind: sam, rho: 0.4}
-  USAM: {kind: usam, rho: 0.6}
+  USAM: {kind: usam, rho: 1.5}
 escape: {start: [-3, -0.01], region: {kind: box, low: [-4, -1], high: [4, 1]}, t_max: 5}
 stability: {bounds: [[-3, -0.6], [3, 0.6]], starts: 4, basin_starts: 25, trap: saddle}
 """
@@ -74,7 +74,7 @@ def test_the_saddle_and_who_it_attracts(out):
     arms = pd.read_csv(out / "stability_arms.csv", index_col="arm")
     assert arms["attracts"].tolist() == [0, 1, 1]
     assert arms["admitted"].fillna(-1).tolist() == [0, -1, 1]
-    assert [float(x) for x in arms.loc["USAM", "flow"].split(";")] == pytest.approx([-0.4, -4.4])
+    assert [float(x) for x in arms.loc["USAM", "flow"].split(";")] == pytest.approx([-4.0, -8.0])
     blocks = [np.array([[1 - 0.01 * x, -0.01 * 0.5], [x, 0.5]]) for x in (-2, 2)]
     largest = [max(np.linalg.eigvals(block), key=abs).real for block in blocks]
     assert [float(x) for x in arms.loc["SGD", "multipliers"].split(";")] == pytest.approx(largest)
