@@ -307,6 +307,8 @@ def print_stability(experiment: "StabilityExperiment") -> None:
             say(f"{arm}: {len(each)} stalls that are no critical points, see stability_stalls.csv")
     for line in basins_lines(experiment.basins_table()):
         say(line)
+    for sentence in experiment.cautions:
+        print_caution(sentence)
     for arm, found in experiment.critical_rhos.items():
         say(f"{arm}: critical rho {found}" if isinstance(found, str) else f"{arm}: trapped from rho = {found:.4g} on")
 

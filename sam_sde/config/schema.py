@@ -129,7 +129,7 @@ class Stability(Section):
 
     bounds: Annotated[list[Vector], Field(min_length=2, max_length=2)] | None = None
     starts: Count = 64
-    basin_starts: Count = 3_600
+    basin_starts: Count = 900
     t_max: Positive | None = None
     trap: Point | None = None
     largest_rho: Positive = 1.0

@@ -14,6 +14,7 @@ from sam_sde.config.building import Setting
 from sam_sde.config.errors import locating
 from sam_sde.config.schema import Config, Stability
 from sam_sde.dynamics import SAM, SGD, USAM, Dynamics, GradientDynamics
+from sam_sde.errors import ArgumentError
 from sam_sde.escape import NormalStart
 from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
@@ -35,8 +36,10 @@ from sam_sde.theory.stability.arms import descended, require_arm
 from sam_sde.theory.stability.roots import as_bounds
 
 FIELD_GRID = 61  # points along each side of the picture
+MOST_MOVING = 0.05
 MARGIN = 0.25  # of the region's size, which the default bounds lie outside of it
 FARTHEST = 1e3
+LONGEST = 2.0  # sides of the default bounds, beside the distance at which the region is left first
 MOST_COORDINATES = 16  # that a table has
 
 
@@ -117,7 +120,7 @@ class StabilityExperiment:
                 options = {"t_max": self.t_max, "high": self.section.largest_rho}
                 try:
                     self.critical_rhos[arm] = critical_rho(dynamics, self.start, self._trap, **options)
-                except ValueError as error:  # none up to the largest
+                except ArgumentError as error:  # none up to the largest
                     self.critical_rhos[arm] = str(error)
 
     def _starts(self) -> np.ndarray:
@@ -135,6 +138,7 @@ class StabilityExperiment:
             "t_max": self.t_max,
             "compared_at": {"lr": lr, "momentum": momentum, "rho": rho},
             "critical_rho": self.critical_rhos,
+            "warnings": self.cautions,
         }
         destination.write(self.tables(), record | found)
 
@@ -156,6 +160,16 @@ class StabilityExperiment:
         with_rho = [dynamics for dynamics in self.arms.values() if getattr(dynamics, "rho", 0.0)]
         first = (with_rho or list(self.arms.values()))[0]
         return first.lr, first.momentum, getattr(first, "rho", 0.0)
+
+    @property
+    def cautions(self) -> list[str]:
+        """A sentence for each arm of which many starts had not arrived anywhere."""
+        moving = {arm: (ends["kind"] == "moving").mean() for arm, ends in self.ends.items()}
+        return [
+            f"{arm}: {100 * share:.3g} % of the starts are still moving at t = {self.t_max:g}; raise stability.t_max"
+            for arm, share in moving.items()
+            if share > MOST_MOVING
+        ]
 
     def points_table(self) -> pd.DataFrame:
         """One row a critical point; of GD, USAM and SAM at the same lr, momentum and ρ whether it attracts them."""
@@ -245,8 +259,8 @@ def _around(setting: Setting) -> np.ndarray:
     scale = max(1.0, float(np.abs(start).max()))
     axes = torch.eye(dim, dtype=torch.float64)
     reach = setting.region.extent(torch.from_numpy(start), torch.cat([-axes, axes]), FARTHEST * scale).numpy()
-    finite = reach[np.isfinite(reach)]
-    reach = np.where(np.isfinite(reach), reach, finite.max() if len(finite) else scale)
+    nearest = reach.min() if np.isfinite(reach).any() else scale
+    reach = np.minimum(reach, LONGEST * nearest)
     known = [point.location for point in setting.surface.critical_points]
     corners = np.array([start - reach[:dim], start + reach[dim:], *known])
     low, high = corners.min(0), corners.max(0)

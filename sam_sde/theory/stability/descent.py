@@ -24,29 +24,34 @@ LATE = 0.9  # of the time, after which a path that is trapped still comes nearer
 
 
 @torch.no_grad()
-def descend(dynamics: Dynamics, start: Tensor, n_steps: int) -> Tensor:
+def descend(dynamics: Dynamics, start: Tensor, n_steps: int, *, together: bool = False) -> Tensor:
     """The weights (paths, dim) after n_steps of the algorithm from `start` (paths, dim), in float64 and without noise.
 
-    Fewer steps are taken where all paths have come to rest before. A path that is lost, at infinity, is NaN.
+    A path that is at rest takes no more steps; one that is lost, at infinity, is NaN. together: all paths take all
+    steps, as where the optimizer holds something for each.
     """
     state = dynamics.initial_state(start, start.new_zeros(len(start), dynamics.channels))
+    ends, place = state.clone(), torch.arange(len(state))
     before, last = state, state
     for step in range(n_steps):
         now = dynamics.active(step * dynamics.lr)
         gradient = now.surface.gradient
         t = times(step * dynamics.lr, state)
         before, last, state = last, state, now.step(t, state, [Minibatch(gradient, gradient, gradient)])
-        if step % LOOK_EVERY == LOOK_EVERY - 1:
-            state = torch.where((state.abs() < FAR).all(-1, keepdim=True), state, torch.nan)
-            if now is dynamics.active(math.inf) and _is_still(before, state):
+        if step % LOOK_EVERY == LOOK_EVERY - 1 and not together:
+            lost = ~(state.abs() < FAR).all(-1)
+            over = lost | (_is_still(before, state) & (now is dynamics.active(math.inf)))
+            ends[place] = torch.where(lost[:, None], torch.nan, state)
+            place, state, last = place[~over], state[~over], last[~over]
+            if not len(place):
                 break
-    return dynamics.weights(state)
+    ends[place] = torch.where((state.abs() < FAR).all(-1, keepdim=True), state, torch.nan)
+    return dynamics.weights(ends)
 
 
-def _is_still(before: Tensor, state: Tensor) -> bool:
-    """Whether no path moves any more, but for those that are lost."""
-    moved = (state - before).norm(dim=-1) / (1.0 + state.norm(dim=-1))
-    return bool((moved.nan_to_num(nan=0.0) <= STILL).all())
+def _is_still(before: Tensor, state: Tensor) -> Tensor:
+    """Which paths (paths,) no longer move."""
+    return (state - before).norm(dim=-1) <= STILL * (1.0 + state.norm(dim=-1))
 
 
 def critical_rho(
@@ -101,7 +106,7 @@ def _trapped(dynamics: PerturbedSGD, radii: np.ndarray, start: Tensor, at: Tenso
     begin = start.expand(len(radii), -1).contiguous()
 
     def distance(steps: int) -> Tensor:
-        return (descend(swept, begin, steps) - at).norm(dim=-1)
+        return (descend(swept, begin, steps, together=True) - at).norm(dim=-1)
 
     end = distance(n_steps)
     if is_normalized(dynamics):

@@ -13,6 +13,7 @@ from sam_sde.theory.stability.linear import is_flat
 from sam_sde.theory.stability.roots import APART, Bounds, as_bounds, find_zeros, jacobian, polished
 
 STARTS = 64
+MOST_COORDINATES = 1_000
 SAME_LOSS = 1e-9  # relative: degenerate points of one loss are those of one valley
 PROBES = (1e-3, 1e-2)  # how far to look along a flat direction, relative to 1+‖w‖
 
@@ -46,7 +47,10 @@ def critical_points(
     Raises
         ValueError: no point is known or found, the bounds are none of the surface, or it has over 1,000 coordinates.
     """
-    require_surface(surface)
+    if require_surface(surface).dim > MOST_COORDINATES:
+        raise ArgumentError(
+            "surface", f"expected at most {MOST_COORDINATES} coordinates, for whose Hessian is room, got {surface.dim}"
+        )
     points = [_classified(surface, _polish(surface, known.location), known.kind) for known in surface.critical_points]
     if bounds is not None:
         box = as_bounds(bounds, surface.dim)

@@ -12,7 +12,6 @@ from torch import Tensor
 from sam_sde import checks
 from sam_sde.errors import ArgumentError
 
-MOST_COORDINATES = 1_000  # of which each step needs a matrix
 RESIDUAL = 1e-10  # of the field, beside ‖J‖·(1+‖w‖)
 EVALUATIONS = 100
 POLISHING = 60  # steps of Newton's method, which halve the distance to a degenerate zero
@@ -67,14 +66,7 @@ def find_zeros(field: Field, box: Bounds, starts: np.ndarray) -> np.ndarray:
 
     Each is searched for with MINPACK's hybrid method and polished by Newton's. What does not end at a zero up to
     rounding is left out.
-
-    Raises
-        ArgumentError: there are more coordinates than a matrix is worth.
     """
-    if starts.shape[1] > MOST_COORDINATES:
-        raise ArgumentError(
-            "surface", f"expected at most {MOST_COORDINATES} coordinates to search in, got {starts.shape[1]}"
-        )
     zeros = np.empty((0, starts.shape[1]))
     for zero in _zeros(field, box, starts):
         if not len(zeros) or _distance(zeros, zero).min() > APART:
