@@ -13,26 +13,23 @@ from sam_sde.config.arguments import point_of
 from sam_sde.config.building import Setting
 from sam_sde.config.errors import locating
 from sam_sde.config.schema import Config, Stability
-from sam_sde.dynamics import SAM, SGD, USAM, Dynamics, GradientDynamics
+from sam_sde.dynamics import GradientDynamics
 from sam_sde.errors import ArgumentError
 from sam_sde.escape import NormalStart
 from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
+from sam_sde.jobs.stability_tables import arms_table, field_table, points_table, stalls_table
 from sam_sde.jobs.tables import by_arm
-from sam_sde.noise import NoNoise
 from sam_sde.theory.stability import (
     Critical,
     Stall,
-    admitted,
     critical_points,
     critical_rho,
     ends_of,
-    rho_threshold,
     shares,
-    stability,
     stalls,
 )
-from sam_sde.theory.stability.arms import descended, require_arm
+from sam_sde.theory.stability.arms import require_arm
 from sam_sde.theory.stability.roots import as_bounds
 
 FIELD_GRID = 61  # points along each side of the picture
@@ -40,7 +37,6 @@ MOST_MOVING = 0.05
 MARGIN = 0.25  # of the region's size, which the default bounds lie outside of it
 FARTHEST = 1e3
 LONGEST = 2.0  # sides of the default bounds, beside the distance at which the region is left first
-MOST_COORDINATES = 16  # that a table has
 
 
 @dataclass
@@ -145,14 +141,15 @@ class StabilityExperiment:
     def tables(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """Each with its name in TABLES."""
         yield "stability_points", self.points_table()
-        yield "stability_arms", self.arms_table()
-        yield "stability_stalls", self.stalls_table()
+        yield "stability_arms", arms_table(self.arms, self.points)
+        yield "stability_stalls", stalls_table(self.stalls, self.surface.dim)
         yield "basins", self.basins_table()
         if self.surface.dim == 2:
             starts = pd.DataFrame(self._starts(), columns=["x0", "x1"])
             frames = {arm: pd.concat([ends, starts], axis=1) for arm, ends in self.ends.items()}
             yield "basin_starts", by_arm(frames)
-            yield "portrait", by_arm({arm: self._field(dynamics) for arm, dynamics in self.arms.items()})
+            grid = _grid(self.bounds, FIELD_GRID)
+            yield "portrait", by_arm({arm: field_table(dynamics, grid) for arm, dynamics in self.arms.items()})
 
     @property
     def compared_at(self) -> tuple[float, float, float]:
@@ -171,84 +168,14 @@ class StabilityExperiment:
             if share > MOST_MOVING
         ]
 
-    def points_table(self) -> pd.DataFrame:
-        """One row a critical point; of GD, USAM and SAM at the same lr, momentum and ρ whether it attracts them."""
-        lr, momentum, rho = self.compared_at
-        plain = {"lr": lr, "momentum": momentum}
-        noise = NoNoise()
-        three: dict[str, Dynamics] = {
-            "attracts_gd": SGD(self.surface, noise, **plain),
-            "attracts_usam": USAM(self.surface, noise, rho=rho, **plain),
-            "attracts_sam": SAM(self.surface, noise, rho=rho, **plain),
-        }
-        rows = [
-            {
-                "point": number,
-                "kind": point.kind,
-                "loss": point.loss,
-                "index": point.index,
-                "eigenvalues": _text(point.eigenvalues),
-                **{name: _flag(stability(each, point).attracts) for name, each in three.items()},
-                "rho_threshold": rho_threshold(point.eigenvalues),
-                "trapping_radius": rho if point.index else np.nan,
-                **_coordinates(point.location),
-            }
-            for number, point in enumerate(self.points)
-        ]
-        return pd.DataFrame(rows)
-
-    def arms_table(self) -> pd.DataFrame:
-        """One row for each arm and critical point."""
-        rows = []
-        for arm, dynamics in self.arms.items():
-            for number, point in enumerate(self.points):
-                found = stability(dynamics, point)
-                rows.append(
-                    {
-                        "arm": arm,
-                        "point": number,
-                        "flow": _text(found.flow),
-                        "multipliers": _text(found.multipliers),
-                        "attracts_flow": _flag(found.attracts_flow),
-                        "attracts": _flag(found.attracts),
-                        "largest_lr": found.largest_lr if np.isfinite(found.largest_lr) else np.nan,
-                        "admitted": _admitted(dynamics, point),
-                    }
-                )
-        return pd.DataFrame(rows)
-
-    def stalls_table(self) -> pd.DataFrame:
-        """One row a stall of each arm."""
-        rows = [
-            {
-                "arm": arm,
-                "point": number,
-                "loss": stall.loss,
-                "gradient_norm": stall.gradient_norm,
-                "flow": _text(stall.stability.flow),
-                "multipliers": _text(stall.stability.multipliers),
-                "attracts_flow": _flag(stall.stability.attracts_flow),
-                "attracts": _flag(stall.stability.attracts),
-                **_coordinates(stall.location),
-            }
-            for arm, each in self.stalls.items()
-            for number, stall in enumerate(each)
-        ]
-        columns = ["arm", "point", "loss", "gradient_norm", "flow", "multipliers", "attracts_flow", "attracts"]
-        return pd.DataFrame(rows, columns=columns + list(_coordinates(np.empty(self.surface.dim))))
-
     def basins_table(self) -> pd.DataFrame:
         """Where the starts end, for each arm."""
         return by_arm({arm: shares(ends) for arm, ends in self.ends.items()})
 
-    def _field(self, dynamics: GradientDynamics) -> pd.DataFrame:
-        """The loss, and the velocity of the flow, on a grid over the bounds."""
-        points = _grid(self.bounds, FIELD_GRID)
-        w = torch.from_numpy(points)
-        with torch.no_grad():
-            velocity, loss = -descended(dynamics)(w), self.surface.value(w)
-        columns = {"x0": points[:, 0], "x1": points[:, 1], "loss": loss, "velocity0": velocity[:, 0]}
-        return pd.DataFrame(columns | {"velocity1": velocity[:, 1]}).astype(float)
+    def points_table(self) -> pd.DataFrame:
+        """The critical points, and whether they attract GD, USAM and SAM."""
+        lr, momentum, rho = self.compared_at
+        return points_table(self.surface, self.points, lr=lr, momentum=momentum, rho=rho)
 
 
 def _around(setting: Setting) -> np.ndarray:
@@ -271,27 +198,3 @@ def _around(setting: Setting) -> np.ndarray:
 def _grid(bounds: np.ndarray, side: int) -> np.ndarray:
     x0, x1 = (np.linspace(*corners, side) for corners in bounds.T)
     return np.stack(np.meshgrid(x0, x1), axis=-1).reshape(-1, 2)
-
-
-def _coordinates(location: np.ndarray) -> dict[str, float]:
-    return {f"x{i}": value for i, value in enumerate(location[:MOST_COORDINATES])}
-
-
-def _text(numbers: np.ndarray) -> str:
-    """Numbers in one column; complex ones as 0.9+0.1j."""
-    real = np.isrealobj(numbers) or not np.abs(numbers.imag).any()
-    return ";".join(f"{x:.10g}" for x in (numbers.real if real else numbers))
-
-
-def _flag(known: bool | None) -> float:
-    """1, 0, or NaN where it is not known."""
-    return np.nan if known is None else float(known)
-
-
-def _admitted(dynamics: GradientDynamics, point: Critical) -> float:
-    """Whether USAM, or SGD, which is USAM with ρ = 0, can have the point as its limit at all; NaN for others."""
-    if not isinstance(dynamics, USAM | SGD) or dynamics.nesterov:
-        return np.nan
-    options = {"lr": dynamics.lr, "rho": getattr(dynamics, "rho", 0.0), "momentum": dynamics.momentum}
-    flat = np.abs(point.eigenvalues) <= 1e-7 * np.abs(point.eigenvalues).max()
-    return float(admitted(np.where(flat, 0.0, point.eigenvalues), **options).all())

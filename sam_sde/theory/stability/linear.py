@@ -92,11 +92,14 @@ def largest_lr(curvatures: Curvatures, *, momentum: float = 0.0, nesterov: bool 
 def rho_threshold(eigenvalues: Curvatures) -> float:
     """The ρ above which a critical point attracts USAM's flow, max 1/|λ| over λ < 0 (Kim et al., Theorem 1); 0 without.
 
-    As λ(1+ρλ) turns positive for ρ > 1/|λ|, all negative eigenvalues have to. Flat directions are left out.
+    As λ(1+ρλ) turns positive for ρ > 1/|λ|, all negative eigenvalues have to. Flat directions are left out, and where
+    no others are negative the threshold is not known, NaN.
     """
     eigenvalues = np.asarray(eigenvalues, dtype=float)
     negative = eigenvalues[(eigenvalues < 0) & ~is_flat(eigenvalues)]
-    return float(1.0 / np.abs(negative).min()) if len(negative) else 0.0
+    if len(negative):
+        return float(1.0 / np.abs(negative).min())
+    return np.nan if is_flat(eigenvalues).any() else 0.0
 
 
 def admitted(eigenvalues: Curvatures, *, lr: float, rho: float, momentum: float = 0.0) -> np.ndarray:
