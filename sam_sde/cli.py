@@ -305,7 +305,7 @@ def print_stability(experiment: "StabilityExperiment") -> None:
     for arm, each in experiment.stalls.items():
         if each:
             say(f"{arm}: {len(each)} stalls that are no critical points, see stability_stalls.csv")
-    for line in basins_lines(experiment.basins_table()):
+    for line in basins_lines(experiment.basins_table()) if experiment.ends else []:
         say(line)
     for sentence in experiment.cautions:
         print_caution(sentence)

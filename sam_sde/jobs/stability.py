@@ -37,6 +37,8 @@ MOST_MOVING = 0.05
 MARGIN = 0.25  # of the region's size, which the default bounds lie outside of it
 FARTHEST = 1e3
 LONGEST = 2.0  # sides of the default bounds, beside the distance at which the region is left first
+# Beyond, no box is filled by the starts that there is time for, so that one has to be asked for.
+MOST_SEARCHED = 20
 
 
 @dataclass
@@ -44,13 +46,14 @@ class StabilityExperiment:
     """What a configuration says of stability, checked, and the tables of it once executed.
 
     arms: the optimizer of each arm whose limits are asked for, of a switch the last. bounds: the box (2, dim) in which
-    is searched, and which the basins fill.
+    is searched, and which the basins fill; None in more than 20 dimensions, where none is given: then the points that
+    the surface lists are judged, and there are no stalls or basins.
     """
 
     setting: Setting
     section: Stability = field(init=False)
     arms: dict[str, GradientDynamics] = field(init=False)
-    bounds: np.ndarray = field(init=False)
+    bounds: np.ndarray | None = field(init=False)
     points: list[Critical] = field(init=False)
     stalls: dict[str, list[Stall]] = field(default_factory=dict)
     ends: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -81,10 +84,10 @@ class StabilityExperiment:
         start = self.setting.start
         return list(start.mean) if isinstance(start, NormalStart) else start
 
-    def _bounds(self) -> np.ndarray:
+    def _bounds(self) -> np.ndarray | None:
         if self.section.bounds is not None:
             return np.stack(as_bounds(self.section.bounds, self.surface.dim))
-        return _around(self.setting)
+        return _around(self.setting) if self.surface.dim <= MOST_SEARCHED else None
 
     def execute(self, report: Callable[[str], None]) -> None:
         """Finds the points, stalls and basins; `report` is told what is being looked for.
@@ -97,17 +100,21 @@ class StabilityExperiment:
         search = self.section.bounds is not None or not self.surface.critical_points
         with locating("stability", {"surface": ""}):
             self.points = critical_points(self.surface, self.bounds if search else None, starts=self.section.starts)
-        for arm, dynamics in self.arms.items():
-            report(f"{arm}: stalls")
-            self.stalls[arm] = stalls(dynamics, self.points, self.bounds, starts=self.section.starts)
-            report(f"{arm}: basins")
-            full = self.setting.dynamics(arm)
-            self.ends[arm] = ends_of(
-                full, self._starts(), t_max=self.t_max, points=self.points, stalls=self.stalls[arm]
-            )
+        if self.bounds is not None:
+            self._find_stalls_and_basins(report)
         if self._trap is not None:
             self._find_critical_rhos(report)
         self.wall_time = time.perf_counter() - begin
+
+    def _find_stalls_and_basins(self, report: Callable[[str], None]) -> None:
+        starts = self._starts()
+        for arm, dynamics in self.arms.items():
+            report(f"{arm}: stalls")
+            found = stalls(dynamics, self.points, self.bounds, starts=self.section.starts)
+            report(f"{arm}: basins")
+            whole = self.setting.dynamics(arm)
+            self.stalls[arm] = found
+            self.ends[arm] = ends_of(whole, starts, t_max=self.t_max, points=self.points, stalls=found)
 
     def _find_critical_rhos(self, report: Callable[[str], None]) -> None:
         for arm, dynamics in self.arms.items():
@@ -130,7 +137,7 @@ class StabilityExperiment:
         record = make_record("stability", self.config.model_dump(), self.setting.folder, wall_time=self.wall_time)
         lr, momentum, rho = self.compared_at
         found: dict[str, Any] = {
-            "bounds": self.bounds.tolist(),
+            "bounds": None if self.bounds is None else self.bounds.tolist(),
             "t_max": self.t_max,
             "compared_at": {"lr": lr, "momentum": momentum, "rho": rho},
             "critical_rho": self.critical_rhos,
@@ -143,7 +150,8 @@ class StabilityExperiment:
         yield "stability_points", self.points_table()
         yield "stability_arms", arms_table(self.arms, self.points)
         yield "stability_stalls", stalls_table(self.stalls, self.surface.dim)
-        yield "basins", self.basins_table()
+        if self.bounds is not None:
+            yield "basins", self.basins_table()
         if self.surface.dim == 2:
             starts = pd.DataFrame(self._starts(), columns=["x0", "x1"])
             frames = {arm: pd.concat([ends, starts], axis=1) for arm, ends in self.ends.items()}

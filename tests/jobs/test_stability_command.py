@@ -127,6 +127,16 @@ def test_of_more_than_two_coordinates_there_is_no_portrait():
     assert 1.1 < high[1] < 3
 
 
+def test_in_many_dimensions_the_known_points_are_judged_alone():
+    surface = {"name": "quadratic", "eigenvalues": [1.0, -1.0] * 15}
+    escape = {"start": 0.0, "region": {"kind": "ball", "centre": 0.0, "radius": 1.0}}
+    found = executed(surface=surface, escape=escape, stability={"bounds": None, "trap": None})
+    tables = dict(found.tables())
+    assert set(tables) == {"stability_points", "stability_arms", "stability_stalls"}
+    assert tables["stability_points"]["index"].tolist() == [15]
+    assert tables["stability_stalls"].empty
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sam_sde.dynamics import ConstantSchedule, Dynamics, GradientDynamics, PerturbedSGD
-from sam_sde.dynamics.perturbations import Normalized, NormalizedByFullGradient
+from sam_sde.dynamics.perturbations import Custom, Normalized, NormalizedByFullGradient
 from sam_sde.errors import ArgumentError
-from sam_sde.theory.stability.linear import attracts, flow_rates, is_flat, largest_lr, multipliers
+from sam_sde.theory.stability.linear import attracts, flow_rates, is_flat, largest_lr, multipliers, usam_curvatures
 from sam_sde.theory.stability.points import Critical
 from sam_sde.theory.stability.roots import Field, jacobian
 from sam_sde.theory.stability.trap import frozen_curvatures, is_trapping, resting_gradient, trapping_lr
@@ -86,7 +86,9 @@ def stability(dynamics: Dynamics, point: Critical) -> Stability:
     dynamics = require_arm(dynamics)
     if is_normalized(dynamics):
         return _of_trap(dynamics, point.eigenvalues)
-    return linearized(dynamics, point.location)
+    if isinstance(dynamics, PerturbedSGD) and isinstance(dynamics.perturbation, Custom):
+        return linearized(dynamics, point.location)
+    return _along(dynamics, usam_curvatures(point.eigenvalues, getattr(dynamics, "rho", 0.0)))
 
 
 def linearized(dynamics: GradientDynamics, location: np.ndarray) -> Stability:
@@ -94,6 +96,10 @@ def linearized(dynamics: GradientDynamics, location: np.ndarray) -> Stability:
     curvatures = np.linalg.eigvals(jacobian(descended(dynamics), location))
     if np.abs(curvatures.imag).max() <= 1e-9 * np.abs(curvatures).max():
         curvatures = np.sort(curvatures.real)
+    return _along(dynamics, curvatures)
+
+
+def _along(dynamics: GradientDynamics, curvatures: np.ndarray) -> Stability:
     flow, step = _flow(dynamics, curvatures), _steps(dynamics, curvatures)
     options = {"momentum": dynamics.momentum, "nesterov": dynamics.nesterov}
     return Stability(

@@ -10,7 +10,7 @@ from sam_sde import checks
 from sam_sde.errors import ArgumentError, InputError
 from sam_sde.surfaces import LossSurface, require_surface
 from sam_sde.theory.stability.linear import is_flat
-from sam_sde.theory.stability.roots import APART, Bounds, as_bounds, find_zeros, jacobian, polished
+from sam_sde.theory.stability.roots import APART, Bounds, as_bounds, find_zeros, polished
 
 STARTS = 64
 MOST_COORDINATES = 1_000
@@ -73,7 +73,7 @@ def _polish(surface: LossSurface, location: Sequence[float]) -> np.ndarray:
     known = np.array(location, dtype=float)
     found = polished(
         lambda point: surface.gradient(torch.from_numpy(point)[None])[0].numpy(),
-        lambda point: jacobian(surface.gradient, point),
+        lambda point: surface.hessian(torch.from_numpy(point)[None])[0].numpy(),
         known,
     )
     near = found is not None and np.linalg.norm(found - known) <= APART * (1.0 + np.linalg.norm(known))

@@ -15,6 +15,7 @@ from sam_sde.theory.stability.roots import as_bounds, find_zeros
 
 # Of ‖J‖·(1+‖w‖): a smaller gradient is none.
 VANISHING = 1e-7
+AXES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +43,9 @@ def stalls(
 ) -> list[Stall]:
     """The stalls of an optimizer that are found in a box; none for one that takes its gradient at w itself.
 
-    points: the critical points that are known: beside each, at the distance ρ along its Hessian's eigenvectors, the
-    search starts as well. bounds: the corners [low, high] (dim,); starts: how many more, spread evenly. Of those
-    along a valley, with a flat direction, one stands for each ℓ(w^p).
+    points: the critical points that are known: beside each, at the distance ρ along its Hessian's steepest
+    eigenvectors, the search starts as well. bounds: the corners [low, high] (dim,); starts: how many more, spread
+    evenly. Of those along a valley, with a flat direction, one stands for each ℓ(w^p).
 
     Raises
         ValueError: what `stability` and `critical_points` refuse.
@@ -65,7 +66,9 @@ def stalls(
 
 
 def _around(point: Critical, rho: float) -> np.ndarray:
-    return np.concatenate([point.location + sign * rho * point.eigenvectors.T for sign in (-1, 1)])
+    """At the distance ρ, to both sides along the steepest axes down and up."""
+    axes = np.unique(np.r_[:AXES, -AXES:0] % len(point.eigenvalues)) if len(point.eigenvalues) > AXES else slice(None)
+    return np.concatenate([point.location + sign * rho * point.eigenvectors.T[axes] for sign in (-1, 1)])
 
 
 def _at(dynamics: GradientDynamics, zero: np.ndarray) -> Stall | None:

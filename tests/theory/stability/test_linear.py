@@ -6,8 +6,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import sam_sde as ss
-from sam_sde.surfaces import quadratic
+from sam_sde.surfaces import beale, quadratic
 from sam_sde.theory.stability import admitted, critical_points, rho_threshold, stability
+from sam_sde.theory.stability.arms import linearized
 
 EIGENVALUE = st.floats(0.1, 5.0) | st.floats(-5.0, -0.1)
 SPECTRA = st.lists(EIGENVALUE, min_size=1, max_size=4)
@@ -36,7 +37,8 @@ def test_flow_and_multipliers_are_the_eigenvalues_of_the_two_by_two_blocks(spect
         (of(ss.SGD, spectrum, **options), np.array(spectrum)),
         (of(ss.USAM, spectrum, rho=rho, **options), np.array([x * (1 + rho * x) for x in spectrum])),
     ):
-        mu = np.sort(mu)
+        order = np.argsort(spectrum)
+        mu = mu[order]
         np.testing.assert_allclose(found.curvatures, mu, atol=1e-9)
         maps = [np.abs(np.linalg.eigvals(blocks(m, lr, momentum, nesterov))).max() for m in mu]
         flows = [np.linalg.eigvals(np.array([[0, -1], [m / lr, -(1 - momentum) / lr]])).real.max() for m in mu]
@@ -112,6 +114,14 @@ def test_of_a_perturbation_of_ones_own_the_derivative_is_taken():
     (point,) = critical_points(surface)
     own = ss.PerturbedSGD(surface, ss.NoNoise(), lr=0.1, perturbation=lambda g: 0.7 * g / (1 + g.square().sum()).sqrt())
     np.testing.assert_allclose(stability(own, point).curvatures, np.sort([1.7, -2 * (1 - 1.4)]), atol=1e-12)
+
+
+def test_the_closed_form_of_usam_is_the_derivative_of_what_it_descends():
+    surface = beale()
+    usam = ss.USAM(surface, ss.NoNoise(), lr=0.1, rho=0.02, ascent="independent")
+    for point in critical_points(surface):
+        derivative = linearized(usam, point.location).curvatures
+        np.testing.assert_allclose(np.sort(stability(usam, point).curvatures), derivative, rtol=1e-9)
 
 
 def test_of_a_switch_the_last_optimizer_decides():
