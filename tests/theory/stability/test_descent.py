@@ -101,6 +101,14 @@ def test_a_minimum_of_a_valley_has_a_kind_and_no_number():
     assert ends["point"].isna().all()
 
 
+def test_a_path_that_is_far_away_is_lost_and_one_that_is_not_yet_is_moving():
+    surface = quadratic([1.0, -1.0])
+    dynamics, points = ss.SGD(surface, NONE, lr=0.1), critical_points(surface)
+    for t_max, kind in ((10.0, "moving"), (25.0, "lost")):
+        assert ends_of(dynamics, np.array([[1.0, 1.0]]), t_max=t_max, points=points)["kind"].tolist() == [kind]
+    assert descend(dynamics, torch.ones(1, 2, dtype=torch.float64), 250).isnan().all()
+
+
 def test_a_path_that_stays_at_a_stall_ends_there():
     surface = quadratic([1.0, -1.0])
     points, sam = critical_points(surface), ss.SAM(surface, NONE, lr=0.01, rho=0.5)
