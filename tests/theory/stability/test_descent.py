@@ -41,7 +41,7 @@ def test_the_critical_radius_of_the_beale_function():
 
 
 def test_on_the_unstable_axis_it_is_the_distance():
-    sam = ss.SAM(quadratic([1.0, -1.0]), NONE, lr=0.01, rho=1.0)
+    sam = ss.SAM(quadratic([1.0, -1.0]), NONE, lr=0.05, rho=1.0)
     assert critical_rho(sam, [0, 0.3], [0, 0], t_max=8.0, tolerance=1e-3) == pytest.approx(0.3, abs=2e-3)
 
 
@@ -72,9 +72,9 @@ def test_on_the_saddle_paths_end_where_the_closed_forms_say():
     starts = np.array([[0.0, y] for y in (-0.31, -0.29, 0.1, 0.29, 0.31)] + [[1.0, 0.0]])
     found = {}
     for name, dynamics in {
-        "SGD": ss.SGD(surface, NONE, lr=0.01),
-        "SAM": ss.SAM(surface, NONE, lr=0.01, rho=0.3),
-        "USAM": ss.USAM(surface, NONE, lr=0.01, rho=2.0),
+        "SGD": ss.SGD(surface, NONE, lr=0.05),
+        "SAM": ss.SAM(surface, NONE, lr=0.05, rho=0.3),
+        "USAM": ss.USAM(surface, NONE, lr=0.05, rho=2.0),
     }.items():
         ends = ends_of(dynamics, starts, t_max=12.0, points=points)
         found[name] = (ends["kind"] == "saddle").tolist()

@@ -13,7 +13,7 @@ from sam_sde.theory.stability.arms import linearized
 EIGENVALUE = st.floats(0.1, 5.0) | st.floats(-5.0, -0.1)
 SPECTRA = st.lists(EIGENVALUE, min_size=1, max_size=4)
 MOMENTA = st.sampled_from([0.0, 0.5, 0.9])
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=10, deadline=None)
 
 
 def of(kind, spectrum, **options):

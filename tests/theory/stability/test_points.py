@@ -19,7 +19,7 @@ def bare(surface):
     [
         (beale(), [[-4, -4], [4, 4]], 32),
         (himmelblau(), [[-5, -5], [5, 5]], 40),
-        (muller_brown(), [[-1.2, -0.2], [0.9, 1.7]], 40),
+        pytest.param(muller_brown(), [[-1.2, -0.2], [0.9, 1.7]], 40, marks=pytest.mark.slow),
         (double_well(dim=3), [[-2, -1, -1], [2, 1, 1]], 12),
     ],
     ids=lambda value: getattr(value, "name", ""),
