@@ -25,6 +25,7 @@ from .regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, Un
 from .statistics import Outcome
 from .surfaces import FiniteSum, LossSurface, NetworkSurface, load_csv, load_dataset, network_surface
 from .theory.exact import ExactEscape, exact_escape_times
+from .theory.stability import critical_points, critical_rho, stability, stalls
 from .weak.errors import weak_errors, weak_orders
 
 __all__ = [
@@ -70,6 +71,8 @@ __all__ = [
     "UnstableDistance",
     "WarmUpSchedule",
     "compare",
+    "critical_points",
+    "critical_rho",
     "escape_times",
     "exact_escape_times",
     "load",
@@ -78,6 +81,8 @@ __all__ = [
     "network_surface",
     "rare_escape_times",
     "simulate",
+    "stability",
+    "stalls",
     "surfaces",
     "sweep",
     "weak_errors",

@@ -20,12 +20,21 @@ from sam_sde.endings import end_as, reports_errors, results_of
 from sam_sde.errors import ArgumentError
 from sam_sde.interrupts import end_as_on_ctrl_c
 from sam_sde.terminal import print_caution, print_table, progress_report, say
-from sam_sde.wording import comparison_text, ends_lines, exact_text, summary_text, weak_text
+from sam_sde.wording import (
+    basins_lines,
+    comparison_text,
+    ends_lines,
+    exact_text,
+    stability_text,
+    summary_text,
+    weak_text,
+)
 
 if TYPE_CHECKING:
     from sam_sde.jobs.conditions import Tables
     from sam_sde.jobs.escape import Experiment
     from sam_sde.jobs.results import Destination
+    from sam_sde.jobs.stability import StabilityExperiment
     from sam_sde.jobs.sweep import Study
 
 app = typer.Typer(
@@ -310,6 +319,38 @@ def exact(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
 
 @app.command()
 @reports_errors
+def stability(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
+    """Critical points and stalls, which optimizers they attract, and from where; draws no random numbers."""
+    from sam_sde.config.building import Setting
+    from sam_sde.config.loading import load_config
+    from sam_sde.figures.folder import draw_result
+    from sam_sde.jobs.stability import StabilityExperiment
+
+    experiment = StabilityExperiment(Setting(load_config(config, changes or ()), config.parent))
+    with results_of("stability", out, config) as destination:
+        experiment.execute(lambda what: say(what, error=True))
+        experiment.write(destination)
+        print_stability(experiment)
+        draw_result(destination.written, "stability")
+        say(f"written to {destination.written}")
+
+
+def print_stability(experiment: "StabilityExperiment") -> None:
+    lr, momentum, rho = experiment.compared_at
+    print_table(stability_text(experiment.points_table(), f"lr {lr:g}, momentum {momentum:g}, ρ {rho:g}"))
+    for arm, each in experiment.stalls.items():
+        if each:
+            say(f"{arm}: {len(each)} stalls that are no critical points, see stability_stalls.csv")
+    for line in basins_lines(experiment.basins_table()) if experiment.ends else []:
+        say(line)
+    for sentence in experiment.cautions:
+        print_caution(sentence)
+    for arm, found in experiment.critical_rhos.items():
+        say(f"{arm}: critical rho {found}" if isinstance(found, str) else f"{arm}: trapped from rho = {found:.4g} on")
+
+
+@app.command()
+@reports_errors
 def plot(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that a command has written.")],
 ) -> None:
@@ -341,6 +382,7 @@ def validate(config: ConfigFile, changes: Changes = None) -> None:
     from sam_sde.config.building import Setting
     from sam_sde.config.loading import load_config
     from sam_sde.jobs.escape import Experiment
+    from sam_sde.jobs.stability import StabilityExperiment
     from sam_sde.jobs.weak import WeakExperiment
 
     experiment = Experiment(Setting(load_config(config, changes or ()), config.parent))
@@ -351,6 +393,8 @@ def validate(config: ConfigFile, changes: Changes = None) -> None:
         )
     if experiment.config.weak is not None:
         WeakExperiment(experiment.setting)
+    if experiment.config.stability is not None:
+        StabilityExperiment(experiment.setting)
     say(f"{config} is valid")
 
 

@@ -138,6 +138,40 @@ def weak_text(errors: "pd.DataFrame", orders: "pd.DataFrame") -> TextTable:
     )
 
 
+def stability_text(points: "pd.DataFrame", threshold_of: str) -> TextTable:
+    """One row a critical point of stability_points.csv."""
+    words = {1.0: "yes", 0.0: "no"}
+    coordinates = [column for column in points if column.startswith("x")]
+    return TextTable(
+        f"Critical points ({threshold_of})",
+        ("point", "kind", "at", "loss", "index", "GD", "USAM", "SAM", "threshold in ρ"),
+        [
+            (
+                f"{row['point']}",
+                row["kind"],
+                ", ".join(f"{row[column]:.5g}" for column in coordinates[:3]) + (", …" if len(coordinates) > 3 else ""),
+                f"{row['loss']:.6g}",
+                f"{row['index']}",
+                *(words.get(row[f"attracts_{name}"], "?") for name in ("gd", "usam", "sam")),
+                f"{row['rho_threshold']:.4g}",
+            )
+            for row in points.to_dict("records")
+        ],
+    )
+
+
+def basins_lines(basins: "pd.DataFrame") -> list[str]:
+    """One line an arm of basins.csv: which share of the starts ends where."""
+    lines = []
+    for arm, rows in basins.groupby("arm", sort=False):
+        shares = [
+            f"{100 * row.fraction:.3g} % {row.kind}" + (f" {row.point:.0f}" if _known(row.point) else "")
+            for row in rows.itertuples()
+        ]
+        lines.append(f"{arm}, starts that end at: {', '.join(shares)}")
+    return lines
+
+
 def ends_lines(ends: "pd.DataFrame") -> list[str]:
     """One line an arm of ends.csv, which counts the classes of its end states."""
     lines = []

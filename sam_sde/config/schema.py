@@ -152,6 +152,21 @@ class Weak(Section):
     rho_scaling: Literal["constant", "sqrt"] = "constant"
 
 
+class Stability(Section):
+    """Where critical points and stalls are searched for, and the starts of the basins.
+
+    bounds: the corners [low, high] of a box; starts: of the search in it; basin_starts, t_max: of the basins; trap: the
+    point at which the critical ρ of escape.start is asked for, up to largest_rho.
+    """
+
+    bounds: Annotated[list[Vector], Field(min_length=2, max_length=2)] | None = None
+    starts: Count = 64
+    basin_starts: Count = 900
+    t_max: Positive | None = None
+    trap: Point | None = None
+    largest_rho: Positive = 1.0
+
+
 class Run(Section):
     n_paths: Count = 20_000
     dt: Positive | None = None
@@ -203,6 +218,7 @@ class Config(Section):
     rare: Rare | None = None
     sweep: dict[str, Any] | None = None  # a grid of other values, see `sam_sde.config.grid`
     weak: Weak | None = None
+    stability: Stability | None = None
     run: Run = Run()
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from sam_sde.errors import InputError
 from sam_sde.figures.paths import draw_sample_paths
+from sam_sde.figures.portrait import draw_portrait
 from sam_sde.figures.rare import draw_levels
 from sam_sde.figures.styles import arm_styles
 from sam_sde.figures.sweep import draw_sweep
@@ -123,6 +124,11 @@ def _rare_levels(folder: Path) -> Figure:
     return draw_levels(levels, arm_styles(list(summary["arm"])))
 
 
+def _portrait(folder: Path) -> Figure:
+    names = "portrait", "basin_starts", "stability_points", "stability_stalls"
+    return draw_portrait(*(TABLES[name].read(folder) for name in names))
+
+
 # How each figure that a table names is drawn from the tables of a folder.
 DRAW: dict[str, Callable[[Path], Figure | None]] = {
     "survival": _survival,
@@ -133,6 +139,7 @@ DRAW: dict[str, Callable[[Path], Figure | None]] = {
     "rare_levels": _rare_levels,
     "exact_survival": _exact_survival,
     "sweep": _sweep,
+    "portrait": _portrait,
 }
 
 

@@ -17,6 +17,7 @@ RECORDS = {
     "simulate": "trajectories.json",
     "weak": "weak.json",
     "exact": "exact.json",
+    "stability": "stability.json",
 }
 
 PACKAGES = ("sam_sde", "torch", "torchsde", "numpy", "scipy", "pandas")

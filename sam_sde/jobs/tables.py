@@ -20,6 +20,9 @@ REPORTS = {"escape": "report.html", "sweep": "report.html"}
 # What is added to the name of an arm whose SDE has SGD's covariance.
 ABLATION = " (SGD's noise)"
 
+# Several numbers with semicolons between.
+WORDS += ("eigenvalues", "flow", "multipliers")
+
 
 @dataclass(frozen=True)
 class Table:
@@ -196,6 +199,30 @@ TABLES = {
         ),
         Table("exact_survival.csv", "exact", ("arm", "time", "survival"), figure="exact_survival"),
         Table("weak_order.csv", "weak", ("arm", "test_function", "order", "order_low", "order_high")),
+        Table(
+            "stability_points.csv",
+            "stability",
+            (
+                *("point", "kind", "loss", "index", "eigenvalues"),
+                *("attracts_gd", "attracts_usam", "attracts_sam", "rho_threshold", "trapping_radius"),
+            ),
+            coordinates=True,
+        ),
+        Table(
+            "stability_arms.csv",
+            "stability",
+            ("arm", "point", "flow", "multipliers", "attracts_flow", "attracts", "largest_lr", "admitted"),
+        ),
+        Table(
+            "stability_stalls.csv",
+            "stability",
+            ("arm", "point", "loss", "gradient_norm", "flow", "multipliers", "attracts_flow", "attracts"),
+            coordinates=True,
+            may_be_empty=True,
+        ),
+        Table("basins.csv", "stability", ("arm", "kind", "point", "n_starts", "fraction")),
+        Table("basin_starts.csv", "stability", ("arm", "kind", "point"), coordinates=True),
+        Table("portrait.csv", "stability", ("arm", "x0", "x1", "loss", "velocity0", "velocity1"), figure="portrait"),
     )
 }
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from sam_sde.errors import InputError
+from sam_sde.jobs.record import RECORDS
 from sam_sde.jobs.tables import TABLES, WORDS, by_arm, tables_of
 
 NAMES = ["1", "1.0", "NA", "None", "true", "nan", "[bold]SGD, lr", ' ρ "$0.1$"']
@@ -92,10 +93,7 @@ def test_numbers_that_are_not_known_are_read_as_not_known(tmp_path):
 
 def test_names_are_those_of_the_files_and_every_table_belongs_to_a_command():
     assert all(table.file == f"{name.removeprefix('sweep_')}.csv" for name, table in TABLES.items())
-    assert (
-        tables_of("escape") | tables_of("sweep") | tables_of("simulate") | tables_of("weak") | tables_of("exact")
-        == TABLES
-    )
+    assert {name for command in RECORDS for name in tables_of(command)} == set(TABLES)
 
 
 def test_the_values_of_swept_keys_stand_first(tmp_path):
