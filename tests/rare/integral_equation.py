@@ -4,7 +4,7 @@ import numpy as np
 from scipy.stats import norm
 
 
-def mean_escape_time(mean, spread: float, exit_at: float, bridge: bool, low: float, n: int = 1500) -> float:
+def mean_escape_time(mean, spread: float, exit_at: float, bridge: bool, low: float, n: int = 200) -> float:
     """E τ in steps from 0 of x' = mean(x) + spread·N, which leaves at exit_at or above.
 
     bridge: whether a step that ends inside has yet left, with probability exp(-2 (exit - x)(exit - x')/spread²).

@@ -16,7 +16,7 @@ BOUND = 4.5  # standard errors, a part of which is that of the standard error it
 
 def assert_close(time, expected: float, error: float = 0.0) -> None:
     """expected: with a relative error of its own."""
-    assert time.relative_error < 0.15  # else the test would say little
+    assert time.relative_error < 0.2  # else the test would say little
     assert abs(math.log(time.value / expected)) < BOUND * math.hypot(time.relative_error, error)
 
 
@@ -87,7 +87,7 @@ NARROW = ss.Ball([0, 0], 0.5)
 HEAVY = ss.SGD(quadratic([1.0, 3.0]), ss.IsotropicNoise(1.0), lr=0.1, batch_size=4, momentum=0.5)
 PROBLEMS = {
     "SAM at a saddle": (saddle_sam(0.045), NARROW, 5000.0, {"engine": "compiled"}),
-    "heavy ball": (HEAVY, ss.Box([-0.5, -0.5], [0.5, 0.5]), 1e4, {"engine": "compiled"}),
+    "heavy ball": (HEAVY, ss.Box([-0.45, -0.45], [0.45, 0.45]), 5e3, {"engine": "compiled"}),
     "the algorithm": (saddle_sam(0.045, lr=0.1, batch_size=320), NARROW, 5000.0, {"engine": "discrete"}),
     "minibatches": (minibatches(), ss.Slab([0, 0], [1, 0.2], 2.6), 3e3, {"engine": "discrete"}),
 }
@@ -96,29 +96,15 @@ SCORES = {"a good score": "auto", "a poor score": lambda w: w[0] + 0.5 * (w[-1] 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_the_same_as_direct_simulation(problem, score):
-    dynamics, region, _, options = PROBLEMS[problem]
-    start = [0.0] * dynamics.dim
-    direct = direct_mean(problem)
-    rare = ss.rare_escape_times(
-        dynamics, start=start, region=region, score=SCORES[score], walkers=1000, repeats=8, **options
-    )
-    assert rare.probability.value < 0.1
-    assert_close(rare.mean_time, *direct)
-
-
-_direct: dict[str, tuple[float, float]] = {}
-
-
-def direct_mean(problem: str) -> tuple[float, float]:
-    """The mean time of paths that all leave, with its relative error."""
-    if problem not in _direct:
-        dynamics, region, t_max, options = PROBLEMS[problem]
-        result = ss.escape_times(
-            dynamics, start=[0.0] * dynamics.dim, region=region, t_max=t_max, n_paths=1000, seed=5, **options
-        )
-        assert (result.outcome == ss.Outcome.ESCAPED).all()
-        _direct[problem] = result.times.mean(), result.times.std() / result.times.mean() / np.sqrt(len(result))
-    return _direct[problem]
+def test_the_same_as_direct_simulation_with_a_good_and_with_a_poor_score(problem):
+    dynamics, region, t_max, options = PROBLEMS[problem]
+    run = {"start": [0.0] * dynamics.dim, "region": region} | options
+    direct = ss.escape_times(dynamics, t_max=t_max, n_paths=600, seed=5, **run)
+    assert (direct.outcome == ss.Outcome.ESCAPED).all()
+    mean = direct.times.mean()
+    error = direct.times.std() / mean / np.sqrt(len(direct))
+    for score in SCORES.values():
+        rare = ss.rare_escape_times(dynamics, score=score, walkers=1000, repeats=8, **run)
+        assert rare.probability.value < 0.1
+        assert_close(rare.mean_time, mean, error)
