@@ -17,8 +17,7 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from sam_sde import cli
-from sam_sde.cli import app
+from sam_sde.cli import app, escapes
 from sam_sde.jobs.tables import tables_of
 
 OPTIONAL = {"ends.csv", "dt_changes.csv", "exact_curves.csv", "rare.csv", "rare_levels.csv"}
@@ -304,7 +303,7 @@ def interrupting(arm, call):
 @pytest.mark.parametrize("options", [(), ("--set", "run.common_noise=true")], ids=["independent", "common noise"])
 @pytest.mark.parametrize("call", [1, 2])
 def test_after_an_interrupt_the_finished_arms_and_paths_are_on_disk(call, options, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "progress_report", interrupting("SAM", call))
+    monkeypatch.setattr(escapes, "progress_report", interrupting("SAM", call))
     result = run(tmp_path, SADDLE, "--set", "arms.SAM.rho=0.5", *options, code=130)
     assert "SAM: interrupted on the way, so its paths that are still inside are censored there" in result.stdout
     summary = read(tmp_path / "out", "summary.csv").set_index("arm")
@@ -317,7 +316,7 @@ def test_after_an_interrupt_the_finished_arms_and_paths_are_on_disk(call, option
 
 @pytest.mark.slow
 def test_an_interrupted_run_has_its_figures(tmp_path, monkeypatch, figures):
-    monkeypatch.setattr(cli, "progress_report", interrupting("SAM", 1))
+    monkeypatch.setattr(escapes, "progress_report", interrupting("SAM", 1))
     run(tmp_path, SADDLE, "--set", "arms.SAM.rho=0.5", code=130)
     assert names(tmp_path / "out") >= FIGURES
     note = "run.json is of a run that did not end: SAM: interrupted on the way"
