@@ -17,7 +17,7 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from sam_sde.cli import app, escapes
+from sam_sde.cli import app, escapes, main
 from sam_sde.jobs.tables import tables_of
 
 OPTIONAL = {"ends.csv", "dt_changes.csv", "exact_curves.csv", "rare.csv", "rare_levels.csv"}
@@ -504,7 +504,7 @@ def test_simulate_draws_no_picture_of_three_coordinates(tmp_path):
 
 @pytest.mark.parametrize("command", ["escape", "simulate", "plot", "report", "validate", "list"])
 def test_every_command_explains_itself(command):
-    assert cli.app.info.name == "sam-sde"
+    assert app.info.name == "sam-sde"
     assert command in invoke("--help").stdout
     assert "--help" in invoke(command, "--help").stdout
 
@@ -523,7 +523,7 @@ def test_help_and_version_need_no_large_library(arguments):
 
 def test_the_console_script_is_the_command_line():
     (script,) = entry_points(group="console_scripts", name="sam-sde")
-    assert script.load() is cli.main
+    assert script.load() is main
 
 
 def process(*arguments, **environment):
