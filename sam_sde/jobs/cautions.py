@@ -25,15 +25,19 @@ def find_cautions(
     results: Mapping[str, EscapeResult],
     comparison: pd.DataFrame | None,
     rare: Collection[str] = (),
+    splits: bool = False,
 ) -> list[str]:
-    """One sentence for each thing that limits what the results say. rare: the arms that were measured by splitting."""
+    """One sentence for each thing that limits what the results say.
+
+    rare: the arms that were measured by splitting. splits: whether the configuration asks for that.
+    """
     of_sdes = [arm for arm in results if ENGINES[runs[arm].engine].of_sde]
     found = [_unresolved_step(arm, runs[arm]) for arm in of_sdes]
     found += [_lost_damping(arm, runs[arm]) for arm in of_sdes]
     found += [_step_beyond_statistics(arm, result) for arm, result in results.items() if result.step_check is not None]
     found += [_levels(arm, result) for arm, result in results.items() if result.levels]
     found += [f"{arm}: {sentence}" for arm in results for sentence in runs[arm].precision_warnings]
-    found += [_few_escapes(arm, runs[arm], result) for arm, result in results.items() if arm not in rare]
+    found += [_few_escapes(arm, runs[arm], result, splits) for arm, result in results.items() if arm not in rare]
     found += [_failures(arm, result) for arm, result in results.items()]
     if comparison is not None:
         found += [
@@ -66,7 +70,7 @@ def _levels(arm: str, result: EscapeResult) -> str:
     )
 
 
-def _few_escapes(arm: str, run: EscapeRun, result: EscapeResult) -> str | None:
+def _few_escapes(arm: str, run: EscapeRun, result: EscapeResult, splits: bool) -> str | None:
     fraction = result.count(Outcome.ESCAPED) / len(result)
     if fraction >= FEW_ESCAPES:
         return None
@@ -76,10 +80,10 @@ def _few_escapes(arm: str, run: EscapeRun, result: EscapeResult) -> str | None:
     )
     exponent = trap_exponent(run.problem.dynamics, run.start.mean)
     if exponent is None:
-        return f"{sentence}; {SPLIT}"
+        return sentence if splits else f"{sentence}; {SPLIT}"
     return (
         f"{sentence}. SAM is trapped: the logarithm of its escape time grows like ρ²|λ|B/(ησ²) = {exponent:.3g}; "
-        f"lower rho or batch_size, or raise lr, or {SPLIT}"
+        "lower rho or batch_size, or raise lr" + ("" if splits else f", or {SPLIT}")
     )
 
 

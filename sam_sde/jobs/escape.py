@@ -302,7 +302,7 @@ class Experiment:
         of_splitting = [
             f"{arm}, by splitting: {sentence}" for arm, each in self.rare.items() for sentence in each.warnings
         ]
-        cautions = find_cautions(self.runs, self.results, comparison, self.rare)
+        cautions = find_cautions(self.runs, self.results, comparison, self.rare, bool(self.rare_runs))
         return unmet(self.config, self.choices) + cautions + of_splitting
 
     def write(self, destination: Destination, all_paths: bool = False) -> None:

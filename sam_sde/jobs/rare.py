@@ -42,7 +42,7 @@ class KeptSplitting:
         path = self._plan
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            return Plan(kept["core"], tuple(kept["levels"]), kept["settled"], kept["path_steps"])
+            return Plan(**kept | {"levels": tuple(kept["levels"])})
         except FileNotFoundError:
             return None
         except UNREADABLE as error:
@@ -92,7 +92,7 @@ def measured(summary: pd.DataFrame, rare: Mapping[str, RareResult]) -> pd.DataFr
 
 
 def with_mean_ratios(comparison: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
-    """The comparison with the ratios of mean times, where both are known, and how that of the arm was obtained."""
+    """The comparison with the ratios of mean times, where both are known, and how they were obtained."""
     by_name, ratios = summary.set_index("arm"), []
     for row in comparison.itertuples():
         (value, *interval), (base, *base_interval) = (
@@ -101,7 +101,9 @@ def with_mean_ratios(comparison: pd.DataFrame, summary: pd.DataFrame) -> pd.Data
         ratios.append([value / base, *log_ratio_interval(value, interval, base, base_interval)])
     comparison = comparison.copy()
     comparison[["mean_ratio", "mean_ratio_low", "mean_ratio_high"]] = ratios
-    comparison["measured"] = [by_name.loc[arm, "measured"] for arm in comparison["arm"]]
+    split = by_name["measured"].eq("splitting")
+    either = [split[row.arm] or split[row.reference] for row in comparison.itertuples()]
+    comparison["measured"] = ["splitting" if each else "directly" for each in either]
     return comparison
 
 

@@ -1,7 +1,7 @@
 """Escapes too rare to wait for: multilevel splitting inside a renewal cycle."""
 
 from sam_sde.rare.measuring import KeptRepeats, measure
-from sam_sde.rare.pilot import NotRareError, Plan
+from sam_sde.rare.pilot import Plan
 from sam_sde.rare.preparation import (
     FEWEST_REPEATS,
     FEWEST_WALKERS,
@@ -13,6 +13,7 @@ from sam_sde.rare.preparation import (
 )
 from sam_sde.rare.result import RareResult
 from sam_sde.rare.score import SCORES
+from sam_sde.rare.settling import NotRareError
 from sam_sde.rare.simulation import rare_escape_times
 from sam_sde.rare.splitting import Repeat
 

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import torch
 
+from sam_sde.checks import shown
 from sam_sde.engines import Chunk, exits_in, last_finite_step
-from sam_sde.errors import InputError
+from sam_sde.errors import ArgumentError, InputError
 from sam_sde.escape import EscapeRun
 from sam_sde.escape.blocks import prepared
 from sam_sde.regions import Region
@@ -68,7 +69,16 @@ class Chain:
         """The next steps from `states` (walkers, state_dim) with the scores of their ends."""
         chunk = prepared(self.run).advance(self.run.problem, states, paths, first_step, STEPS)
         self.path_steps += len(paths) * STEPS
-        return chunk, self.score_of(chunk.states)
+        scores = self.score_of(chunk.states)
+        if scores.isnan().any() and self.score is not self.run.problem.region:
+            self._require_score(chunk.states, scores)
+        return chunk, scores
+
+    def _require_score(self, states: torch.Tensor, scores: torch.Tensor) -> None:
+        lost = scores.isnan() & states.isfinite().all(-1)
+        if lost.any():
+            w = self.run.problem.dynamics.weights(states[lost][0])
+            raise ArgumentError("score", f"expected a number everywhere, got NaN at {shown(w[:8].tolist())}")
 
     def exits(self, chunk: Chunk, scores, paths: torch.Tensor, first_step: int, n_steps: torch.Tensor) -> Look:
         """Looks for exits within the first n_steps (walkers,) of a chunk."""

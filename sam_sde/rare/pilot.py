@@ -1,6 +1,6 @@
 """Where the core ends and where the levels are: found by a pilot, and frozen for all that is measured after it.
 
-Paths settle where they stay: the core is where the score is below its median there, and the first level where it is
+The core is where the score is below its median where paths stay, and the first level where it is
 above for a tenth of the time. From there on each level is the largest score of the luckiest third of the walkers that
 set out from the one before (Cérou and Guyader, "Adaptive multilevel splitting for rare event analysis", Stochastic
 Analysis and Applications 2007).
@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import ks_2samp
 
 from sam_sde.errors import ArgumentError
-from sam_sde.rare.chain import LONGEST_WALK, STEPS, Chain, Ends, HeldError, walk
+from sam_sde.rare.chain import Chain, Ends, walk
 from sam_sde.rare.loops import loops
 from sam_sde.rare.numbers import Numbers
 from sam_sde.rare.resampling import resampled
+from sam_sde.rare.settling import settle
 
 PILOT_WALKERS = 1000
 LOOPS_EACH = 8
@@ -29,27 +29,22 @@ MOST_LEVELS = 120
 # as by a jump over the boundary, and none will leave where that is far less.
 SMALL_RISE, SMALLEST_RISE = 1e-2, 1e-6
 
-# Paths that leave while they settle: splitting has nothing to gain.
-MANY_LEAVE = 0.5
-SAME = 0.01  # p-value above which two samples of the score are taken for those of one law
 BURN_IN = 8  # times as long as paths take to settle
+SELDOM = 1e-3  # of the time paths are on the other side of a core or first level that is given
 SOME_STEPS, LONGEST_OF_SETTLED = 2**14, 256  # after which walkers are held somewhere
-
-
-class NotRareError(ArgumentError):
-    """Paths leave before they settle anywhere."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """core: the score below which a walker is back. levels: scores, increasing; after the last one comes the exit.
 
-    settled: steps in which paths settle. path_steps: that the pilot took.
+    settled: steps in which paths settle, but for a coordinate that is slow. path_steps: that the pilot took.
     """
 
     core: float
     levels: tuple[float, ...]
     settled: int
+    slow: bool
     path_steps: int
 
     @property
@@ -78,50 +73,34 @@ def plan_levels(
         ArgumentError: a score that is constant, or does not grow towards the exit.
         HeldError: paths do not settle, or are held elsewhere than in the core.
     """
-    scores, settled = _settled_scores(chain, numbers.paths(0, PILOT_WALKERS))
-    chain.longest = longest_walk(settled)
+    settled = settle(chain, numbers.paths(0, PILOT_WALKERS))
+    scores, chain.longest = settled.scores, longest_walk(settled.steps)
     middle, first = (torch.quantile(scores, q).item() for q in (0.5, FIRST_LEVEL))
     if not middle < first:
         raise ArgumentError("score", f"expected one that varies, got {middle:g} nearly everywhere where paths stay")
+    if core is not None:
+        _require_between("core", core, scores)
+        first = first if core < first else torch.quantile(scores[scores > core], FIRST_LEVEL).item()
     core = middle if core is None else core
-    if levels is not None:
-        return Plan(core, tuple(levels), settled, chain.path_steps)
-    if not core < first:
-        first = torch.quantile(scores[scores > core], FIRST_LEVEL).item() if (scores > core).any() else core
-    if not core < first:
-        raise ArgumentError("core", f"expected a score that paths exceed, below {scores.max():g}, got {core:g}")
-    found = _climb(chain, numbers, core, first, settled, told)
-    return Plan(core, tuple(found), settled, chain.path_steps)
+    if levels is None:
+        levels = _climb(chain, numbers, core, first, settled.steps, told)
+    elif not core < levels[0]:
+        raise ArgumentError(
+            "levels", f"expected a first one above {core:g}, below which paths are half of the time, got {levels[0]:g}"
+        )
+    else:
+        _require_between("levels", levels[0], scores)
+    return Plan(core, tuple(levels), settled.steps, settled.slow, chain.path_steps)
 
 
-def _settled_scores(chain: Chain, paths: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """Scores of paths that have settled, and the number of steps that this took.
-
-    They have where the scores at some time and at half of it are taken for those of one law.
-    """
-    states, step, half = chain.run.states_at_start(paths), 0, STEPS
-    before, seen, n_paths = chain.score_of(states), [], len(paths)
-    while True:
-        chunk, scores = chain.look(states, paths, step)
-        look = chain.exits(chunk, scores, paths, step, torch.full_like(paths, STEPS))
-        inside = (look.left < 0) & (look.n_valid == STEPS)
-        states, paths, last = chunk.end[inside], paths[inside], scores[-1, inside]
-        step += STEPS
-        if len(paths) <= (1 - MANY_LEAVE) * n_paths:
-            raise NotRareError(
-                "region",
-                f"{n_paths - len(paths)} of {n_paths} paths left it, or failed, in {step} steps, before they settled "
-                "anywhere inside: escapes are not rare, nothing is gained by splitting; try escape_times",
-            )
-        seen.append(last)
-        if step == 2 * half:
-            if ks_2samp(before.cpu().double().numpy(), last.cpu().double().numpy()).pvalue > SAME:
-                return torch.cat(seen).double(), half
-            before, seen, half = last, [], step
-        elif step == half:
-            before, seen = last, []
-        if step >= LONGEST_WALK:
-            raise HeldError(f"paths have not settled in {step} steps; try a start where they stay, or a larger dt")
+def _require_between(name: str, score: float, scores: torch.Tensor) -> None:
+    """Raises ArgumentError where paths that have settled are hardly ever to one side of a score."""
+    low, high = (torch.quantile(scores, q).item() for q in (SELDOM, 1 - SELDOM))
+    if not low < score < high:
+        raise ArgumentError(
+            name,
+            f"expected a score that paths cross where they stay, which is mostly {low:g} to {high:g}, got {score:g}",
+        )
 
 
 def _climb(chain: Chain, numbers: Numbers, core: float, level: float, settled: int, told) -> list[float]:

@@ -1,5 +1,6 @@
 """What is asked of splitting, checked before any walker takes a step."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,8 +15,8 @@ from sam_sde.errors import ArgumentError
 from sam_sde.escape import EscapeRun, Start, prepare
 from sam_sde.noise import EmpiricalNoise
 from sam_sde.parameters import Point
-from sam_sde.rare.numbers import MAX_STAGES, MOST_PATHS
-from sam_sde.rare.pilot import PILOT_WALKERS
+from sam_sde.rare.numbers import MAX_STAGES, MOST_PATHS, Numbers
+from sam_sde.rare.pilot import LOOPS_EACH, PILOT_WALKERS
 from sam_sde.rare.score import require_score, score_of
 from sam_sde.regions import Region
 
@@ -54,15 +55,18 @@ def prepare_rare(
     """A checked experiment; the arguments are those of `rare_escape_times`."""
     walkers = checks.whole("walkers", walkers, low=FEWEST_WALKERS)
     repeats = checks.whole("repeats", repeats, low=FEWEST_REPEATS)
-    if (repeats + 1) * MAX_STAGES * max(walkers, PILOT_WALKERS) > MOST_PATHS:
-        most = MOST_PATHS // MAX_STAGES
-        raise ArgumentError("walkers", f"expected at most {most} in all repeats, got {repeats} times {walkers}")
+    most, counted = MOST_PATHS // MAX_STAGES, max(walkers, PILOT_WALKERS)
+    if (repeats + 1) * counted > most:
+        raise ArgumentError(
+            "repeats", f"expected at most {most // counted - 1} with {walkers} walkers each, got {repeats}"
+        )
     dt = dynamics.lr if options.get("dt") is None and isinstance(dynamics, Dynamics) else options.get("dt")
     nominal = {} if dt is None else {"t_max": STEPS_OF_A_WALKER * checks.positive("dt", dt)}
     run = prepare(
         dynamics, start=start, region=region, n_paths=walkers * repeats, block_size=walkers, **nominal, **options
     )
     _require_markov(run)
+    _check_starts(run, repeats)
     score = score_of(score, dynamics, region, run.start)
     w = run.start.mean[None].to(device=run.device, dtype=run.dtype)
     require_score(score, w)
@@ -71,11 +75,22 @@ def prepare_rare(
         raise ArgumentError("core", f"expected a level of the region inside it, below 0, got {core:g}")
     if levels is not None:
         levels = tuple(checks.vector("levels", levels).tolist())
+        if len(levels) >= MAX_STAGES:
+            raise ArgumentError("levels", f"expected at most {MAX_STAGES - 1} of them, got {len(levels)}")
         if any(not low < high for low, high in pairwise(levels)):
             raise ArgumentError("levels", f"expected scores that increase, got {checks.shown(list(levels))}")
         if core is not None and not core < levels[0]:
             raise ArgumentError("core", f"expected a score below the first level {levels[0]:g}, got {core:g}")
     return RareRun(run, score, core, levels)
+
+
+def _check_starts(run: EscapeRun, repeats: int) -> None:
+    """Those that are random, of the pilot and of the loops of each repeat."""
+    for repeat in range(repeats + 1 if run.start.std else 0):
+        numbers = Numbers(run.problem.stream, repeat, max(run.block_size, PILOT_WALKERS), run.device)
+        n = math.ceil(run.block_size / LOOPS_EACH)
+        paths = numbers.paths(0, n) if repeat else torch.cat([numbers.paths(0, PILOT_WALKERS), numbers.paths(1, n)])
+        run.problem.check_start(run.start.points(paths, run.problem.stream).to(run.dtype))
 
 
 def _require_markov(run: EscapeRun) -> None:

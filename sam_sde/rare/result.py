@@ -159,6 +159,11 @@ class RareResult:
                 f"the core hardly holds paths: {100 * leaving:.2g} % leave before they settle, and the mean over "
                 "loops takes them for settled; use direct simulation"
             )
+        if self.plan.slow:
+            found.append(
+                f"a coordinate that the score does not see had not settled after {self.plan.settled} steps, and the "
+                "loops begin soon after; if it matters for the way out the mean time is not the one from the start"
+            )
         failed = max(repeat.failed for repeat in self.repeats)
         if failed > MANY_FAILURES:
             found.append(

@@ -19,8 +19,8 @@ from sam_sde.statistics.intervals import Interval, difference_interval, student
 
 # A repeat whose probability is so many times the mean carries it: the others miss what it found. So do they where its
 # logarithm is so many standard deviations, as the median deviation tells them, above the median.
-MANY_TIMES = 4.0
-MANY_DEVIATIONS = 6.0
+MANY_TIMES, MOST_OF_FEW = 4.0, 0.75  # times the mean, or of the number of repeats where these are few
+MANY_DEVIATIONS, ENOUGH_REPEATS = 6.0, 12
 FEW_ANCESTORS = 10
 
 
@@ -75,10 +75,11 @@ def distrust(probability: np.ndarray, fewest_ancestors: int) -> str | None:
     if extinct:
         return f"in {extinct} of {len(probability)} repeats no walker came to the exit"
     largest, logs = probability.max() / mean, np.log(probability)
-    deviation = float(stats.median_abs_deviation(logs, scale="normal"))
-    outlier = len(logs) > 5 and logs.max() - np.median(logs) > MANY_DEVIATIONS * deviation
-    if outlier or largest > min(MANY_TIMES, 0.5 * len(probability)):
+    if largest > min(MANY_TIMES, MOST_OF_FEW * len(probability)):
         return f"the repeats disagree: the largest probability is {largest:.2g} times their mean"
+    above, deviation = logs.max() - np.median(logs), stats.median_abs_deviation(logs, scale="normal")
+    if len(logs) >= ENOUGH_REPEATS and above > MANY_DEVIATIONS * deviation:
+        return f"the repeats disagree: the largest probability is {math.exp(above):.2g} times their median"
     if fewest_ancestors < FEW_ANCESTORS:
         return f"all walkers that left descend from {fewest_ancestors} of the first ones in one repeat"
     return None

@@ -16,7 +16,8 @@ RUN = {"start": [0.0], "region": Below(4.0)}
     [
         ({"walkers": 99}, "walkers: expected a whole number of at least 100, got 99"),
         ({"repeats": 1}, "repeats: expected a whole number of at least 2, got 1"),
-        ({"walkers": 10**6}, "walkers: expected at most 8388608 in all repeats"),
+        ({"walkers": 10**6}, "repeats: expected at most 7 with 1000000 walkers each, got 16"),
+        ({"levels": [-3 + 0.01 * i for i in range(256)]}, "levels: expected at most 255 of them, got 256"),
         ({"start": [4.5]}, "start: it lies outside the region"),
         ({"core": 0.0}, "core: expected a level of the region inside it, below 0, got 0"),
         ({"core": math.inf}, "core: expected a finite number"),

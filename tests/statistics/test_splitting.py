@@ -66,6 +66,7 @@ def test_repeats_that_are_not_to_be_trusted(probability, ancestors, why):
     assert why in distrust(np.array(probability), ancestors)
 
 
-def test_repeats_that_are_are():
-    doubted = sum(distrust(p, 100) is not None for p in repeats(1000, 16))
+@pytest.mark.parametrize("n_repeats", [2, 3, 6, 16])
+def test_repeats_that_are_are(n_repeats):
+    doubted = sum(distrust(p, 100) is not None for p in repeats(1000, n_repeats, fractions=(0.3,) * 3))
     assert doubted < 20
