@@ -46,9 +46,7 @@ def counted(scores: np.ndarray, left_at: float):
     return within, over, start
 
 
-@pytest.mark.parametrize("exit_at", [1.3, 50.0])
-@pytest.mark.parametrize("start", [0.0, 1.2])
-@pytest.mark.parametrize("steps_at_once", [8, 64])
+@pytest.mark.parametrize(("exit_at", "start", "steps_at_once"), [(1.3, 0.0, 8), (1.3, 1.2, 64), (50.0, 0.0, 64)])
 def test_times_and_entrances_are_those_of_a_plain_loop(exit_at, start, steps_at_once, monkeypatch):
     for module in ("chain", "loops"):
         monkeypatch.setattr(f"sam_sde.rare.{module}.STEPS", steps_at_once)

@@ -16,7 +16,7 @@ BOUND = 4.5  # standard errors, a part of which is that of the standard error it
 
 def assert_close(time, expected: float, error: float = 0.0) -> None:
     """expected: with a relative error of its own."""
-    assert time.relative_error < 0.2  # else the test would say little
+    assert time.relative_error < 0.3  # else the test would say little
     assert abs(math.log(time.value / expected)) < BOUND * math.hypot(time.relative_error, error)
 
 
@@ -100,11 +100,11 @@ SCORES = {"a good score": "auto", "a poor score": lambda w: w[0] + 0.5 * (w[-1] 
 def test_the_same_as_direct_simulation_with_a_good_and_with_a_poor_score(problem):
     dynamics, region, t_max, options = PROBLEMS[problem]
     run = {"start": [0.0] * dynamics.dim, "region": region} | options
-    direct = ss.escape_times(dynamics, t_max=t_max, n_paths=600, seed=5, **run)
+    direct = ss.escape_times(dynamics, t_max=t_max, n_paths=300, seed=5, **run)
     assert (direct.outcome == ss.Outcome.ESCAPED).all()
     mean = direct.times.mean()
     error = direct.times.std() / mean / np.sqrt(len(direct))
     for score in SCORES.values():
-        rare = ss.rare_escape_times(dynamics, score=score, walkers=1000, repeats=8, **run)
+        rare = ss.rare_escape_times(dynamics, score=score, walkers=400, repeats=6, **run)
         assert rare.probability.value < 0.1
         assert_close(rare.mean_time, mean, error)

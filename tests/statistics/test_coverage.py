@@ -82,9 +82,8 @@ ARMS = [("exponential", "exponential"), ("delayed", "exponential"), ("partly tra
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("correlation", [None, 0.99])
-@pytest.mark.parametrize(("arm", "base"), ARMS)
-@pytest.mark.parametrize(("n_paths", "escapes"), [case for case in SETTINGS if case[0] != 30])
+@pytest.mark.parametrize(("arm", "base", "correlation"), [*((*arms, None) for arms in ARMS), (*ARMS[2], 0.99)])
+@pytest.mark.parametrize(("n_paths", "escapes"), [(10, 1), (10, None), (400, 1), (400, 20), (400, None)])
 def test_of_two_arms(arm, base, n_paths, escapes, correlation, monkeypatch):
     """Independent ones, and arms under common noise whose normal scores are correlated."""
     for module in (independent, paired):  # what takes most of the time, and has no interval
