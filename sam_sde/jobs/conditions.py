@@ -14,6 +14,7 @@ from sam_sde.errors import ArgumentError
 from sam_sde.files import make_folder, write_csv, write_whole
 from sam_sde.jobs.cautions import CHANGING_RATES, changing_rates
 from sam_sde.jobs.escape import Experiment
+from sam_sde.jobs.escape_tables import escape_tables
 from sam_sde.jobs.store import key_of
 from sam_sde.jobs.tables import by_arm
 
@@ -43,7 +44,7 @@ class Tables:
         if not experiment.results:
             return
         comparison = experiment.comparison()
-        for name, frame in experiment.tables(comparison, 0, {}, MAX_SURVIVAL_ROWS):
+        for name, frame in escape_tables(experiment, comparison, 0, {}, MAX_SURVIVAL_ROWS):
             self._add(name, condition, frame)
         self.warnings += [f"{condition}: {sentence}" for sentence in experiment.limits(comparison)]
         self._changing += changing_rates(experiment.results) is not None

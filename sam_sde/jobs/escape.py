@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
@@ -10,8 +10,7 @@ import pandas as pd
 from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError
 from sam_sde.config.schema import Config
-from sam_sde.engines import ENGINES, fitting_engines
-from sam_sde.errors import InputError
+from sam_sde.engines import fitting_engines
 from sam_sde.escape import (
     EscapeInterrupted,
     EscapeResult,
@@ -20,7 +19,6 @@ from sam_sde.escape import (
     Progress,
     Recorder,
     StepCheck,
-    Work,
     checked,
     compare,
     compute,
@@ -28,25 +26,22 @@ from sam_sde.escape import (
     plan,
 )
 from sam_sde.escape.result import MAX_COORDINATES
-from sam_sde.jobs.arms import ArmByArm, said
+from sam_sde.jobs.arms import ArmByArm
 from sam_sde.jobs.cautions import changing_rates, find_cautions
 from sam_sde.jobs.escape_record import escape_record
-from sam_sde.jobs.exact import curves_to, exact_where_possible, with_exact_means
+from sam_sde.jobs.escape_tables import escape_tables, picture_tables
+from sam_sde.jobs.exact import exact_where_possible, with_exact_means
 from sam_sde.jobs.identity import identity_of
-from sam_sde.jobs.landscape import landscape_tables
-from sam_sde.jobs.rare import KeptSplitting, measured, rare_tables, with_mean_ratios
+from sam_sde.jobs.rare import measured, split_arm, with_mean_ratios
 from sam_sde.jobs.results import Destination
 from sam_sde.jobs.stopping import Choice, settle, unmet
 from sam_sde.jobs.store import Entry, Store
 from sam_sde.jobs.tables import by_arm
-from sam_sde.jobs.trajectories import trajectory_table
-from sam_sde.rare import RareResult, RareRun, measure, prepare_halved
-from sam_sde.statistics import Outcome, survival_curve, thin
+from sam_sde.rare import RareResult, RareRun
 from sam_sde.theory.exact import ExactEscape
 
 MAX_PATH_ROWS = 10**6
 MAX_KEPT_ROWS = 10**5  # of what is written after each arm, in under a second
-MAX_SURVIVAL_ROWS = 1000
 SAMPLE_PATHS = 5
 SAMPLE_STATES = 2000
 
@@ -170,44 +165,7 @@ class Experiment:
         else:
             longer = f"{arm}, longer steps"
             self.results[arm] = self.plans[arm].completed(result, lambda progress: report(longer, progress))
-        self.split(arm, report)
-
-    def split(
-        self,
-        arm: str,
-        report: Callable[[str, Progress], None],
-        share: Callable[[list[Work]], None] = compute,
-    ) -> None:
-        """Measures an arm of which most paths stay by splitting, where the configuration has it so.
-
-        Where splitting has nothing to say of it, a note says why, and the paths stand.
-        """
-        if arm not in self.rare_runs or not self._is_split(arm):
-            return
-        entry, named = self.kept.get(arm), f"{arm}, splitting"
-
-        def found(rare: RareRun) -> RareResult:
-            kept = None if entry is None else KeptSplitting.of(entry, self.setting, rare)
-            return measure(rare, lambda progress: report(named, progress), share, kept)
-
-        rare = self.rare_runs[arm]
-        try:
-            result = found(rare)
-            if self.config.run.check_dt is True and ENGINES[rare.run.engine].of_sde:
-                result = replace(result, halved=found(prepare_halved(rare)))
-        except InputError as error:
-            warnings.warn(f"{arm}, not measured by splitting: {error}", stacklevel=2)
-            return
-        except EscapeInterrupted as interrupt:
-            if interrupt.result is not None:
-                self.rare[arm] = interrupt.result
-            raise
-        self.rare[arm] = result
-
-    def _is_split(self, arm: str) -> bool:
-        """Fewer than half of the paths leave: their mean to t_max says little of the mean."""
-        result = self.results[arm]
-        return self.config.rare.when == "always" or result.count(Outcome.ESCAPED) < len(result) / 2
+        split_arm(self, arm, report)
 
     def keep_in(self, store: Store, arm: str, fresh: bool = False, needed: bool = False) -> None:
         """Opens what the store has of an arm."""
@@ -245,7 +203,7 @@ class Experiment:
         """The tables of what has ended so far; those of the picture can wait."""
         few = sum(map(len, self.results.values())) <= MAX_KEPT_ROWS
         comparison = self.comparison()
-        tables = self.tables(comparison, MAX_COORDINATES if few else 0, {})
+        tables = escape_tables(self, comparison, MAX_COORDINATES if few else 0, {})
         destination.keep(tables, escape_record(self, comparison))
 
     @property
@@ -307,59 +265,11 @@ class Experiment:
 
     def write(self, destination: Destination, all_paths: bool = False) -> None:
         """Writes the tables and run.json."""
-        picture = self._picture()
+        picture = picture_tables(self)
         few = sum(map(len, self.results.values())) <= MAX_PATH_ROWS
         coordinates = self.setting.surface.dim if all_paths else MAX_COORDINATES if few else 0
         comparison = self.comparison()
-        destination.write(self.tables(comparison, coordinates, picture), escape_record(self, comparison))
-
-    def tables(
-        self,
-        comparison: pd.DataFrame | None,
-        coordinates: int,
-        picture: dict[str, pd.DataFrame],
-        survival_rows: int = MAX_SURVIVAL_ROWS,
-    ) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Each table with its name, made when it is asked for; `coordinates`: how many paths.csv has, 0 for no such."""
-        yield "summary", self.summary()
-        curves = {arm: thin(survival_curve(result), survival_rows) for arm, result in self.results.items()}
-        yield "survival", by_arm(curves)
-        if self.exact:
-            yield "exact_curves", curves_to(self.exact, max(result.t_max for result in self.results.values()))
-        checks = {arm: result.step_check for arm, result in self.results.items() if result.step_check is not None}
-        if checks:
-            yield "dt_changes", by_arm({arm: check.to_frame() for arm, check in checks.items()})
-        if comparison is not None:
-            yield "comparison", comparison
-        yield from rare_tables(self.rare).items()
-        if coordinates:
-            yield "paths", by_arm({arm: result.to_frame(coordinates) for arm, result in self.results.items()})
-        if self.ends is not None:
-            yield "ends", self.ends
-        yield from picture.items()
-
-    def _picture(self) -> dict[str, pd.DataFrame]:
-        """The tables of the picture of a surface of two coordinates."""
-        if self.setting.surface.dim != 2:
-            return {}
-        paths = self.sample_paths()
-        try:
-            beneath = landscape_tables(paths, self.setting.surface, self.setting.region)
-            return {"sample_paths": paths, **dict(beneath)}
-        except Exception as error:  # a loss may raise where no path was
-            self.notes.append(f"no picture: the loss on the grid beneath the paths {said(error)}")
-            return {}
-
-    def sample_paths(self) -> pd.DataFrame:
-        """A few whole paths of each arm: arm, path, time, x0, x1."""
-        kept = {}
-        for arm, result in self.results.items():
-            ends = zip(result.outcome, result.times, result.exit_points, strict=True)
-            recorder = self.recorders[arm]
-            kept[arm] = [
-                recorder.trajectory(path, result.dt, *end) for path, end in zip(recorder.paths, ends, strict=False)
-            ]
-        return trajectory_table(kept)
+        destination.write(escape_tables(self, comparison, coordinates, picture), escape_record(self, comparison))
 
 
 def _recorder(run: EscapeRun) -> Recorder:

@@ -1,19 +1,28 @@
 """Arms that hardly leave, measured by splitting: their runs, what is kept of them, and their tables."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from sam_sde.config.building import Setting
+from sam_sde.engines import ENGINES
+from sam_sde.errors import InputError
+from sam_sde.escape import EscapeInterrupted, Progress, Work, compute
 from sam_sde.files import write_text, write_whole
 from sam_sde.jobs.identity import files_named
 from sam_sde.jobs.store import UNREADABLE, Entry, key_of, warn_of
 from sam_sde.jobs.tables import by_arm
-from sam_sde.rare import Plan, RareResult, RareRun, Repeat
+from sam_sde.rare import Plan, RareResult, RareRun, Repeat, measure, prepare_halved
+from sam_sde.statistics import Outcome
 from sam_sde.statistics.splitting import log_ratio_interval
+
+if TYPE_CHECKING:
+    from sam_sde.jobs.escape import Experiment
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,45 @@ class KeptSplitting:
 
     def _path(self, first: int):
         return self.entry.folder / f"{self.name}-{first}.npz"
+
+
+def split_arm(
+    experiment: "Experiment",
+    arm: str,
+    report: Callable[[str, Progress], None],
+    share: Callable[[list[Work]], None] = compute,
+) -> None:
+    """Measures an arm of which most paths stay by splitting, where the configuration has it so.
+
+    Where splitting has nothing to say of it, a note says why, and the paths stand.
+    """
+    if arm not in experiment.rare_runs or not _is_split(experiment, arm):
+        return
+    entry, named = experiment.kept.get(arm), f"{arm}, splitting"
+
+    def found(rare: RareRun) -> RareResult:
+        kept = None if entry is None else KeptSplitting.of(entry, experiment.setting, rare)
+        return measure(rare, lambda progress: report(named, progress), share, kept)
+
+    rare = experiment.rare_runs[arm]
+    try:
+        result = found(rare)
+        if experiment.config.run.check_dt is True and ENGINES[rare.run.engine].of_sde:
+            result = replace(result, halved=found(prepare_halved(rare)))
+    except InputError as error:
+        warnings.warn(f"{arm}, not measured by splitting: {error}", stacklevel=2)
+        return
+    except EscapeInterrupted as interrupt:
+        if interrupt.result is not None:
+            experiment.rare[arm] = interrupt.result
+        raise
+    experiment.rare[arm] = result
+
+
+def _is_split(experiment: "Experiment", arm: str) -> bool:
+    """Fewer than half of the paths leave: their mean to t_max says little of the mean."""
+    result = experiment.results[arm]
+    return experiment.config.rare.when == "always" or result.count(Outcome.ESCAPED) < len(result) / 2
 
 
 def measured(summary: pd.DataFrame, rare: Mapping[str, RareResult]) -> pd.DataFrame:

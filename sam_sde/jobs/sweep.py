@@ -28,6 +28,7 @@ from sam_sde.jobs.common import in_common
 from sam_sde.jobs.conditions import Tables, id_of, remove_other_paths, write_paths
 from sam_sde.jobs.escape import Experiment
 from sam_sde.jobs.exact import solved_where_possible
+from sam_sde.jobs.rare import split_arm
 from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
 from sam_sde.jobs.shards import Shard
@@ -124,7 +125,7 @@ class Study:
             with suppress(Exception), warnings.catch_warnings():  # told when the tables are made
                 warnings.simplefilter("ignore")
                 experiment.results[arm] = execute(experiment.kept[arm].run, kept=experiment.kept[arm])
-                experiment.split(arm, report, self._share)
+                split_arm(experiment, arm, report, self._share)
             experiment.results.clear()
 
     def solve_exactly(self, report: Callable[[str], None]) -> None:
@@ -248,7 +249,7 @@ class Study:
                 if experiment.config.run.ends is not None:
                     experiment.judge(arm)
                 if not self.interrupted:
-                    experiment.split(arm, lambda arm, progress: None, self._share)
+                    split_arm(experiment, arm, lambda arm, progress: None, self._share)
             except InputError:
                 raise  # the store cannot be written to
             except Exception as error:

@@ -14,6 +14,7 @@ from sam_sde.engines import ENGINES
 from sam_sde.escape.multilevel import as_fine
 from sam_sde.jobs.escape import Experiment
 from sam_sde.jobs.escape_record import escape_record
+from sam_sde.jobs.escape_tables import sample_paths
 from sam_sde.jobs.identity import identity_of
 from sam_sde.surfaces import SURFACES
 
@@ -81,7 +82,7 @@ def test_the_recorded_configuration_gives_the_same_results(experiment, tmp_path)
 
 
 def test_sample_paths_begin_at_the_start_and_end_where_the_paths_ended(experiment):
-    sample = experiment.sample_paths().groupby(["arm", "path"], sort=False)
+    sample = sample_paths(experiment).groupby(["arm", "path"], sort=False)
     assert list(sample.first().index) == [(arm, path) for arm in ("SGD", "SAM") for path in range(5)]
     assert (sample.first() == 0).all(axis=None)
     for (arm, path), end in sample.last().iterrows():

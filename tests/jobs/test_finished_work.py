@@ -162,7 +162,7 @@ def test_ctrl_c_while_the_tables_are_written_comes_after_them(tmp_path, monkeypa
 
     from sam_sde.statistics import thin
 
-    monkeypatch.setattr("sam_sde.jobs.escape.thin", ctrl_c)
+    monkeypatch.setattr("sam_sde.jobs.escape_tables.thin", ctrl_c)
     out = tmp_path / "out"
     result = invoke("escape", written(tmp_path, t_max=2), 130)
     assert result.stderr.splitlines()[-1] == (
