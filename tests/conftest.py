@@ -1,5 +1,6 @@
 """One thread a process: the suite runs in several processes, and threads that wait for each other only slow it."""
 
+import functools
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -13,3 +14,13 @@ torch.set_num_threads(1)
 def pytest_runtest_setup(item):
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """The compiled engine runs the graphs that it would compile, operation by operation: that takes no seconds."""
+    from sam_sde.engines.compiled import compilation, loops
+
+    monkeypatch.setattr(compilation, "standalone_compile", lambda graph, *_, **options: graph)
+    monkeypatch.setattr(loops, "_loops", {})
+    monkeypatch.setattr(loops, "_normals", functools.cache(loops._normals.__wrapped__))

@@ -44,11 +44,12 @@ def ends(engine, dynamics, *pieces):
     return found
 
 
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(
     ("engine", "name"),
     [
         *itertools.product(["torchsde", "discrete"], CASES),
-        *(pytest.param("compiled", name, marks=pytest.mark.slow) for name in COMPILED),
+        *(("compiled", name) for name in COMPILED),
     ],
 )
 def test_two_pieces_are_one_go(engine, name):

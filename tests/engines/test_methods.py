@@ -130,7 +130,7 @@ def test_heun_keeps_the_mean_where_the_noise_depends_on_the_state():
     assert abs(w.mean() - np.exp(-0.5)) < 4 * w.std() / n_paths**0.5 + 1e-3  # Stratonovich: exp(-0.18)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_both_engines_take_the_same_steps_of_heun_where_the_noise_depends_on_the_state():
     sam = ss.SAM(quadratic([1.0, -1.0]), ss.IsotropicNoise(1.0), lr=0.02, batch_size=4, rho=0.05, ascent="same")
     options = {"start": [0, 0], "region": ss.Ball([0, 0], 0.3), "t_max": 2.0, "n_paths": 300, "dtype": "float64"}

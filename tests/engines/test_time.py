@@ -71,14 +71,12 @@ def escape_by_products(crossing):
     return escape(ByProducts(), engine="torchsde", crossing=crossing, dtype="float64")
 
 
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize(
     ("engine", "dtype", "kind", "crossing"),
     [
         *itertools.product(["torchsde"], ["float32", "float64"], KINDS, CROSSINGS),
-        *(
-            pytest.param("compiled", "float64", *pair, marks=pytest.mark.slow)
-            for pair in zip(KINDS, CROSSINGS, strict=True)
-        ),
+        *(("compiled", "float64", *pair) for pair in zip(KINDS, CROSSINGS, strict=True)),
     ],
 )
 def test_the_three_ways_to_write_it_are_one(kind, engine, crossing, dtype):

@@ -7,7 +7,7 @@ import torch
 import sam_sde as ss
 from sam_sde.engines import ENGINES, Integration
 from sam_sde.random import Purpose, Stream
-from sam_sde.surfaces import beale, double_well, quadratic, styblinski_tang
+from sam_sde.surfaces import beale, quadratic, styblinski_tang
 
 WHITE = ss.IsotropicNoise(1.0)
 HEAVY_BALL = {
@@ -68,7 +68,7 @@ def test_paths_agree_with_torchsde_to_rounding(case):
 
 @pytest.mark.slow
 def test_after_a_thousand_steps_paths_still_agree_to_rounding():
-    dynamics = ss.SGD(double_well(), WHITE, lr=0.01, batch_size=4)
+    dynamics = ss.SAM(quadratic([1.0, -0.1]), WHITE, lr=0.01, batch_size=4, rho=0.02)
     options = {"start": [1, 0], "region": ss.Ball([0, 0], 50), "t_max": 10.0, "n_paths": 100, "dtype": "float64"}
     exact, fast = (ss.escape_times(dynamics, engine=engine, **options) for engine in ("torchsde", "compiled"))
     assert (exact.outcome == ss.Outcome.CENSORED).all()

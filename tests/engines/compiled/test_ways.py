@@ -1,5 +1,6 @@
 """Steps of one structure are compiled once, it is known in which way, and torch's internals may be missing."""
 
+import functools
 import sys
 
 import pytest
@@ -85,25 +86,28 @@ def compilations(monkeypatch):
     return names
 
 
-@pytest.mark.slow
+KINDS = [("plain", "closed form"), ("heavy ball", "by torch"), ("switch", "closed form"), ("same batch", "by torch")]
+
+
 @pytest.mark.parametrize(
-    ("kind", "surface"),
-    [("plain", "closed form"), ("heavy ball", "by torch"), ("switch", "closed form"), ("same batch", "by torch")],
+    ("kind", "surface", "fixture"),
+    [*((*each, "uncompiled") for each in KINDS), pytest.param(*KINDS[0], "compilations", marks=pytest.mark.slow)],
 )
-def test_arms_that_differ_in_every_number_are_compiled_once(compilations, kind, surface):
+def test_arms_that_differ_in_every_number_are_compiled_once(request, compilations, kind, surface, fixture):
+    request.getfixturevalue(fixture)
     for n in (0, 1):
         assert_same_steps(arm(kind, surface, n), "by coordinates")
     assert compilations.count("quad") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_another_structure_is_compiled_for_itself(compilations):
     for kind in ("plain", "switch"):
         assert_same_steps(arm(kind, "closed form", 0), "by coordinates")
     assert compilations.count("quad") == 2
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_a_loss_that_changed_is_no_loss_that_was_compiled(compilations):
     """It is the same object, and what it reads is another number, another function, another number of terms."""
     world = {"power": 2, "factor": 0.5, "function": torch.cos}
@@ -124,7 +128,7 @@ def test_many_coordinates_go_in_rows():
     assert_same_steps(problem, "in rows")
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_what_goes_wrong_by_coordinates_is_told(compilations, monkeypatch):
     def fail(graph):
         raise IndexError("no such thing\nand more")
@@ -152,9 +156,9 @@ def test_without_torch_s_internals_torch_compile_takes_the_same_steps(monkeypatc
     """Once; where other internals are missing it is asked for the same, which need not be compiled again."""
     monkeypatch.setattr(loops, "_loops", {})
     breaks(monkeypatch, breakage)
-    if breakage != "module":
-        monkeypatch.setattr(torch, "compile", lambda function, **options: function)
-    problem = arm("heavy ball", "by torch", 0)
+    compile = functools.partial(torch.compile, backend="eager")  # torch traces it, and generates no code
+    monkeypatch.setattr(torch, "compile", compile if breakage == "module" else lambda function, **options: function)
+    problem = arm("plain", "by torch", 0)
     states, way = states_of("compiled", problem)
     assert way.startswith("by torch.compile: ")
     torch.testing.assert_close(states, states_of("torchsde", problem)[0], rtol=1e-10, atol=1e-12)
