@@ -1,4 +1,4 @@
-"""The loss's own Hessian as the covariance."""
+"""The loss's own Hessian, or a power of it, as the covariance."""
 
 from __future__ import annotations
 
@@ -7,48 +7,56 @@ import torch
 from sam_sde import checks
 from sam_sde.noise.base import Noise
 from sam_sde.noise.constant import ConstantNoise
-from sam_sde.parameters import Point
+from sam_sde.parameters import Point, Positive
 from sam_sde.surfaces import LossSurface, require_surface
 
 
 class HessianNoise(Noise):
-    """Σ(w) = |H(w)|: the loss's Hessian with its eigenvalues replaced by their absolute values.
+    """Σ(w) = |H(w)|^γ: the loss's Hessian with powers of the absolute values of its eigenvalues, γ = `power`.
 
-    Near a critical point the covariance of the gradients of a negative log-likelihood is close to it (Xie, Sato
+    Near a critical point the covariance of the gradients of a negative log-likelihood is close to |H| (Xie, Sato
     and Sugiyama, "A diffusion theory for deep learning dynamics", ICLR 2021; Kim et al., "Stability analysis of
-    sharpness-aware minimization", arXiv 2301.06308). It costs an eigendecomposition a path and step, in two
-    dimensions a closed form; near a critical point `FrozenHessianNoise` is nearly the same and free.
+    sharpness-aware minimization", arXiv 2301.06308); of networks powers between 1 and 2 were measured (arXiv
+    2602.05600). It costs an eigendecomposition a path and step, in two dimensions a closed form; near a critical
+    point `FrozenHessianNoise` is nearly the same and free.
+
+    Raises
+        ValueError: power is not above 0.
     """
 
-    def __init__(self, surface: LossSurface):
+    def __init__(self, surface: LossSurface, power: Positive = 1.0):
         self.surface = require_surface(surface)
+        self.power = checks.positive("power", power)
         self.dim = surface.dim
 
     def factor(self, w: torch.Tensor) -> torch.Tensor:
-        return absolute_power(self.surface.hessian(w), 0.5)
+        return absolute_power(self.surface.hessian(w), self.power / 2)
 
     def trace(self, w: torch.Tensor) -> torch.Tensor:
         hessian = self.surface.hessian(w)
         finite = _finite(hessian)
         values = _eigenvalues(torch.where(finite, hessian, 0.0))
-        return torch.where(finite[..., 0, 0], values.abs().sum(-1), torch.nan)
+        return torch.where(finite[..., 0, 0], values.abs().pow(self.power).sum(-1), torch.nan)
 
 
 class FrozenHessianNoise(ConstantNoise):
-    """Σ = |H(at)| everywhere: the Hessian noise of one point.
+    """Σ = |H(at)|^γ everywhere: the Hessian noise of one point, γ = `power`.
 
     Raises
-        ValueError: `at` has the wrong length, or the Hessian there is not finite.
+        ValueError: `at` has the wrong length, the Hessian there is not finite, or power is not above 0.
     """
 
-    def __init__(self, surface: LossSurface, at: Point):
+    def __init__(self, surface: LossSurface, at: Point, power: Positive = 1.0):
         point = checks.vector("at", at, require_surface(surface).dim)
-        super().__init__(absolute_power(surface.finite_hessian(point, "at"), 1.0))
+        self.power = checks.positive("power", power)
+        super().__init__(absolute_power(surface.finite_hessian(point, "at"), self.power))
 
 
-def hessian_noise(surface: LossSurface, at: Point | None = None) -> HessianNoise | FrozenHessianNoise:
+def hessian_noise(
+    surface: LossSurface, at: Point | None = None, power: Positive = 1.0
+) -> HessianNoise | FrozenHessianNoise:
     """The noise of the Hessian where a path is, or at one point where `at` is given."""
-    return HessianNoise(surface) if at is None else FrozenHessianNoise(surface, at)
+    return HessianNoise(surface, power) if at is None else FrozenHessianNoise(surface, at, power)
 
 
 def absolute_power(matrix: torch.Tensor, power: float) -> torch.Tensor:

@@ -98,6 +98,14 @@ def test_the_hessian_at_a_point_is_constant_noise():
     torch.testing.assert_close(noise_of.covariance(torch.zeros(1, 2))[0], torch.eye(2))
 
 
+def test_the_power_of_the_hessian_is_a_key():
+    surface = {"name": "quadratic", "eigenvalues": [4.0, -9.0]}
+    for kind in ({}, {"at": [0, 0]}):
+        run = build(surface=surface, noise={"kind": "hessian", "power": 1.5, **kind})["SGD"]
+        covariance = run.problem.dynamics.noise.covariance(torch.zeros(1, 2, dtype=torch.float64))[0]
+        torch.testing.assert_close(covariance, torch.tensor([8.0, 27.0], dtype=torch.float64).diag())
+
+
 @pytest.mark.parametrize("kind", [kind for kind in OPTIMIZERS if kind != "switch"])
 def test_every_optimizer_can_be_built(kind):
     run = build(arms={"arm": {"kind": kind, **entries("optimizers")[kind]}})["arm"]

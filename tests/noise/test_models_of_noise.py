@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from scipy.linalg import fractional_matrix_power
 
 from sam_sde.noise import ConstantNoise, FrozenHessianNoise, HessianNoise, IsotropicNoise, NoNoise
 from sam_sde.noise.hessian import absolute_power
@@ -13,6 +14,12 @@ NOISES = {
     "isotropic": (IsotropicNoise(1.5), lambda w: 2.25 * torch.eye(2)),
     "constant": (ConstantNoise(COVARIANCE), lambda w: torch.tensor(COVARIANCE)),
     "hessian": (HessianNoise(beale()), lambda w: absolute(beale().hessian(w[None])[0])),
+    "squared": (HessianNoise(beale(), power=2), lambda w: root_of_square(beale().hessian(w[None])[0], 1)),
+    "fractional": (HessianNoise(beale(), power=1.5), lambda w: root_of_square(beale().hessian(w[None])[0], 0.75)),
+    "frozen fractional": (
+        FrozenHessianNoise(quadratic([1.0, -4.0]), [0, 0], 1.5),
+        lambda w: torch.tensor([1.0, 8.0]).diag(),
+    ),
     "frozen": (FrozenHessianNoise(beale(), at=[0, 1]), lambda w: 27.75 * torch.eye(2)),
 }
 
@@ -23,6 +30,11 @@ def absolute(matrix: torch.Tensor) -> torch.Tensor:
     for _ in range(60):
         sign = 0.5 * (sign + torch.linalg.inv(sign))
     return matrix @ sign
+
+
+def root_of_square(matrix: torch.Tensor, power: float) -> torch.Tensor:
+    """(H²)^power, by Schur's method."""
+    return torch.from_numpy(fractional_matrix_power((matrix @ matrix).numpy(), power))
 
 
 @pytest.fixture
@@ -53,7 +65,7 @@ def test_products_are_those_with_the_factor(name, w):
 @pytest.mark.parametrize("name", NOISES)
 def test_additive_noise_is_the_same_everywhere_and_bounded(name, w):
     noise, _ = NOISES[name]
-    assert noise.additive == (name != "hessian")
+    assert noise.additive == (name not in ("hessian", "squared", "fractional"))
     if noise.additive:
         assert torch.equal(noise.covariance(w)[0], noise.covariance(w)[1])
         largest = torch.linalg.eigvalsh(noise.covariance(w)[0])[-1].item()
@@ -61,8 +73,9 @@ def test_additive_noise_is_the_same_everywhere_and_bounded(name, w):
         assert not noise.trace_gradient(w).any()
 
 
-def test_the_gradient_of_the_trace_is_that_of_finite_differences(w):
-    noise, step = HessianNoise(beale()), 1e-5
+@pytest.mark.parametrize("power", [1, 1.5, 2])
+def test_the_gradient_of_the_trace_is_that_of_finite_differences(w, power):
+    noise, step = HessianNoise(beale(), power), 1e-5
     for i in range(2):
         shift = step * torch.eye(2, dtype=torch.float64)[i]
         slope = (noise.trace(w + shift) - noise.trace(w - shift)) / (2 * step)
@@ -106,6 +119,8 @@ def test_a_state_that_is_not_finite_gives_nan_and_no_error(dim):
         (lambda: ConstantNoise([[1, 2, 3], [2, 1, 0]]), "square"),
         (lambda: ConstantNoise([[1, 2], [3]]), "covariance"),
         (lambda: ConstantNoise([[float("inf")]]), "finite"),
+        (lambda: HessianNoise(beale(), power=0), "power: expected a number above 0, got 0"),
+        (lambda: FrozenHessianNoise(beale(), [0, 1], power=-1), "power: expected a number above 0, got -1"),
         (lambda: FrozenHessianNoise(quadratic([1.0, -1.0]), at=[0.0]), "at: expected 2 numbers"),
     ],
 )
