@@ -1,6 +1,11 @@
 """Arms that hardly leave, in escape and sweep: measured by splitting, kept, and told beside the others."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pandas as pd
 import pytest
@@ -19,6 +24,18 @@ arms: {SGD: {kind: sgd}, SAM: {kind: sam, rho: 0.06}}
 escape: {start: [0, 0], region: {kind: ball, centre: [0, 0], radius: 0.3}, t_max: 60}
 rare: {walkers: 300, repeats: 3}
 run: {n_paths: 200, engine: compiled}
+"""
+
+
+# Out of a minimum, in long steps; few walkers are told of, and enough here.
+MINIMUM = """
+surface: {name: quadratic, eigenvalues: [1.0]}
+noise: {kind: isotropic, sigma: 1.0}
+optimizer: {lr: 0.2, batch_size: 8}
+arms: {SGD: {kind: sgd}}
+escape: {start: [0], region: {kind: ball, centre: [0], radius: 0.4}, t_max: 10}
+rare: {walkers: 100, repeats: 4}
+run: {n_paths: 50, engine: torchsde, method: euler}
 """
 
 
@@ -95,6 +112,30 @@ def test_an_interrupt_keeps_the_repeats_that_have_ended(tmp_path, monkeypatch):
     assert pd.read_csv(tmp_path / "out" / "rare.csv")["repeats"].tolist() == [3]
     (kept,) = (tmp_path / "out" / "store").glob("*/splitting-*.json")
     assert len(list(kept.parent.glob("splitting-*.npz"))) == 3
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_and_run_again_is_as_one_that_was_not(tmp_path):
+    """Twice, when one more repeat is on disk."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
+    run(whole, "--workers", "1", text=MINIMUM)
+    (killed / "config.yaml").write_text(MINIMUM)
+    kept = lambda: set((killed / "out" / "store").glob("*/splitting-*.npz"))  # noqa: E731
+    for n in (1, 2):
+        command = [sys.executable, "-m", "sam_sde", "escape", "config.yaml", "--out", "out", "--workers", "1"]
+        with subprocess.Popen(command, cwd=killed, env=os.environ, stderr=subprocess.PIPE) as running:
+            while running.poll() is None and len(kept()) < n:
+                time.sleep(0.01)
+            running.send_signal(signal.SIGKILL)
+        assert running.returncode == -signal.SIGKILL
+    before = {path: path.stat().st_mtime_ns for path in kept()}
+    assert len(before) < 4
+    assert "cannot be used" not in run(killed, text=MINIMUM)
+    assert before.items() <= {path: path.stat().st_mtime_ns for path in kept()}.items()
+    for name in ("summary", "rare", "rare_levels"):
+        assert (killed / "out" / f"{name}.csv").read_bytes() == (whole / "out" / f"{name}.csv").read_bytes()
 
 
 def test_a_repeat_that_cannot_be_read_is_measured_again(tmp_path):

@@ -1,6 +1,7 @@
 """The mean time is that of the chain of steps itself, whatever the score: no error of the step is in these tests."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,26 @@ def test_long_steps_of_an_ornstein_uhlenbeck_process_against_the_integral_equati
     )
     steps = mean_escape_time(lambda x: x * (1 - LR), math.sqrt(2 * LR), z, crossing == "bridge", -8.0)
     assert_close(result.mean_time, LR * steps)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*(not to be trusted|known to)")
+def test_the_intervals_of_small_experiments_hold_the_mean_as_often_as_they_say():
+    """Sixty of three repeats each, which share the pilot alone."""
+    n, repeats = 60, 3
+    result = ss.rare_escape_times(
+        ornstein_uhlenbeck(),
+        start=[0.0],
+        region=Below(3.0),
+        method="euler",
+        walkers=200,
+        repeats=n * repeats,
+        engine="compiled",
+    )
+    expected = LR * mean_escape_time(lambda x: x * (1 - LR), math.sqrt(2 * LR), 3.0, True, -8.0)
+    parts = [replace(result, repeats=result.repeats[repeats * i : repeats * (i + 1)]).mean_time for i in range(n)]
+    held = np.mean([part.low <= expected <= part.high for part in parts])
+    assert held > 0.95 - 4 * math.sqrt(0.95 * 0.05 / n)
 
 
 @pytest.mark.parametrize("levels", [[1.0, 1.1], [0.5, 1.0, 1.5, 2.0, 2.5, 2.9], [1.0, 1.5, 2.0, 2.5, 3.5]])
