@@ -13,6 +13,9 @@ from sam_sde.regions import OnWeights, Region
 from sam_sde.regions.crossing import CROSSINGS, bridge_reach, shift_distance
 from sam_sde.regions.distance import level_of, require_gradient, unit_normals
 
+# Of many random starts: there the dynamics are tried in all their parts, which with data takes a second a path.
+FULLY_CHECKED = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class EscapeProblem(Integration):
@@ -72,23 +75,28 @@ class EscapeProblem(Integration):
         return self.crossing != "none" and self.region.slope is None and self.dynamics.largest_variance() != 0
 
     def check_start(self, w: torch.Tensor) -> None:
-        """Raises ValueError where paths cannot start at the weights w (paths, dim), of the run's dtype and device."""
-        self.dynamics.check_start(w)
+        """Raises ValueError where paths cannot start at the weights w (paths, dim), of the run's dtype and device.
+
+        All have to be inside of the region; the dynamics are tried at the first of them.
+        """
+        few = w[:FULLY_CHECKED]
+        self.dynamics.check_start(few)
         self.region.check_start(w)
         if self.crossing != "none":
-            state = self._state_at(w)
+            state = self.state_at(few)
             self.dynamics.check_method("g_transpose_prod", state, torch.ones_like(state))
         if self.by_distance:
             require_gradient(self.region, w[:1], self.crossing)
         if self.crossing == "shift":
             self._check_shift(w)
 
-    def _state_at(self, w: torch.Tensor) -> torch.Tensor:
+    def state_at(self, w: torch.Tensor) -> torch.Tensor:
+        """That of paths which start at the weights w (paths, dim), with the velocity 0 where one is drawn."""
         return self.dynamics.initial_state(w, w.new_zeros(len(w), self.dynamics.channels))
 
     def _check_shift(self, w: torch.Tensor) -> None:
         level = self.region.levels(w)
-        state = self._state_at(w)
+        state = self.state_at(w)
         row, face = torch.ones_like(level, dtype=torch.bool).nonzero(as_tuple=True)
         state, level = state[row], level.flatten()
         if self.by_distance:

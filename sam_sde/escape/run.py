@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from sam_sde.dynamics import Dynamics
+from sam_sde.dynamics import Dynamics, times, uneven
 from sam_sde.engines import ENGINES, EscapeProblem
+from sam_sde.engines.problem import FULLY_CHECKED
 from sam_sde.errors import ArgumentError
 from sam_sde.escape.precision import precision_warnings
 from sam_sde.escape.start import Start, start_states
+from sam_sde.surfaces import FiniteSum
 
 
 def default_block_size(dynamics: Dynamics, engine: str, n_paths: int, workers: int, device: torch.device) -> int:
@@ -48,23 +50,42 @@ class EscapeRun:
         last = 1 if self.start.std == 0 else self.n_paths
         for first in range(0, last, self.block_size):
             paths = torch.arange(first, min(first + self.block_size, last), device=self.device)
-            self._check_start(self.start.points(paths, self.problem.stream))
+            self._check_start(paths, self.start.points(paths, self.problem.stream))
 
-    def _check_start(self, w: torch.Tensor) -> None:
+    def _check_start(self, paths: torch.Tensor, w: torch.Tensor) -> None:
         try:
             self.problem.check_start(w.to(self.dtype))
+            self._check_first_step(paths, w.to(self.dtype))
         except ArgumentError as error:
-            if self.dtype != torch.float64 and self._can_start(w):
+            if self.dtype != torch.float64 and self._can_start(paths, w):
                 message = f"{error.message}; so it is in single precision alone, try dtype 'float64'"
                 raise ArgumentError(error.name, message) from None
             raise
 
-    def _can_start(self, w: torch.Tensor) -> bool:
+    def _can_start(self, paths: torch.Tensor, w: torch.Tensor) -> bool:
         try:
             self.problem.check_start(w)
+            self._check_first_step(paths, w)
         except ArgumentError:
             return False
         return True
+
+    def _check_first_step(self, paths: torch.Tensor, w: torch.Tensor) -> None:
+        """Of random starts (paths, dim): of the algorithm its first step, of an SDE what a step is made of."""
+        if len(w) <= FULLY_CHECKED:
+            return
+        problem, state = self.problem, self.problem.state_at(w)
+        for surface in (getattr(part, "surface", None) for part in problem.dynamics.parts):
+            if surface is not None and not isinstance(surface, FiniteSum):  # whose value costs many steps
+                surface.check_at(w)
+        if ENGINES[self.engine].of_sde:
+            t, z = times(0.0, state), uneven(state, problem.dynamics.channels)
+            step = problem.dynamics.f(t, state) + problem.dynamics.g_prod(t, state, z)
+        else:
+            step = ENGINES[self.engine].prepare(problem, state)(problem, state, paths, 0, 1).states[-1]
+        lost = int((~torch.isfinite(step)).any(-1).sum())
+        if lost:
+            raise ArgumentError("start", f"a step from there is not finite for {lost} of {len(w)} paths")
 
     @property
     def precision_warnings(self) -> list[str]:

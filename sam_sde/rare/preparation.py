@@ -8,8 +8,7 @@ from itertools import pairwise
 import torch
 
 from sam_sde import checks
-from sam_sde.dynamics import ConstantSchedule, Dynamics, Schedule, times
-from sam_sde.dynamics.base import uneven
+from sam_sde.dynamics import ConstantSchedule, Dynamics, Schedule, times, uneven
 from sam_sde.engines import ENGINES, EscapeProblem
 from sam_sde.errors import ArgumentError
 from sam_sde.escape import EscapeRun, Start, prepare
