@@ -14,6 +14,7 @@ from .dynamics import (
 )
 from .errors import ArgumentError, InputError
 from .escape import EscapeInterrupted, EscapeResult, NormalStart, Progress, Start, Trajectory, compare, escape_times
+from .escape.displacement import displacement
 from .escape.simulation import (
     simulate,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "compare",
     "critical_points",
     "critical_rho",
+    "displacement",
     "escape_times",
     "exact_escape_times",
     "load",

@@ -160,6 +160,25 @@ def stability_text(points: "pd.DataFrame", threshold_of: str) -> TextTable:
     )
 
 
+def displacement_text(displacement: "pd.DataFrame") -> TextTable:
+    """One row for each arm and direction of displacement.csv, at the last time, and the times of the formula."""
+    rows = []
+    for (arm, direction), each in displacement.groupby(["arm", "direction"], sort=False):
+        last = each.iloc[-1]
+        theory = (f"{last[name]:.4g}" if _known(last[name]) else "" for name in ("exact", "discrete", "formula"))
+        valid = each.loc[each["formula_valid"] == 1, "time"]
+        window = f"{valid.min():.3g}–{valid.max():.3g}" if len(valid) else "nowhere"
+        if each["formula_valid"].isna().all():
+            window = ""
+        msd = interval(last["msd"], last["msd_low"], last["msd_high"], missing="not known")
+        rows.append((arm, f"{direction} (λ = {last['eigenvalue']:.4g})", msd, *theory, window))
+    return TextTable(
+        f"Mean-squared displacement at t = {displacement['time'].max():g} (time = lr · steps, 95 % intervals)",
+        ("arm", "direction", "paths", "exact", "algorithm", "formula", "formula holds at t ="),
+        rows,
+    )
+
+
 def basins_lines(basins: "pd.DataFrame") -> list[str]:
     """One line an arm of basins.csv: which share of the starts ends where."""
     lines = []

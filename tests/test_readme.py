@@ -48,7 +48,18 @@ def test_every_configuration_is_named():
 
 def test_every_command_is_explained():
     for command in CliRunner().invoke(app, ["--help"]).output.split():
-        if command in {"escape", "simulate", "weak", "exact", "stability", "plot", "report", "validate", "list"}:
+        if command in {
+            "escape",
+            "simulate",
+            "weak",
+            "exact",
+            "stability",
+            "displacement",
+            "plot",
+            "report",
+            "validate",
+            "list",
+        }:
             assert f"sam-sde {command}" in README
 
 

@@ -43,6 +43,7 @@ def validate(config: ConfigFile, changes: Changes = None) -> None:
     """Check a configuration without running it."""
     from sam_sde.config.building import Setting
     from sam_sde.config.loading import load_config
+    from sam_sde.jobs.displacement import DisplacementExperiment
     from sam_sde.jobs.escape import Experiment
     from sam_sde.jobs.stability import StabilityExperiment
     from sam_sde.jobs.weak import WeakExperiment
@@ -57,6 +58,8 @@ def validate(config: ConfigFile, changes: Changes = None) -> None:
         WeakExperiment(experiment.setting)
     if experiment.config.stability is not None:
         StabilityExperiment(experiment.setting)
+    if experiment.config.displacement is not None:
+        DisplacementExperiment(experiment.setting)
     say(f"{config} is valid")
 
 

@@ -1,11 +1,11 @@
-"""Commands that draw no random numbers: exact, stability."""
+"""Commands of theory: exact and stability, which draw no random numbers, and displacement beside paths."""
 
 from typing import TYPE_CHECKING
 
 from sam_sde.cli.options import Changes, ConfigFile, Out, app
 from sam_sde.endings import end_as, reports_errors, results_of
 from sam_sde.terminal import print_caution, print_table, say
-from sam_sde.wording import basins_lines, exact_text, stability_text
+from sam_sde.wording import basins_lines, displacement_text, exact_text, stability_text
 
 if TYPE_CHECKING:
     from sam_sde.jobs.stability import StabilityExperiment
@@ -62,3 +62,26 @@ def print_stability(experiment: "StabilityExperiment") -> None:
         print_caution(sentence)
     for arm, found in experiment.critical_rhos.items():
         say(f"{arm}: critical rho {found}" if isinstance(found, str) else f"{arm}: trapped from rho = {found:.4g} on")
+
+
+@app.command()
+@reports_errors
+def displacement(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
+    """Mean-squared displacement from a critical point over time: paths, exact moments, and the published formulas."""
+    from sam_sde.config.building import Setting
+    from sam_sde.config.loading import load_config
+    from sam_sde.figures.folder import draw_result
+    from sam_sde.jobs.displacement import DisplacementExperiment
+
+    experiment = DisplacementExperiment(Setting(load_config(config, changes or ()), config.parent))
+    with results_of("displacement", out, config) as destination:
+        experiment.execute(lambda arm: say(arm, error=True), destination)
+        try:
+            experiment.write(destination)
+        finally:
+            print_table(displacement_text(experiment.table))
+            for sentence in experiment.cautions:
+                print_caution(sentence)
+        draw_result(destination.written, "displacement")
+        say(f"written to {destination.written}")
+    end_as(experiment.arms)

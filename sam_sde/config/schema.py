@@ -17,6 +17,7 @@ from sam_sde.config.signatures import parameters_of
 from sam_sde.dynamics import OPTIMIZERS, Dynamics
 from sam_sde.engines import ENGINES, METHODS
 from sam_sde.escape import DTYPES
+from sam_sde.escape.displacement import TIMES
 from sam_sde.noise import NOISES
 from sam_sde.parameters import NonNegative, Positive
 from sam_sde.rare import FEWEST_REPEATS, FEWEST_WALKERS, REPEATS, SCORES, WALKERS
@@ -167,6 +168,19 @@ class Stability(Section):
     largest_rho: Positive = 1.0
 
 
+class Displacement(Section):
+    """Where and when displacement is looked at; the number of paths is that of `run`.
+
+    at: the critical point, default the start. t_max: default that of `escape`. times: how many, or a list of them.
+    directions: numbers of eigenvalues in ascending order, by default all, of more than four the outermost.
+    """
+
+    at: Point | None = None
+    t_max: Positive | None = None
+    times: Count | Vector = TIMES
+    directions: Annotated[list[Whole], Field(min_length=1)] | None = None
+
+
 class Run(Section):
     n_paths: Count = 20_000
     dt: Positive | None = None
@@ -219,6 +233,7 @@ class Config(Section):
     sweep: dict[str, Any] | None = None  # a grid of other values, see `sam_sde.config.grid`
     weak: Weak | None = None
     stability: Stability | None = None
+    displacement: Displacement | None = None
     run: Run = Run()
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ from sam_sde.theory.displacement import Expansion, Theory, expand, theory_of
 
 ENGINE = "torchsde"  # unasked: short runs are not worth compiling
 TIMES = 40
+MOST_DEVIATIONS = 5.0  # of the paths from theory, in standard errors
 COLUMNS = (
     *("direction", "eigenvalue", "time", "msd", "msd_low", "msd_high"),
     *("exact", "discrete", "formula", "formula_valid"),
@@ -197,8 +198,25 @@ class DisplacementRun:
             sentences.append(
                 f"{found.n_failed} of {self.n_paths} paths became NaN or infinite; msd is empty from the first on"
             )
+        sentences += self._missed(found)
         t_max = float(self.times[-1])
         return sentences + precision_warnings(self.integration.dynamics, self.start.mean, t_max, self.dtype)
+
+    def _missed(self, found: Squares) -> list[str]:
+        """Whether the paths are not where theory has them, by far more than chance: then the step is too long."""
+        of_sde = ENGINES[self.engine].of_sde
+        expected = self.theory.exact if of_sde else self.theory.discrete
+        with np.errstate(all="ignore"):
+            deviations = np.nan_to_num(np.abs(found.mean - expected) / found.error, nan=0.0, posinf=0.0)
+        if deviations.max() <= MOST_DEVIATIONS:
+            return []
+        time, direction = np.unravel_index(deviations.argmax(), deviations.shape)
+        off = found.mean[time, direction] / expected[time, direction] - 1.0
+        remedy = f"try a smaller dt than {self.integration.dt:g}" if of_sde else "try dtype: float64"
+        return [
+            f"the paths' displacement is {100 * off:+.2g} % from the exact one at t = {self.times[time]:.4g} along "
+            f"direction {self.expansion.directions[direction]}, {deviations.max():.2g} standard errors; {remedy}"
+        ]
 
 
 def prepare_displacement(

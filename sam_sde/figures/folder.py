@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sam_sde.errors import InputError
+from sam_sde.figures.displacement import draw_displacement
 from sam_sde.figures.paths import draw_sample_paths
 from sam_sde.figures.portrait import draw_portrait
 from sam_sde.figures.rare import draw_levels
@@ -129,6 +130,10 @@ def _portrait(folder: Path) -> Figure:
     return draw_portrait(*(TABLES[name].read(folder) for name in names))
 
 
+def _displacement(folder: Path) -> Figure:
+    return draw_displacement(TABLES["displacement"].read(folder))
+
+
 # How each figure that a table names is drawn from the tables of a folder.
 DRAW: dict[str, Callable[[Path], Figure | None]] = {
     "survival": _survival,
@@ -140,6 +145,7 @@ DRAW: dict[str, Callable[[Path], Figure | None]] = {
     "exact_survival": _exact_survival,
     "sweep": _sweep,
     "portrait": _portrait,
+    "displacement": _displacement,
 }
 
 

@@ -18,6 +18,7 @@ RECORDS = {
     "weak": "weak.json",
     "exact": "exact.json",
     "stability": "stability.json",
+    "displacement": "displacement.json",
 }
 
 PACKAGES = ("sam_sde", "torch", "torchsde", "numpy", "scipy", "pandas")

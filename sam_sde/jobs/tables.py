@@ -197,6 +197,23 @@ TABLES = {
                 *("exit_x0_low", "exit_x1_low", "exit_x0_high", "exit_x1_high"),
             ),
         ),
+        Table(
+            "displacement.csv",
+            "displacement",
+            (
+                *("arm", "direction", "eigenvalue", "time", "msd", "msd_low", "msd_high"),
+                *("exact", "discrete", "formula", "formula_valid"),
+            ),
+            figure="displacement",
+        ),
+        Table(
+            "displacement_gaps.csv",
+            "displacement",
+            (
+                *("arm", "reference", "direction", "time", "gap", "gap_low", "gap_high"),
+                *("exact", "discrete", "formula", "formula_valid"),
+            ),
+        ),
         Table("exact_survival.csv", "exact", ("arm", "time", "survival"), figure="exact_survival"),
         Table("weak_order.csv", "weak", ("arm", "test_function", "order", "order_low", "order_high")),
         Table(

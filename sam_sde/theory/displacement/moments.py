@@ -21,7 +21,8 @@ class Theory:
     """E x² along the directions, each (times, directions) and NaN where it is not known.
 
     exact: of the linearized SDE. discrete: of the algorithm. formula: as it is published, with its `formula_name`;
-    formula_valid: 1 where it holds to 5 %, and 0 where not. notes: a sentence for each thing that is not known.
+    formula_valid: 1 where it holds to 5 %, and 0 where not. notes: a sentence for each thing that is not known. arm:
+    the linear equations.
     """
 
     exact: np.ndarray
@@ -30,6 +31,7 @@ class Theory:
     formula_valid: np.ndarray
     formula_name: str | None
     notes: list[str]
+    arm: LinearArm | None
 
 
 def theory_of(
@@ -56,7 +58,7 @@ def theory_of(
         arm = linear_arm(dynamics, at)
     except InputError as error:
         note = f"exact, discrete and formula are empty: {getattr(error, 'message', error)}"
-        return Theory(empty, empty, empty, empty, None, [note])
+        return Theory(empty, empty, empty, empty, None, [note], None)
     notes = []
     exact, discrete = empty, _of_algorithm(arm, times, mean, variance)
     try:
@@ -87,6 +89,7 @@ def theory_of(
         empty if formula is None else formula.valid * keep,
         None if formula is None else formula.name,
         notes,
+        arm,
     )
 
 
