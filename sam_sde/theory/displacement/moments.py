@@ -109,8 +109,8 @@ def _bent(dynamics: GradientDynamics, arm: LinearArm, at: Expansion, squares: np
     expected_noise = torch.from_numpy(arm.variance)
     shares = []
     for far in 2.0 * np.sqrt(squares):
-        if not np.isfinite(far).all():
-            shares.append(np.inf)
+        if not np.isfinite(far).all():  # nothing is stated where nothing is known
+            shares.append(0.0 if np.isnan(far).all() else np.inf)
             continue
         x = torch.cat([torch.diag(torch.from_numpy(far)), -torch.diag(torch.from_numpy(far))])
         x = x[x.any(-1)]
