@@ -19,6 +19,7 @@ SMALLER = {
     "toy_network": ["run.n_paths=60", "run.ends=60", "escape.t_max=4"],
     "weak": ["run.n_paths=100"],
     "stability": ["run.n_paths=100", "escape.t_max=1"],
+    "displacement": ["run.n_paths=100", "run.dt=0.02", "optimizer.lr=0.02", "arms.Momentum.lr=0.02"],
     "double_well": ["run.n_paths=60", "escape.t_max=50"],
     "autoencoder_digits": ["run.n_paths=4", "optimizer.lr=0.2", "optimizer.batch_size=128", "escape.t_max=20"],
     "breast_cancer_mlp": ["run.n_paths=20", "escape.t_max=8"],

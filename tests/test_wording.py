@@ -6,7 +6,15 @@ import pandas as pd
 import pytest
 
 from sam_sde.jobs.tables import TABLES
-from sam_sde.wording import comparison_text, ends_lines, interval, step_words, summary_text, weak_text
+from sam_sde.wording import (
+    comparison_text,
+    displacement_text,
+    ends_lines,
+    interval,
+    step_words,
+    summary_text,
+    weak_text,
+)
 
 
 def rows(name, *values):
@@ -81,3 +89,15 @@ def test_end_states_are_counted_in_one_line_an_arm():
 @pytest.mark.parametrize(("change", "words"), [(-0.00123, " ± 0.0012 step"), (0.5, " ± 0.5 step"), (float("nan"), "")])
 def test_what_the_step_does_stands_beside_the_interval(change, words):
     assert step_words(change) == words
+
+
+def test_displacement_has_a_row_for_each_direction_and_the_window_of_its_formula():
+    first = {"arm": "SGD", "direction": 0, "eigenvalue": -1.0, "time": 0.5, "formula_valid": 1.0}
+    last = first | {"time": 1.0, "msd": 0.5, "msd_low": 0.4, "msd_high": 0.6, "exact": 0.51, "formula_valid": 0.0}
+    other = {"arm": "SAM", "direction": 0, "eigenvalue": -1.0, "time": 1.0, "msd": 0.25}
+    table = displacement_text(rows("displacement", first, last, other))
+    assert table.title == "Mean-squared displacement at t = 1 (time = lr · steps, 95 % intervals)"
+    assert table.rows == [
+        ("SGD", "0 (λ = -1)", "0.5 (0.4–0.6)", "0.51", "", "", "0.5–0.5"),
+        ("SAM", "0 (λ = -1)", "0.25", "", "", "", ""),
+    ]
