@@ -393,7 +393,7 @@ def test_list_names_everything_that_a_configuration_can_name():
         "  isotropic sigma",
         "  hessian [at] [power=1.0]",
         "  sgd [lr] [batch_size=1] [momentum=0.0] [momentum_model=underdamped] [initial_velocity=zero] "
-        "[nesterov=False] [weight_decay=0.0] [lr_schedule] [drift_order=1] [engine]",
+        "[nesterov=False] [weight_decay=0.0] [lr_schedule] [drift_order=1] [sde=usual] [engine]",
         "  switch first second at [engine]",
         "  cosine t_end [low=0.0]",
         "  ball centre radius",

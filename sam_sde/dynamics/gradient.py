@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 import torch
 from annotated_types import Ge, Le
 
 from sam_sde import checks
 from sam_sde.dynamics.base import Dynamics, Time, times, uneven
+from sam_sde.dynamics.exact_steps import check_exact_options, check_exact_start, exact_drift, exact_noise
 from sam_sde.dynamics.minibatch import Minibatch, mean
 from sam_sde.dynamics.motion import MOMENTUM_MODELS, VELOCITIES, FirstOrder, HeavyBall, InitialVelocity, MomentumModel
 from sam_sde.dynamics.schedules import check_schedule, factor_at, require_schedule
@@ -18,6 +19,10 @@ from sam_sde.errors import ArgumentError
 from sam_sde.noise import Noise
 from sam_sde.parameters import Count, NonNegative, Positive, TimeFunction
 from sam_sde.surfaces import LossSurface, require_surface
+
+# Which SDE stands for the algorithm.
+SDE = Literal["usual", "exact"]
+SDES = get_args(SDE)
 
 
 class GradientDynamics(Dynamics):
@@ -45,6 +50,14 @@ class GradientDynamics(Dynamics):
         however it depends on w: its derivatives, and those of b in it, enter the second moments at η³ only (Li, Tai
         and E, JMLR 20:40, 2019, Theorem 9: for SGD the drift is -∇(ℓ + (η/4)‖∇ℓ‖²)). Exact moments of linear
         regressions with empirical noise have the order 2 with it, and 1 with another covariance.
+    sde: "exact" for the SDE whose mean and covariance at the times k η are those of the algorithm on quadratics with
+        constant noise, however near ηλ is to 1; default "usual". In one dimension the drift is -aw, a = -ln(1-ηλ)/η,
+        and the noise rate 2aη²c²/(1-(1-ηλ)²), see `sam_sde.dynamics.exact_steps`; USAM has λ(1+ρλ) in the place of λ. On
+        other losses λ is that of the Hessian where a path is; the drift of SGD is then of order 2 as well. Refused
+        where ηλ reaches 1 at the start, for no flow turns round or stops as a step does; a path that comes there fails.
+        Also refused: momentum (of which no SDE has the moments: the noise of a step is of rank one in w and v),
+        schedules, drift_order 2, noise that commutes too little with H (the covariance would be negative), and over 100
+        weights. It costs eigenvectors of H on each path and step, and wants a `dt` that is short beside 1/a.
 
     Attributes
         ascent, micro_batch: which batch a perturbation of the weights is made from, and of how many samples; see
@@ -69,6 +82,7 @@ class GradientDynamics(Dynamics):
         weight_decay: NonNegative = 0.0,
         lr_schedule: TimeFunction | None = None,
         drift_order: Annotated[int, Ge(1), Le(2)] = 1,
+        sde: SDE = "usual",
     ):
         if not isinstance(noise, Noise):
             raise ArgumentError("noise", f"expected a Noise such as IsotropicNoise(sigma), got {checks.shown(noise)}")
@@ -92,13 +106,23 @@ class GradientDynamics(Dynamics):
         if drift_order == 2 and (self.momentum or lr_schedule is not None):
             what = "momentum" if self.momentum else "lr_schedule"
             raise ArgumentError("drift_order", f"2 is known for plain steps only, not with {what}; try drift_order 1")
+        self.sde = checks.one_of("sde", sde, SDES)
+        if self.is_exact:
+            check_exact_options(self, lr_schedule)
         if noise.dim not in (None, surface.dim):
             raise ArgumentError("noise", f"made for {noise.dim} coordinates, but the surface has {surface.dim}")
         self.dim = surface.dim
         self.channels = noise.channels(surface.dim)
         self.noise_type = "additive" if noise.additive else "general"
+        if self.is_exact:
+            self.channels, self.noise_type = max(self.channels, self.dim), "general"
         motion = HeavyBall if self.momentum > 0 and momentum_model == "underdamped" else FirstOrder
         self._motion = motion(self.dim, self.lr, self.momentum, self.lr_schedule, self.noise_scale)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its SDE is the one that is exact on quadratics."""
+        return self.sde == "exact"
 
     ascent = "full"
     micro_batch: int | None = None
@@ -152,8 +176,18 @@ class GradientDynamics(Dynamics):
     def f(self, t: Time, x: torch.Tensor) -> torch.Tensor:
         return self._to_order(t, x, self._first_order(t, x))
 
+    def descent_curvature(self, w: torch.Tensor) -> torch.Tensor:
+        """The derivative (paths, dim, dim) of what is descended, weight decay included, as if H were the same all over.
+
+        Here H + κ.
+        """
+        decay = self.weight_decay * torch.eye(self.dim, dtype=w.dtype, device=w.device)
+        return self.surface.hessian(w) + decay
+
     def _first_order(self, t: Time, x: torch.Tensor) -> torch.Tensor:
         w = self.weights(x)
+        if self.is_exact:
+            return -exact_drift(self.descent_curvature(w), self._decayed(self.descent(t, w), w), self.lr)
         return self._motion.drift(t, x, self._decayed(self.descent(t, w), w))
 
     def _to_order(self, t: Time, x: torch.Tensor, drift: torch.Tensor) -> torch.Tensor:
@@ -166,9 +200,14 @@ class GradientDynamics(Dynamics):
         return drift - 0.5 * self.lr * along(drift)[0]
 
     def g_prod(self, t: Time, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        if self.is_exact:
+            return (exact_noise(self, t, x) @ z[:, : self.dim, None])[..., 0]
         return self._motion.diffuse(t, self.descent_noise(t, self.weights(x), z))
 
     def g_transpose_prod(self, t: Time, x: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+        if self.is_exact:
+            along = (exact_noise(self, t, x) @ direction[..., None])[..., 0]
+            return torch.nn.functional.pad(along, (0, self.channels - self.dim))
         return self.transposed_noise(t, self.weights(x), self._motion.transposed(t, direction))
 
     def step(self, t: Time, state: torch.Tensor, minibatches: Iterable[Minibatch]) -> torch.Tensor:
@@ -204,6 +243,10 @@ class GradientDynamics(Dynamics):
                 "drift_order",
                 "2 is a model of the algorithm; engine 'discrete' runs the algorithm itself, try drift_order 1",
             )
+        if self.is_exact:
+            raise ArgumentError(
+                "sde", "'exact' is a model of the algorithm; engine 'discrete' runs the algorithm itself, leave it out"
+            )
         if self.momentum and self.momentum_model != "underdamped":
             raise ArgumentError(
                 "momentum_model",
@@ -220,7 +263,7 @@ class GradientDynamics(Dynamics):
         return descent + self.weight_decay * w if self.weight_decay else descent
 
     def largest_variance(self) -> float | None:
-        return self._motion.largest_variance(self._largest_noise())
+        return None if self.is_exact else self._motion.largest_variance(self._largest_noise())
 
     def _largest_noise(self) -> float | None:
         """A bound on |G(t, w)ᵀ a|² over all t, w and unit a, where one is known."""
@@ -231,6 +274,8 @@ class GradientDynamics(Dynamics):
 
     def check_start(self, w: torch.Tensor) -> None:
         self.surface.check_at(w)
+        if self.is_exact:
+            check_exact_start(self, w)
         super().check_start(w)
         self._check_moving(w)
 

@@ -89,15 +89,38 @@ class PerturbedSGD(GradientDynamics):
             raise ArgumentError("drift", f"{drift!r} is defined for ascent 'full' only, got ascent {ascent!r}")
         if ascent == "same" and isinstance(self.perturbation, Custom) and not noise.additive:
             raise ArgumentError("ascent", "'same' with a perturbation of one's own needs constant noise")
+        if self.is_exact:
+            self._check_exact_perturbation(rho_schedule)
         self.micro_batch = None if micro_batch is None else self._checked_micro_batch(micro_batch)
         if ascent != "full":
             self.noise_type = "general"
         if ascent == "independent":
-            self.channels *= 2
+            self.channels = max(2 * noise.channels(surface.dim), self.dim if self.is_exact else 0)
         if self.drift_order == 2 and rho_schedule is not None:
             raise ArgumentError(
                 "drift_order", "2 is known for plain steps only, not with rho_schedule; try drift_order 1"
             )
+
+    def _check_exact_perturbation(self, rho_schedule: TimeFunction | None) -> None:
+        if not isinstance(self.perturbation, Unnormalized):
+            raise ArgumentError(
+                "sde",
+                "'exact' is for what is linear on a quadratic, SGD and USAM, not for another perturbation; "
+                "try sde 'usual'",
+            )
+        for what, is_given in {
+            "rho_schedule": rho_schedule is not None,
+            "drift": self.drift != "stop_gradient",
+        }.items():
+            if is_given:
+                raise ArgumentError("sde", f"'exact' is a model of the algorithm, without {what}; try sde 'usual'")
+
+    def descent_curvature(self, w: torch.Tensor) -> torch.Tensor:
+        """H(1+ρH) + κ for p = ρ g, with the Hessian at w in the place of that at w^p, with which it would not be symmetric."""
+        if not isinstance(self.perturbation, Unnormalized):
+            return super().descent_curvature(w)
+        hessian = self.surface.hessian(w)
+        return super().descent_curvature(w) + self.perturbation.rho * hessian @ hessian
 
     def _checked_micro_batch(self, micro_batch: int) -> int:
         if self.batch_size % checks.whole("micro_batch", micro_batch, low=1):
@@ -176,6 +199,8 @@ class PerturbedSGD(GradientDynamics):
 
     def f_and_g_prod(self, t: Time, x: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The drift and g z at the cost of one ascent."""
+        if self.is_exact:
+            return self.f(t, x), self.g_prod(t, x, z)
         w = self.weights(x)
         descent, noise = self.descent_and_noise(t, w, z)
         drift = self._motion.drift(t, x, self._decayed(descent, w))

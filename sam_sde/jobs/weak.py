@@ -148,6 +148,7 @@ def _at(config: Config, lr: float, *, algorithm: bool = False) -> Config:
         changes = {"lr": lr}
         if algorithm:
             changes |= {"drift_order": 1, "momentum_model": "underdamped", "drift": "stop_gradient"}
+            changes |= {"sde": "usual"}
         if "rho" in keys:
             changes["rho"] = section.rho * _rho_factor(config, arm, lr)
         arms[arm] = section.model_copy(update={key: value for key, value in changes.items() if key in keys})

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from sam_sde.checks import shown
-from sam_sde.dynamics import Dynamics, PerturbedSGD, WithSGDNoise, times
+from sam_sde.dynamics import Dynamics, GradientDynamics, PerturbedSGD, WithSGDNoise, times
+from sam_sde.dynamics.exact_steps import largest_step
 from sam_sde.dynamics.schedules import factor_at
 from sam_sde.engines import ENGINES, Integration, integrate
 from sam_sde.engines.brownian import KeyedBrownian
@@ -36,6 +37,8 @@ from sam_sde.weak.observables import OBSERVABLES, Observable, observable
 ALGORITHM = ENGINES["discrete"]
 # What changes at the end of a step, a step schedule say, is not seen before.
 INSIDE = 1.0 - 1e-3
+# lr · λ, up to which the steps resolve the SDE that is exact on quadratics: its own error may be zero.
+MOST_RESOLVED = 0.3
 # Of the samples of the descent, and of an independent ascent.
 _PURPOSES = (Purpose.MINIBATCH, Purpose.ASCENT_MINIBATCH)
 
@@ -73,6 +76,17 @@ class WeakComparison:
         start = self.start.points(torch.zeros(1, dtype=torch.int64, device=self.device), self.stream)
         self.algorithm.check_start(start)
         self._own_model.check_start(start)
+        self._check_resolved(start)
+
+    def _check_resolved(self, start: Tensor) -> None:
+        """Raises ValueError where steps of lr are too long to integrate the SDE that is exact on quadratics."""
+        for model in self.models.values():
+            if isinstance(model, GradientDynamics) and model.is_exact and largest_step(model, start) > MOST_RESOLVED:
+                raise ArgumentError(
+                    "lrs",
+                    f"at {model.lr:g} lr · λ is {largest_step(model, start):.2g}, and above {MOST_RESOLVED:g} the error "
+                    "of integration hides that of the exact SDE, whose step is one of the algorithm; try smaller ones",
+                )
 
     @property
     def n_steps(self) -> int:

@@ -52,6 +52,7 @@ def test_what_a_minimal_configuration_leaves_out_has_defaults(load):
         "weight_decay": 0.0,
         "lr_schedule": None,
         "drift_order": 1,
+        "sde": "usual",
     }
     assert config.reference is None
     assert (config.arms["SAM"].ascent, config.arms["SAM"].drift) == ("full", "stop_gradient")

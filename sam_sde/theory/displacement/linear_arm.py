@@ -31,7 +31,8 @@ class LinearArm:
     eigenvalues: λ. rho: ρ, 0 for SGD. curvature: D of the SDE. algorithm_curvature: that of the algorithm, whatever
     drift models it. gain: c². sample_variance: uᵀΣu. variance: V, of a minibatch. constant: κ(u·w*), where weight
     decay pulls. lr, momentum, nesterov, drift_order, weight_decay: as the optimizer has them. velocity: whether the SDE
-    has one, and equilibrium: whether it is drawn at the start.
+    has one, and equilibrium: whether it is drawn at the start. is_exact: whether the SDE is that with the algorithm's
+    moments.
     """
 
     eigenvalues: np.ndarray
@@ -49,6 +50,7 @@ class LinearArm:
     weight_decay: float
     velocity: bool
     equilibrium: bool
+    is_exact: bool = False
 
     def of_sde(self, times: np.ndarray, mean: np.ndarray, variance: float) -> np.ndarray:
         """E x² (times, directions) of the SDE at `times` (times,), t = lr · steps.
@@ -76,7 +78,18 @@ class LinearArm:
         return follow @ of_x @ follow.mT + _matrix([[0.0 * mean, 0.0, 0.0], [0.0, spread, 0.0], [0.0, 0.0, 0.0]])
 
     def _without(self) -> tuple[np.ndarray, np.ndarray]:
-        """dx = -(Dx + constant)/(1-γ) dt + √(ηV)/(1-γ) dW; with the drift of second order D + ηD²/2 for D."""
+        """dx = -(Dx + constant)/(1-γ) dt + √(ηV)/(1-γ) dW; with the drift of second order D + ηD²/2 for D.
+
+        Of the exact SDE -ln(1-ηD)/η for D, and the noise that belongs to it, see `sam_sde.dynamics.exact_steps`.
+        """
+        if self.is_exact:
+            step = self.lr * self.curvature
+            logarithm = np.log1p(-step)
+            stretch = np.divide(-logarithm, step, where=step != 0, out=np.ones_like(step))
+            spread = np.divide(2.0 * logarithm, np.expm1(2.0 * logarithm), where=step != 0, out=np.ones_like(step))
+            rate, level = stretch * self.curvature, stretch * self.constant
+            noise = self.lr * self.variance * spread
+            return _matrix([[-rate, -level], [0.0, 0.0]]), _matrix([[noise, 0.0], [0.0, 0.0]])
         damping = 1.0 - self.momentum
         order = 1.0 + 0.5 * self.lr * self.curvature * (self.drift_order == 2)
         rate, level = order * self.curvature / damping, order * self.constant / damping
@@ -153,6 +166,7 @@ def linear_arm(dynamics: Dynamics, at: Expansion) -> LinearArm:
         weight_decay=decay,
         velocity=dynamics.state_dim != dynamics.dim,
         equilibrium=dynamics.draws_velocity,
+        is_exact=dynamics.is_exact,
     )
 
 

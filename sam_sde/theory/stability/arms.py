@@ -128,6 +128,8 @@ def _of_trap(dynamics: PerturbedSGD, eigenvalues: np.ndarray) -> Stability:
 
 
 def _flow(dynamics: GradientDynamics, curvatures: np.ndarray) -> np.ndarray:
+    if dynamics.is_exact:
+        return np.log(_steps(dynamics, curvatures)) / dynamics.lr
     underdamped = dynamics.momentum_model == "underdamped"
     return flow_rates(curvatures, lr=dynamics.lr, momentum=dynamics.momentum, underdamped=underdamped)
 

@@ -20,6 +20,8 @@ AT = expand(SURFACE, [0.0, 0.0])
 MODES = {
     "sgd": (ss.SGD, {}),
     "second order": (ss.SGD, {"drift_order": 2}),
+    "exact": (ss.SGD, {"sde": "exact"}),
+    "exact, the same batch": (ss.USAM, {"rho": 0.3, "ascent": "same", "sde": "exact"}),
     "full": (ss.USAM, {"rho": 0.3}),
     "same": (ss.USAM, {"rho": 0.3, "ascent": "same"}),
     "independent": (ss.USAM, {"rho": 0.3, "ascent": "independent"}),
@@ -70,7 +72,7 @@ def along(mean, covariance):
 COMBINATIONS = [
     (mode, motion)
     for mode, motion in itertools.product(MODES, MOTIONS)
-    if not (mode == "second order" and motion not in ("plain", "decay"))
+    if motion in ("plain", "decay") or not mode.startswith(("second", "exact"))
 ]
 
 
@@ -128,6 +130,17 @@ def test_the_algorithm_has_the_moments_that_its_own_steps_give(mode, motion, opt
         if k in counts:
             expected.append(along(mean, covariance))
     np.testing.assert_allclose(linear_arm(dynamics, AT).of_algorithm(counts, MEAN, VARIANCE), expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("eigenvalues", [[-1.0, 0.9], [0.0, 0.5]])
+def test_the_exact_sde_is_where_the_algorithm_is(eigenvalues):
+    """At ηλ up to 0.9, and along flat directions."""
+    surface = quadratic(eigenvalues)
+    usam = ss.USAM(surface, ss.IsotropicNoise(1.0), lr=1.0, rho=0.1, sde="exact")
+    usam = ss.SGD(surface, ss.IsotropicNoise(1.0), lr=1.0, sde="exact") if eigenvalues[1] == 0.9 else usam
+    counts, one = np.array([1, 3, 10]), linear_arm(usam, expand(surface, [0.0, 0.0]))
+    moved = one.of_sde(1.0 * counts, MEAN, VARIANCE)
+    np.testing.assert_allclose(moved, one.of_algorithm(counts, MEAN, VARIANCE), rtol=1e-10)
 
 
 def test_samples_without_replacement_have_less_noise():
