@@ -11,10 +11,11 @@ the derivative A the drift is -a A⁻¹ d, which is -d - ηAd/2 - …. (HA-SME, 
 Shapes: A and S (paths, dim, dim), d (paths, dim).
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from sam_sde.dynamics.base import Time, times
 from sam_sde.errors import ArgumentError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 MOST_WEIGHTS = 100  # for whose Hessian is room and time on each path
 
 
-def exact_drift(curvature: Tensor, descent: Tensor, lr: float) -> Tensor:
+def exact_drift(curvature: torch.Tensor, descent: torch.Tensor, lr: float) -> torch.Tensor:
     """-ln(1-ηA)/(ηA) d (paths, dim), along which the weights flow; NaN where ηA is not below 1."""
     values, vectors = torch.linalg.eigh(curvature)
     step = lr * values
@@ -34,7 +35,7 @@ def exact_drift(curvature: Tensor, descent: Tensor, lr: float) -> Tensor:
     return (vectors @ (stretch * along)[..., None])[..., 0]
 
 
-def exact_covariance(curvature: Tensor, covariance: Tensor, lr: float) -> Tensor:
+def exact_covariance(curvature: torch.Tensor, covariance: torch.Tensor, lr: float) -> torch.Tensor:
     """Q (paths, dim, dim), the covariance of the noise in a unit of time; NaN where ηA is not below 1.
 
     It may have negative eigenvalues: then no SDE has the moments of the algorithm.
@@ -46,7 +47,7 @@ def exact_covariance(curvature: Tensor, covariance: Tensor, lr: float) -> Tensor
     return lr * vectors @ (factor * (vectors.mT @ covariance @ vectors)) @ vectors.mT
 
 
-def exact_factor(curvature: Tensor, covariance: Tensor, lr: float) -> Tensor:
+def exact_factor(curvature: torch.Tensor, covariance: torch.Tensor, lr: float) -> torch.Tensor:
     """The symmetric root (paths, dim, dim) of Q; NaN where there is none."""
     noise = exact_covariance(curvature, covariance, lr)
     finite = torch.isfinite(noise).all(-1, keepdim=True).all(-2, keepdim=True)
@@ -56,7 +57,7 @@ def exact_factor(curvature: Tensor, covariance: Tensor, lr: float) -> Tensor:
     return torch.where(finite, (vectors * roots[..., None, :]) @ vectors.mT, torch.nan)
 
 
-def exact_noise(dynamics: "GradientDynamics", t: Time, w: Tensor) -> Tensor:
+def exact_noise(dynamics: GradientDynamics, t: Time, w: torch.Tensor) -> torch.Tensor:
     """The factor (paths, dim, dim) of an optimizer's noise at the weights w (paths, dim)."""
     units = torch.eye(dynamics.dim, dtype=w.dtype, device=w.device)
     factor = torch.stack([dynamics.transposed_noise(t, w, unit.expand_as(w)) for unit in units], dim=1)
@@ -64,7 +65,7 @@ def exact_noise(dynamics: "GradientDynamics", t: Time, w: Tensor) -> Tensor:
     return exact_factor(dynamics.descent_curvature(w), covariance, dynamics.lr)
 
 
-def check_exact_options(dynamics: "GradientDynamics", lr_schedule: object) -> None:
+def check_exact_options(dynamics: GradientDynamics, lr_schedule: object) -> None:
     """Raises ArgumentError where an option has no exact SDE.
 
     The noise of a step of momentum is a multiple of n = (-η, 1) in (w, v). If an SDE's were that at the time η, n would
@@ -87,12 +88,12 @@ def check_exact_options(dynamics: "GradientDynamics", lr_schedule: object) -> No
         )
 
 
-def largest_step(dynamics: "GradientDynamics", w: Tensor) -> float:
+def largest_step(dynamics: GradientDynamics, w: torch.Tensor) -> float:
     """The largest ηλ at the weights w (paths, dim), λ the eigenvalues of what is descended."""
     return dynamics.lr * torch.linalg.eigvalsh(dynamics.descent_curvature(w)).max().item()
 
 
-def check_exact_start(dynamics: "GradientDynamics", w: Tensor) -> None:
+def check_exact_start(dynamics: GradientDynamics, w: torch.Tensor) -> None:
     """Raises ArgumentError where no SDE is exact at w (paths, dim): ηλ is not below 1, or the noise is negative."""
     largest = largest_step(dynamics, w)
     if not largest < 1:

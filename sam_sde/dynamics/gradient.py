@@ -52,12 +52,12 @@ class GradientDynamics(Dynamics):
         regressions with empirical noise have the order 2 with it, and 1 with another covariance.
     sde: "exact" for the SDE whose mean and covariance at the times k η are those of the algorithm on quadratics with
         constant noise, however near ηλ is to 1; default "usual". In one dimension the drift is -aw, a = -ln(1-ηλ)/η,
-        and the noise rate 2aη²c²/(1-(1-ηλ)²), see `sam_sde.dynamics.exact_steps`; USAM has λ(1+ρλ) in the place of λ. On
-        other losses λ is that of the Hessian where a path is; the drift of SGD is then of order 2 as well. Refused
-        where ηλ reaches 1 at the start, for no flow turns round or stops as a step does; a path that comes there fails.
-        Also refused: momentum (of which no SDE has the moments: the noise of a step is of rank one in w and v),
-        schedules, drift_order 2, noise that commutes too little with H (the covariance would be negative), and over 100
-        weights. It costs eigenvectors of H on each path and step, and wants a `dt` that is short beside 1/a.
+        and the noise rate 2aη²c²/(1-(1-ηλ)²), see `sam_sde.dynamics.exact_steps`; for USAM λ(1+ρλ) stands in the place
+        of λ. On other losses λ is that of the Hessian where a path is; the drift of SGD is then of order 2 as well.
+        Refused where ηλ reaches 1 at the start, for no flow turns round or stops as a step does; a path that comes
+        there fails. Also refused: momentum (of which no SDE has the moments: the noise of a step is of rank one in w
+        and v), schedules, drift_order 2, noise that commutes too little with H (the covariance would be negative), and
+        over 100 weights. It costs eigenvectors of H on each path and step, and wants a `dt` that is short beside 1/a.
 
     Attributes
         ascent, micro_batch: which batch a perturbation of the weights is made from, and of how many samples; see

@@ -116,7 +116,7 @@ class PerturbedSGD(GradientDynamics):
                 raise ArgumentError("sde", f"'exact' is a model of the algorithm, without {what}; try sde 'usual'")
 
     def descent_curvature(self, w: torch.Tensor) -> torch.Tensor:
-        """H(1+ρH) + κ for p = ρ g, with the Hessian at w in the place of that at w^p, with which it would not be symmetric."""
+        """H(1+ρH) + κ for p = ρ g, with the Hessian H at w: with that at w^p it would not be symmetric."""
         if not isinstance(self.perturbation, Unnormalized):
             return super().descent_curvature(w)
         hessian = self.surface.hessian(w)

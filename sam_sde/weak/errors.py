@@ -81,11 +81,14 @@ class WeakComparison:
     def _check_resolved(self, start: Tensor) -> None:
         """Raises ValueError where steps of lr are too long to integrate the SDE that is exact on quadratics."""
         for model in self.models.values():
-            if isinstance(model, GradientDynamics) and model.is_exact and largest_step(model, start) > MOST_RESOLVED:
+            if not isinstance(model, GradientDynamics) or not model.is_exact:
+                continue
+            largest = largest_step(model, start)
+            if largest > MOST_RESOLVED:
                 raise ArgumentError(
                     "lrs",
-                    f"at {model.lr:g} lr · λ is {largest_step(model, start):.2g}, and above {MOST_RESOLVED:g} the error "
-                    "of integration hides that of the exact SDE, whose step is one of the algorithm; try smaller ones",
+                    f"at {model.lr:g} lr · λ is {largest:.2g}, and above {MOST_RESOLVED:g} the error of "
+                    "integration by such steps hides that of the exact SDE; try smaller ones",
                 )
 
     @property

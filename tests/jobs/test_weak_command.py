@@ -1,5 +1,6 @@
 """The command `weak`: its files, its ablation, and what it refuses."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from sam_sde.cli import app
 from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError
-from sam_sde.config.loading import check_config
+from sam_sde.config.loading import check_config, load_config
 from sam_sde.jobs.results import Destination
 from sam_sde.jobs.weak import WeakExperiment
 
@@ -133,3 +134,35 @@ def test_plot_says_what_is_wrong_with_a_table_of_weak_errors(tmp_path):
     assert result.exit_code == 2
     assert "no weak.json" in result.output
     assert "sam-sde weak" in result.output
+
+
+EXACT = """
+surface: {name: quadratic, eigenvalues: [2.0, -1.0]}
+noise: {kind: isotropic, sigma: 1.0}
+optimizer: {lr: 0.1}
+arms:
+  SGD: {kind: sgd}
+  SGD (exact): {kind: sgd, sde: exact}
+  USAM: {kind: usam, rho: 0.2, ascent: same}
+  USAM (exact): {kind: usam, rho: 0.2, ascent: same, sde: exact}
+escape: {start: [1.0, 0.5], region: {kind: ball, centre: [0, 0], radius: 5}, t_max: 3}
+weak: {t: 0.6, lrs: [0.1, 0.05, 0.025], test_functions: [squared_norm, x0], n_paths: 1000}
+"""
+
+
+def test_the_sde_that_is_exact_on_quadratics_has_far_smaller_errors(tmp_path):
+    """By more than ten at the largest step, of mean and of second moment."""
+    (tmp_path / "config.yaml").write_text(EXACT, encoding="utf-8")
+    experiment = WeakExperiment(Setting(load_config(tmp_path / "config.yaml", ())))
+    experiment.execute(lambda arm, lr: None)
+    errors = experiment.errors[experiment.errors["lr"] == 0.1].set_index(["arm", "test_function"])
+    for arm, function in itertools.product(("SGD", "USAM"), ("squared_norm", "x0")):
+        usual, exact = (errors.loc[(name, function)] for name in (arm, f"{arm} (exact)"))
+        assert exact["error_high"] < 0.1 * usual["error_low"], (arm, function)
+
+
+def test_steps_that_do_not_resolve_the_exact_sde_are_refused(tmp_path):
+    (tmp_path / "config.yaml").write_text(EXACT, encoding="utf-8")
+    config = load_config(tmp_path / "config.yaml", ["weak.lrs=[0.2, 0.1, 0.05]"])
+    with pytest.raises(ConfigError, match=r"lrs: at 0.2 lr · λ is 0.4, and above 0.3"):
+        WeakExperiment(Setting(config))

@@ -106,7 +106,7 @@ def _along(dynamics: GradientDynamics, curvatures: np.ndarray) -> Stability:
         curvatures,
         flow,
         step,
-        attracts(flow.real, curvatures),
+        None if np.isnan(flow).any() else attracts(flow.real, curvatures),
         attracts(np.abs(step) - 1.0, curvatures),
         largest_lr(curvatures, **options),
     )
@@ -128,8 +128,9 @@ def _of_trap(dynamics: PerturbedSGD, eigenvalues: np.ndarray) -> Stability:
 
 
 def _flow(dynamics: GradientDynamics, curvatures: np.ndarray) -> np.ndarray:
-    if dynamics.is_exact:
-        return np.log(_steps(dynamics, curvatures)) / dynamics.lr
+    if dynamics.is_exact:  # that of the algorithm, where a flow can do what it does
+        step = _steps(dynamics, curvatures)
+        return np.log(np.where((step.real > 0) & (step.imag == 0), step, np.nan)) / dynamics.lr
     underdamped = dynamics.momentum_model == "underdamped"
     return flow_rates(curvatures, lr=dynamics.lr, momentum=dynamics.momentum, underdamped=underdamped)
 

@@ -90,6 +90,17 @@ def test_of_the_overdamped_limit_the_flow_is_faster_by_the_damping():
     assert abs(of(ss.SGD, [2.0, -1.0], lr=1e-6, momentum=0.9).flow.real.max() - 10) < 1e-3
 
 
+def test_the_flow_of_the_exact_sde_is_the_logarithm_of_a_step():
+    """e^{sη} is the multiplier; beyond 1/η there is no such flow, and the algorithm still has its multiplier."""
+    found = of(ss.USAM, [-1.0, 2.0], lr=0.1, rho=0.1, sde="exact")
+    np.testing.assert_allclose(np.exp(0.1 * found.flow), found.multipliers)
+    assert found.attracts_flow is False
+    beyond = of(ss.SGD, [1.0, 2.0], lr=0.6, sde="exact")
+    assert np.isnan(beyond.flow).any()
+    assert beyond.attracts_flow is None
+    assert beyond.attracts
+
+
 def test_where_a_direction_is_flat_it_is_not_known_who_attracts():
     flat = of(ss.SGD, [0.0, 1.0], lr=0.1)
     assert (flat.attracts_flow, flat.attracts) == (None, None)
