@@ -57,6 +57,14 @@ def test_normalized_sam_is_measured_though_nothing_is_known_of_it():
     assert (table["msd"] < found()["msd"]).iloc[5]  # it holds paths in
 
 
+def test_a_formula_of_the_sde_is_judged_by_what_was_run():
+    """At ηλ = -0.1 it is exact for the SDE, and 16 % off for the algorithm at the end."""
+    of_sde, of_algorithm = (found(engine=engine, n_paths=10) for engine in ("auto", "discrete"))
+    assert (of_sde["formula_valid"] == 1).all()
+    assert (of_algorithm["formula_valid"] == 0).all()
+    assert of_algorithm["formula"].iloc[5] / of_algorithm["discrete"].iloc[5] > 1.16
+
+
 def test_paths_are_the_same_whatever_the_blocks(monkeypatch):
     whole = found(n_paths=200)
     monkeypatch.setattr(module, "default_block_size", lambda *arguments: 64)

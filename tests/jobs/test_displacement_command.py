@@ -87,6 +87,9 @@ def test_gaps_are_those_of_like_arms(out):
     gaps = pd.read_csv(out / "displacement_gaps.csv")
     pairs = dict(zip(gaps["arm"], gaps["reference"], strict=True))
     assert pairs == {"USAM": "SGD", "USAM (discrete)": "SGD (discrete)"}
+    error = (gaps["gap_high"] - gaps["gap"]) / 1.96
+    expected = gaps["exact"].where(gaps["arm"] == "USAM", gaps["discrete"])
+    assert ((gaps["gap"] - expected).abs() < 4 * error).all()
     early = gaps[(gaps["direction"] == 0) & (gaps["time"] == gaps["time"].min())].set_index("arm")
     assert early.loc["USAM", "formula"] == pytest.approx(early.loc["USAM", "exact"], rel=0.05)
     assert early.loc["USAM", "formula_valid"] == 1
