@@ -20,7 +20,7 @@ SMALLER = {
     "weak": ["run.n_paths=100"],
     "stability": ["run.n_paths=100", "escape.t_max=1"],
     "exact_sde": ["run.n_paths=100"],
-    "displacement": ["run.n_paths=100", "run.dt=0.02", "optimizer.lr=0.02", "arms.Momentum.lr=0.02"],
+    "displacement": ["run.n_paths=60", "run.dt=0.05", "optimizer.lr=0.05", "arms.Momentum.lr=0.05"],
     "double_well": ["run.n_paths=60", "escape.t_max=50"],
     "autoencoder_digits": ["run.n_paths=4", "optimizer.lr=0.2", "optimizer.batch_size=128", "escape.t_max=20"],
     "breast_cancer_mlp": ["run.n_paths=20", "escape.t_max=8"],

@@ -172,7 +172,7 @@ def test_what_has_no_exact_sde_is_refused(kind, options, message):
 def test_many_weights_other_words_and_the_algorithm_are_refused():
     with pytest.raises(ss.ArgumentError, match=r"^sde: .* at most 100 weights, got 101"):
         ss.SGD(quadratic([1.0] * 101), ss.IsotropicNoise(1.0), lr=0.1, sde="exact")
-    with pytest.raises(ss.ArgumentError, match="^sde: unknown value 'exactly'; did you mean 'exact'"):
+    with pytest.raises(ss.ArgumentError, match=r"^sde: unknown value 'exactly'; did you mean 'exact'"):
         ss.SGD(beale(), ss.IsotropicNoise(1.0), lr=0.1, sde="exactly")
-    with pytest.raises(ss.ArgumentError, match="^sde: 'exact' is a model of the algorithm"):
+    with pytest.raises(ss.ArgumentError, match=r"^sde: 'exact' is a model of the algorithm"):
         ss.SGD(beale(), ss.IsotropicNoise(1.0), lr=0.1, sde="exact").check_algorithm()

@@ -1,14 +1,15 @@
 """Displacement of paths from a critical point: beside theory, whatever the blocks, at the times that are asked for."""
 
-import subprocess
-import sys
 import warnings
+import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 import sam_sde as ss
+from sam_sde.engines import torchsde_engine
 from sam_sde.escape import displacement as module
 from sam_sde.escape.displacement import COLUMNS, observed_steps
 from sam_sde.surfaces import quadratic
@@ -80,26 +81,25 @@ def test_they_are_the_paths_of_a_simulation():
     np.testing.assert_allclose(found(n_paths=50, times=[1.0])["msd"], expected, rtol=1e-4)
 
 
-MEMORY = """
-import resource, warnings
-import sam_sde as ss
-from sam_sde.surfaces import quadratic
+def test_memory_does_not_grow_with_the_steps(monkeypatch):
+    """Of the states of all steps those of two chunks live at a time: the last one, and the one before it."""
+    chunks = []
 
-sgd = ss.SGD(quadratic([1.0, -1.0]), ss.IsotropicNoise(1.0), lr=0.01, batch_size=32)
-for n_steps in (128, 640):
-    ss.displacement(
-        sgd, start=[0, 0], t_max=n_steps * 0.01, times=n_steps, n_paths=32_768, device="cpu", method="euler"
-    )
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
-"""
+    def prepare(integration, start):
+        advance = torchsde_engine.prepare(integration, start)
 
+        def watched(*arguments):
+            chunk = advance(*arguments)
+            chunks.append(weakref.ref(chunk.moved))
+            assert sum(each() is not None for each in chunks) <= 2
+            return chunk
 
-@pytest.mark.slow
-def test_memory_does_not_grow_with_the_steps():
-    """All states of 32,768 paths in 512 steps more would be 134 MB in single precision."""
-    command = [sys.executable, "-c", MEMORY]
-    short, long = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    assert int(long) < int(short) + 40e6
+        return watched
+
+    engine = replace(torchsde_engine.ENGINE, prepare=prepare)
+    monkeypatch.setitem(module.ENGINES, "torchsde", engine)
+    found(t_max=10.0, times=100, n_paths=10)
+    assert len(chunks) == 7
 
 
 def test_paths_that_fail_leave_no_number_behind():

@@ -146,7 +146,7 @@ arms:
   USAM: {kind: usam, rho: 0.2, ascent: same}
   USAM (exact): {kind: usam, rho: 0.2, ascent: same, sde: exact}
 escape: {start: [1.0, 0.5], region: {kind: ball, centre: [0, 0], radius: 5}, t_max: 3}
-weak: {t: 0.6, lrs: [0.1, 0.05, 0.025], test_functions: [squared_norm, x0], n_paths: 1000}
+weak: {t: 0.6, lrs: [0.1, 0.075, 0.06], test_functions: [squared_norm, x0], n_paths: 1000}
 """
 
 
