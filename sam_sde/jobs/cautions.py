@@ -2,8 +2,11 @@
 
 from collections.abc import Collection, Mapping
 
+import numpy as np
 import pandas as pd
 
+from sam_sde.dynamics import GradientDynamics
+from sam_sde.dynamics.exact_steps import largest_step
 from sam_sde.engines import ENGINES
 from sam_sde.escape import EscapeResult, EscapeRun
 from sam_sde.escape.checking import statistical_half_width
@@ -12,6 +15,7 @@ from sam_sde.theory import lost_damping, perturbation_over_noise, trap_exponent
 
 MANY_FAILURES = 0.01
 MUCH_DAMPING = 0.1
+LONG_STEP = 0.5  # of a relaxation time
 
 CHANGING_RATES = (
     "no constant rate; `rate` and `rate_ratio` are averages to t_max that do not extrapolate, read rmst and rmst_ratio"
@@ -34,6 +38,7 @@ def find_cautions(
     of_sdes = [arm for arm in results if ENGINES[runs[arm].engine].of_sde]
     found = [_unresolved_step(arm, runs[arm]) for arm in of_sdes]
     found += [_lost_damping(arm, runs[arm]) for arm in of_sdes]
+    found += [_long_exact_step(arm, runs[arm]) for arm in of_sdes]
     found += [_step_beyond_statistics(arm, result) for arm, result in results.items() if result.step_check is not None]
     found += [_levels(arm, result) for arm, result in results.items() if result.levels]
     found += [f"{arm}: {sentence}" for arm in results for sentence in runs[arm].precision_warnings]
@@ -133,4 +138,18 @@ def _lost_damping(arm: str, run: EscapeRun) -> str | None:
         f"{arm}: a step does not resolve the momentum, Euler changes its damping 1-γ by {100 * fraction:.3g} % "
         f"(dt·‖H‖/(1-γ)); the SDE needs a dt below {problem.dt * MUCH_DAMPING / fraction:.2g}, or "
         "method heun"
+    )
+
+
+def _long_exact_step(arm: str, run: EscapeRun) -> str | None:
+    """Of the SDE that is exact on quadratics, whose rates grow beyond 1/lr where lr · λ comes near to 1."""
+    dynamics, dt = run.problem.dynamics, run.problem.dt
+    if not isinstance(dynamics, GradientDynamics) or not dynamics.is_exact:
+        return None
+    rate = -np.log1p(-largest_step(dynamics, run.start.mean[None])) / dynamics.lr
+    if not rate * dt > LONG_STEP:
+        return None
+    return (
+        f"{arm}: a step does not resolve the exact SDE, dt is {rate * dt:.3g} of its shortest relaxation time at the "
+        f"start; it needs a dt below {LONG_STEP / rate:.2g}"
     )

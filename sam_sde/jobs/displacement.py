@@ -111,7 +111,7 @@ class DisplacementExperiment:
 
     def _gap(self, reference: str, arm: str) -> pd.DataFrame:
         first, second = self.runs[reference], self.runs[arm]
-        of_algorithm = not ENGINES[second.engine].of_sde
+        of_algorithm = not ENGINES[second.engine].of_sde or second.theory.arm.is_corrected
         values, valid = gap_formula(first.theory.arm, second.theory.arm, second.times, of_algorithm=of_algorithm)
         gap = self.found[reference].mean - self.found[arm].mean
         # With common noise the two go together and the interval is wider than it need be.

@@ -119,6 +119,18 @@ def test_a_step_that_does_not_resolve_the_momentum_is_told():
         assert cautions({"SGD": arm}, narrow, method="euler" if "engine" not in arm else "auto") == []
 
 
+def test_a_step_that_does_not_resolve_the_exact_sde_is_told():
+    """At lr · λ = 0.9 its rate is 2.3/lr, of the largest eigenvalue at the start."""
+    options = {"surface": {"name": "quadratic", "eigenvalues": [90.0, -2.0]}}
+    (warning,) = (
+        each for each in cautions({"SGD": {"kind": "sgd", "sde": "exact"}}, WIDE, **options) if "resolve" in each
+    )
+    assert warning.startswith("SGD: a step does not resolve the exact SDE, dt is 2.3 of its shortest relaxation time")
+    assert "a dt below 0.0022" in warning
+    assert not any("resolve" in each for each in cautions({"SGD": {"kind": "sgd"}}, WIDE, **options))
+    assert not any("resolve" in each for each in cautions({"SGD": {"kind": "sgd", "sde": "exact"}}, WIDE))
+
+
 def test_a_hessian_that_is_not_finite_is_no_reason_for_a_warning():
     found = cautions({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, surface={"expression": "abs(x)**1.5 - y**2"})
     assert not any("nan" in warning for warning in found)

@@ -29,7 +29,7 @@ class LinearArm:
     """What the equations along the directions (directions,) are made of; see the module.
 
     eigenvalues: λ. rho: ρ, 0 for SGD. curvature: D of the SDE. algorithm_curvature: that of the algorithm, whatever
-    drift models it. gain: c². sample_variance: uᵀΣu. variance: V, of a minibatch. constant: κ(u·w*), where weight
+    drift models it. gain: c². variance: V, of a minibatch. constant: κ(u·w*), where weight
     decay pulls. lr, momentum, nesterov, drift_order, weight_decay: as the optimizer has them. velocity: whether the SDE
     has one, and equilibrium: whether it is drawn at the start. is_exact: whether the SDE is that with the algorithm's
     moments.
@@ -40,7 +40,6 @@ class LinearArm:
     curvature: np.ndarray
     algorithm_curvature: np.ndarray
     gain: np.ndarray
-    sample_variance: np.ndarray
     variance: np.ndarray
     constant: np.ndarray
     lr: float
@@ -51,6 +50,11 @@ class LinearArm:
     velocity: bool
     equilibrium: bool
     is_exact: bool = False
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether its SDE is as far from the usual one as the algorithm is: a formula of that is off by as much."""
+        return self.is_exact or self.drift_order == 2
 
     def of_sde(self, times: np.ndarray, mean: np.ndarray, variance: float) -> np.ndarray:
         """E x² (times, directions) of the SDE at `times` (times,), t = lr · steps.
@@ -148,7 +152,6 @@ def linear_arm(dynamics: Dynamics, at: Expansion) -> LinearArm:
     drift = getattr(dynamics, "drift", "stop_gradient")
     stretch = 1.0 + rho * values
     gain = {"full": np.ones_like(values), "same": stretch**2, "independent": 1.0 + (rho * values) ** 2}[ascent]
-    samples = _sample_variance(dynamics, at)
     decay = dynamics.weight_decay
     return LinearArm(
         eigenvalues=values,
@@ -156,8 +159,7 @@ def linear_arm(dynamics: Dynamics, at: Expansion) -> LinearArm:
         curvature=values * (stretch**2 if drift == "total" else stretch) + decay,
         algorithm_curvature=values * stretch + decay,
         gain=gain,
-        sample_variance=samples,
-        variance=dynamics.minibatch_variance * gain * samples,
+        variance=dynamics.minibatch_variance * gain * _sample_variance(dynamics, at),
         constant=decay * (at.location @ at.eigenvectors),
         lr=dynamics.lr,
         momentum=dynamics.momentum,

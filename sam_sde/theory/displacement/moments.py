@@ -66,7 +66,7 @@ def theory_of(
         exact = arm.of_sde(times, mean, variance)
     except InputError as error:
         notes.append(f"exact is empty: {error}")
-    formula = formula_of(arm, times, mean, variance, of_algorithm=of_algorithm)
+    formula = formula_of(arm, times, mean, variance, of_algorithm=of_algorithm or arm.is_corrected)
     if formula is None:
         notes.append("formula is empty: none is published for weight decay or Nesterov's momentum")
     bent = _bent(dynamics, arm, at, np.fmax(exact, discrete))

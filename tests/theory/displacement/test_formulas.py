@@ -19,7 +19,7 @@ def arm(eigenvalue, *, rho=0.0, total=False, ascent="full", lr=1e-3, momentum=0.
     gain = {"full": 1.0, "same": stretch**2, "independent": 1 + (rho * values) ** 2}[ascent] * np.ones(1)
     curvature = values * (stretch**2 if total else stretch)
     moving = {"momentum": momentum, "nesterov": False, "velocity": velocity, "equilibrium": equilibrium}
-    noise = {"sample_variance": np.abs(values), "variance": gain * np.abs(values) / BATCH, "constant": 0.0 * values}
+    noise = {"variance": gain * np.abs(values) / BATCH, "constant": 0.0 * values}
     other = {"lr": lr, "drift_order": 1, "weight_decay": 0.0}
     return LinearArm(values, rho, curvature, values * stretch, gain, **noise, **moving, **other)
 

@@ -71,6 +71,23 @@ def test_what_has_no_sde_or_no_formula_says_so():
     assert [note.split(" is empty")[0] for note in found.notes] == ["exact", "formula"]
 
 
+@pytest.mark.parametrize("options", [{"sde": "exact"}, {"drift_order": 2}])
+def test_a_formula_is_no_more_valid_for_a_better_sde_than_for_the_algorithm(options):
+    """At ηλ = 0.2 it is right for the usual SDE alone, and a tenth off at the minimum for others."""
+    surface = quadratic([2.0])
+    make = {"lr": 0.1, "batch_size": 4}
+    at, times = expand(surface, [0.0]), np.array([0.1, 1.0, 5.0])
+    usual, better = (
+        theory_of(ss.SGD(surface, ss.IsotropicNoise(1.0), **make, **other), at, times=times, mean=np.zeros(1))
+        for other in ({}, options)
+    )
+    assert (usual.formula_valid == 1).all()
+    assert (better.formula_valid == 0).all()
+    # The exact one has the noise of the algorithm too, that of second order its drift alone.
+    expected = 1 / 0.9 if "sde" in options else 1 / 1.1
+    assert better.exact[-1, 0] / better.formula[-1, 0] == pytest.approx(expected, rel=1e-4)
+
+
 def test_times_between_two_steps_have_no_discrete_displacement():
     surface = quadratic([-1.0, 2.0])
     sgd = ss.SGD(surface, ss.IsotropicNoise(1.0), lr=0.01)
