@@ -25,6 +25,7 @@ from .rare import RareResult, rare_escape_times
 from .regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
 from .statistics import Outcome
 from .surfaces import FiniteSum, LossSurface, NetworkSurface, load_csv, load_dataset, network_surface
+from .theory.action import LeastAction, least_action
 from .theory.exact import ExactEscape, exact_escape_times
 from .theory.stability import critical_points, critical_rho, stability, stalls
 from .weak.errors import weak_errors, weak_orders
@@ -50,6 +51,7 @@ __all__ = [
     "HessianNoise",
     "InputError",
     "IsotropicNoise",
+    "LeastAction",
     "LevelSet",
     "LossAbove",
     "LossBelow",
@@ -77,6 +79,7 @@ __all__ = [
     "displacement",
     "escape_times",
     "exact_escape_times",
+    "least_action",
     "load",
     "load_csv",
     "load_dataset",

@@ -114,6 +114,29 @@ def exact_text(exact: "pd.DataFrame") -> TextTable:
     )
 
 
+def action_text(actions: "pd.DataFrame") -> TextTable:
+    """One row an arm: V, what it says of the escape time, and where the way leads."""
+    return TextTable(
+        "The most likely ways (log of the escape time ~ V·B/η for little noise)",
+        ("arm", "V", "V·B/η", "from", "to", "side"),
+        [
+            (
+                row["arm"],
+                f"{row['action']:.6g} ± {row['error']:.2g}",
+                f"{row['exponent']:.5g}",
+                _point(row["origin"]),
+                _point(row["end"]),
+                row["side"],
+            )
+            for row in actions.to_dict("records")
+        ],
+    )
+
+
+def _point(coordinates: Sequence[float]) -> str:
+    return ", ".join(f"{x:.5g}" for x in coordinates[:3]) + (", …" if len(coordinates) > 3 else "")
+
+
 def weak_text(errors: "pd.DataFrame", orders: "pd.DataFrame") -> TextTable:
     """The errors of each arm and test function at the largest and the smallest learning rate, and their order."""
     lrs = errors["lr"].max(), errors["lr"].min()
@@ -149,7 +172,7 @@ def stability_text(points: "pd.DataFrame", threshold_of: str) -> TextTable:
             (
                 f"{row['point']}",
                 row["kind"],
-                ", ".join(f"{row[column]:.5g}" for column in coordinates[:3]) + (", …" if len(coordinates) > 3 else ""),
+                _point([row[column] for column in coordinates]),
                 f"{row['loss']:.6g}",
                 f"{row['index']}",
                 *(words.get(row[f"attracts_{name}"], "?") for name in ("gd", "usam", "sam")),

@@ -44,6 +44,7 @@ def validate(config: ConfigFile, changes: Changes = None) -> None:
     from sam_sde.config.building import Setting
     from sam_sde.config.loading import load_config
     from sam_sde.jobs.displacement import DisplacementExperiment
+    from sam_sde.jobs.action import ActionExperiment
     from sam_sde.jobs.escape import Experiment
     from sam_sde.jobs.stability import StabilityExperiment
     from sam_sde.jobs.weak import WeakExperiment
@@ -60,6 +61,8 @@ def validate(config: ConfigFile, changes: Changes = None) -> None:
         StabilityExperiment(experiment.setting)
     if experiment.config.displacement is not None:
         DisplacementExperiment(experiment.setting)
+    if experiment.config.action is not None:
+        ActionExperiment(experiment.setting)
     say(f"{config} is valid")
 
 

@@ -1,11 +1,11 @@
-"""Commands of theory: exact and stability, which draw no random numbers, and displacement beside paths."""
+"""Commands of theory: exact, stability and action, which draw no random numbers, and displacement beside paths."""
 
 from typing import TYPE_CHECKING
 
 from sam_sde.cli.options import Changes, ConfigFile, Out, app
 from sam_sde.endings import end_as, reports_errors, results_of
 from sam_sde.terminal import print_caution, print_table, say
-from sam_sde.wording import basins_lines, displacement_text, exact_text, stability_text
+from sam_sde.wording import action_text, basins_lines, displacement_text, exact_text, stability_text
 
 if TYPE_CHECKING:
     from sam_sde.jobs.stability import StabilityExperiment
@@ -48,6 +48,29 @@ def stability(config: ConfigFile, out: Out = None, changes: Changes = None) -> N
         print_stability(experiment)
         draw_result(destination.written, "stability")
         say(f"written to {destination.written}")
+
+
+@app.command()
+@reports_errors
+def action(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
+    """The most likely way out of the region, and the exponent of the escape time; draws no random numbers."""
+    from sam_sde.config.building import Setting
+    from sam_sde.config.loading import load_config
+    from sam_sde.figures.folder import draw_result
+    from sam_sde.jobs.action import ActionExperiment
+
+    experiment = ActionExperiment(Setting(load_config(config, changes or ()), config.parent))
+    with results_of("action", out, config) as destination:
+        experiment.execute(lambda arm: say(arm, error=True), destination)
+        try:
+            experiment.write(destination)
+        finally:
+            print_table(action_text(experiment.summary))
+            for sentence in experiment.cautions:
+                print_caution(sentence)
+        draw_result(destination.written, "action")
+        say(f"written to {destination.written}")
+    end_as(experiment.arms)
 
 
 def print_stability(experiment: "StabilityExperiment") -> None:

@@ -220,6 +220,12 @@ class Run(Section):
         return self
 
 
+class Action(Section):
+    """Where the most likely way leads: `to` a point, in the place of the region's boundary."""
+
+    to: Point | None = None
+
+
 class Config(Section):
     """A whole configuration."""
 
@@ -234,6 +240,7 @@ class Config(Section):
     weak: Weak | None = None
     stability: Stability | None = None
     displacement: Displacement | None = None
+    action: Action | None = None
     run: Run = Run()
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from sam_sde.errors import InputError
 from sam_sde.figures.displacement import draw_displacement
-from sam_sde.figures.paths import draw_sample_paths
+from sam_sde.figures.paths import draw_sample_paths, draw_ways
 from sam_sde.figures.portrait import draw_portrait
 from sam_sde.figures.rare import draw_levels
 from sam_sde.figures.styles import arm_styles
@@ -107,6 +107,12 @@ def _trajectories(folder: Path) -> Figure:
     return draw_sample_paths(*(TABLES[name].read(folder) for name in names))
 
 
+def _action(folder: Path) -> Figure:
+    names = "action", "action_landscape", "action_critical_points"
+    action, *beneath = (TABLES[name].read(folder) for name in names)
+    return draw_ways(action, *beneath)
+
+
 def _sweep(folder: Path) -> Figure | None:
     table = TABLES["sweep_summary"]
     summary, comparison = table.read(folder), None
@@ -141,6 +147,7 @@ DRAW: dict[str, Callable[[Path], Figure | None]] = {
     "sample_paths": _sample_paths,
     "trajectories": _trajectories,
     "weak": _weak,
+    "action": _action,
     "rare_levels": _rare_levels,
     "exact_survival": _exact_survival,
     "sweep": _sweep,

@@ -47,6 +47,7 @@ def draw_sample_paths(
     landscape: pd.DataFrame,
     critical_points: pd.DataFrame,
     styles: dict | None = None,
+    linewidth: float = 0.6,
 ) -> Figure:
     """Whole paths over the contours of the loss, one panel an arm, with the boundary of the region.
 
@@ -67,7 +68,7 @@ def draw_sample_paths(
     points = _in_view(critical_points, grid.view)
     for panel, arm in zip(panels, arms, strict=True):
         shades = grid.draw(panel)
-        _draw_paths(panel, sample_paths[sample_paths["arm"] == arm], styles[arm])
+        _draw_paths(panel, sample_paths[sample_paths["arm"] == arm], styles[arm], linewidth)
         for point in points.itertuples():
             panel.plot(point.x0, point.x1, **CRITICAL[point.kind])
         panel.set(xlim=grid.view[0], ylim=grid.view[1], aspect="equal")
@@ -78,6 +79,11 @@ def draw_sample_paths(
         _draw_colorbar(figure, panels, shades)
     _draw_legend(figure, set(points["kind"]), grid.boundary_in_view)
     return figure
+
+
+def draw_ways(ways: pd.DataFrame, landscape: pd.DataFrame, critical_points: pd.DataFrame) -> Figure:
+    """The most likely ways out over the contours of the loss, one panel an arm."""
+    return draw_sample_paths(ways.assign(path=0), landscape, critical_points, linewidth=1.6)
 
 
 class _Grid:
@@ -122,11 +128,11 @@ def contour_levels(loss: np.ndarray) -> np.ndarray:
     return levels[:1]  # differences of rounding errors: a constant
 
 
-def _draw_paths(axes: Axes, sample_paths: pd.DataFrame, style: dict) -> None:
+def _draw_paths(axes: Axes, sample_paths: pd.DataFrame, style: dict, linewidth: float) -> None:
     for _, path in sample_paths.groupby("path", sort=False):
         states = path[["x0", "x1"]].to_numpy(float)
         shown = states[np.unique(np.linspace(0, len(states) - 1, VERTICES).astype(int))]
-        axes.plot(*shown.T, color=style["color"], linewidth=0.6, alpha=0.8)
+        axes.plot(*shown.T, color=style["color"], linewidth=linewidth, alpha=0.8)
         axes.plot(*states[0], **START)
         axes.plot(*states[-1], **END, markerfacecolor=style["color"])
 

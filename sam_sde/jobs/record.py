@@ -19,6 +19,7 @@ RECORDS = {
     "exact": "exact.json",
     "stability": "stability.json",
     "displacement": "displacement.json",
+    "action": "action.json",
 }
 
 PACKAGES = ("sam_sde", "torch", "torchsde", "numpy", "scipy", "pandas")

@@ -215,6 +215,9 @@ TABLES = {
             ),
         ),
         Table("exact_survival.csv", "exact", ("arm", "time", "survival"), figure="exact_survival"),
+        Table("action.csv", "action", ("arm", "arc_length", "action"), coordinates=True),
+        Table("action_landscape.csv", "action", _LANDSCAPE, figure="action"),
+        Table("action_critical_points.csv", "action", _CRITICAL_POINTS, may_be_empty=True),
         Table("weak_order.csv", "weak", ("arm", "test_function", "order", "order_low", "order_high")),
         Table(
             "stability_points.csv",
