@@ -12,6 +12,7 @@ from sam_sde.escape import EscapeResult, EscapeRun
 from sam_sde.escape.checking import statistical_half_width
 from sam_sde.statistics import FEW_ESCAPES, Departure, Outcome, departure_from_constant_rate
 from sam_sde.theory import lost_damping, perturbation_over_noise, trap_exponent
+from sam_sde.theory.action import escape_exponent
 
 MANY_FAILURES = 0.01
 MUCH_DAMPING = 0.1
@@ -30,10 +31,12 @@ def find_cautions(
     comparison: pd.DataFrame | None,
     rare: Collection[str] = (),
     splits: bool = False,
+    exponents: Mapping[str, float | None] | None = None,
 ) -> list[str]:
     """One sentence for each thing that limits what the results say.
 
     rare: the arms that were measured by splitting. splits: whether the configuration asks for that.
+    exponents: of the escape times of arms that hardly escape, from `least_exponent`, where they were looked for.
     """
     of_sdes = [arm for arm in results if ENGINES[runs[arm].engine].of_sde]
     found = [_unresolved_step(arm, runs[arm]) for arm in of_sdes]
@@ -42,7 +45,12 @@ def find_cautions(
     found += [_step_beyond_statistics(arm, result) for arm, result in results.items() if result.step_check is not None]
     found += [_levels(arm, result) for arm, result in results.items() if result.levels]
     found += [f"{arm}: {sentence}" for arm in results for sentence in runs[arm].precision_warnings]
-    found += [_few_escapes(arm, runs[arm], result, splits) for arm, result in results.items() if arm not in rare]
+    exponents = exponents or {}
+    found += [
+        _few_escapes(arm, runs[arm], result, splits, exponents.get(arm))
+        for arm, result in results.items()
+        if arm not in rare
+    ]
     found += [_failures(arm, result) for arm, result in results.items()]
     if comparison is not None:
         found += [
@@ -75,14 +83,31 @@ def _levels(arm: str, result: EscapeResult) -> str:
     )
 
 
-def _few_escapes(arm: str, run: EscapeRun, result: EscapeResult, splits: bool) -> str | None:
-    fraction = result.count(Outcome.ESCAPED) / len(result)
-    if fraction >= FEW_ESCAPES:
+def hardly_escapes(result: EscapeResult) -> bool:
+    return result.count(Outcome.ESCAPED) / len(result) < FEW_ESCAPES
+
+
+def least_exponent(run: EscapeRun) -> float | None:
+    """The exponent of the escape time of an SDE by the way of least action, where it is quickly had."""
+    if not ENGINES[run.engine].of_sde:
         return None
+    return escape_exponent(run.problem.dynamics, start=run.start.mean, region=run.problem.region)
+
+
+def _few_escapes(arm: str, run: EscapeRun, result: EscapeResult, splits: bool, exponent: float | None) -> str | None:
+    if not hardly_escapes(result):
+        return None
+    fraction = result.count(Outcome.ESCAPED) / len(result)
     sentence = (
         f"{arm}: only {100 * fraction:.3g} % of the paths escaped before t_max = {result.t_max:g}; "
         "its times are restricted to t_max, and their ratio to those of a faster arm is a lower bound"
     )
+    if exponent is not None:
+        return (
+            f"{sentence}. For little noise the logarithm of its escape time grows like V·B/η = {exponent:.3g}, V the "
+            "least action of a way out, which `sam-sde action` shows; lower rho or batch_size, or raise lr"
+            + ("" if splits else f", or {SPLIT}")
+        )
     exponent = trap_exponent(run.problem.dynamics, run.start.mean)
     if exponent is None:
         return sentence if splits else f"{sentence}; {SPLIT}"

@@ -27,7 +27,7 @@ from sam_sde.escape import (
 )
 from sam_sde.escape.result import MAX_COORDINATES
 from sam_sde.jobs.arms import ArmByArm
-from sam_sde.jobs.cautions import changing_rates, find_cautions
+from sam_sde.jobs.cautions import changing_rates, find_cautions, hardly_escapes, least_exponent
 from sam_sde.jobs.escape_record import escape_record
 from sam_sde.jobs.escape_tables import escape_tables, picture_tables
 from sam_sde.jobs.exact import exact_where_possible, with_exact_means
@@ -52,6 +52,7 @@ class Experiment:
 
     workers: how many share the paths; None for as many as there are cores where the work is worth it.
     exact: the exact escape times of arms, where they are asked for; not_exact: why others have none.
+    exponents: of the escape times of arms that hardly escape, where they are quickly had.
     choices: of t_max and n_paths, where a pilot makes them. kept: where the paths of each arm are kept, if they are.
     rare: what splitting found of arms that hardly leave.
     arms: what became of the arms; judged: of the end states of each, where they are asked for.
@@ -73,6 +74,7 @@ class Experiment:
     exact: dict[str, ExactEscape] = field(default_factory=dict)
     not_exact: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    exponents: dict[str, float | None] = field(default_factory=dict)
     wall_time: float = 0.0
 
     def __post_init__(self):
@@ -253,6 +255,9 @@ class Experiment:
         missing = [f"{what}: {why}" for what, why in self.unfinished.items()]
         missing += [f"no exact times of {arm}: {why}" for arm, why in self.not_exact.items()]
         rates = changing_rates(self.results)
+        for arm in self.results.keys() - self.exponents.keys() - self.rare.keys():
+            if hardly_escapes(self.results[arm]):
+                self.exponents[arm] = least_exponent(self.runs[arm])
         return missing + self.notes + self.limits(comparison) + ([rates] if rates else [])
 
     def limits(self, comparison: pd.DataFrame | None) -> list[str]:
@@ -260,7 +265,7 @@ class Experiment:
         of_splitting = [
             f"{arm}, by splitting: {sentence}" for arm, each in self.rare.items() for sentence in each.warnings
         ]
-        cautions = find_cautions(self.runs, self.results, comparison, self.rare, bool(self.rare_runs))
+        cautions = find_cautions(self.runs, self.results, comparison, self.rare, bool(self.rare_runs), self.exponents)
         return unmet(self.config, self.choices) + cautions + of_splitting
 
     def write(self, destination: Destination, all_paths: bool = False) -> None:

@@ -13,7 +13,7 @@ from sam_sde.errors import ArgumentError
 from sam_sde.theory.action.field import Field
 from sam_sde.theory.stability.roots import jacobian, polished
 
-MOST_STEPS = 30_000
+MOST_STEPS = 5_000
 ASK_EVERY = 50  # steps, after which a zero is looked for nearby
 TURNED = 0.3  # change of the drift in a step, beside it
 GROWTH = 1.3

@@ -12,7 +12,7 @@ from sam_sde.regions import Region
 NEWTON_STEPS, ROUNDING = 60, 1e-12
 
 
-class LostBoundary(Exception):
+class LostBoundaryError(Exception):
     """No boundary was found along the direction in which it was looked for."""
 
 
@@ -45,30 +45,30 @@ class SlidingEnd:
         slope = self._slope(end)
         length = np.linalg.norm(slope)
         if not (np.isfinite(length) and length > 0):
-            raise LostBoundary
+            raise LostBoundaryError
         self.direction = slope / length
 
     def turned_to(self, end: np.ndarray) -> SlidingEnd:
         try:
             return SlidingEnd(self.region, self.face, end)
-        except LostBoundary:
+        except LostBoundaryError:
             return self
 
     def place(self, point: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-        """p(y) (dim,), and what makes a derivative by y of one by p. Raises LostBoundary where there is none."""
+        """p(y) (dim,), and what makes a derivative by y of one by p. Raises LostBoundaryError where there is none."""
         at, size = point, 1.0 + np.linalg.norm(point)
         for _ in range(NEWTON_STEPS):
             slope = self._slope(at) @ self.direction
             if not abs(slope) > 0:
-                raise LostBoundary
+                raise LostBoundaryError
             step = -self._level(at) / slope
             if not np.isfinite(step):
-                raise LostBoundary
+                raise LostBoundaryError
             at = at + step * self.direction
             if abs(step) <= ROUNDING * size:
                 break
         else:
-            raise LostBoundary
+            raise LostBoundaryError
         slope = self._slope(at)
         along = slope @ self.direction
         return at, lambda gradient: gradient - slope * (self.direction @ gradient) / along

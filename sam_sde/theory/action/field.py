@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from sam_sde.checks import shown
 from sam_sde.errors import ArgumentError
 
 VANISHING = 1e-9  # of the variance in another direction
+VANISHED = 1e-6  # of the largest one along a path
 
 
 class Field:
@@ -30,7 +32,7 @@ class Field:
         self, drift: Callable[[Tensor], Tensor], covariance: Callable[[Tensor], Tensor], dim: int, *, additive=False
     ):
         self._drift, self._covariance, self.dim = drift, covariance, dim
-        self._additive, self._factor = additive, None
+        self.additive, self._factor = additive, None
 
     def drift(self, points: Tensor) -> Tensor:
         """b (points, dim); raises ArgumentError where it is not finite."""
@@ -51,10 +53,13 @@ class Field:
         """
         if self._factor is not None:
             return self._factor
-        covariance = self.covariance(points[:1] if self._additive else points)
-        require_elliptic(covariance, points)
-        found = torch.linalg.cholesky(covariance)
-        if self._additive:
+        covariance = self.covariance(points[:1] if self.additive else points)
+        found, failed = torch.linalg.cholesky_ex(covariance)
+        pivots = found.detach().diagonal(dim1=-2, dim2=-1).square()
+        singular = (failed > 0) | ~(pivots.amin(-1) > VANISHING * pivots.amax(-1))
+        for worst in singular.nonzero()[:1, 0].tolist():
+            raise no_noise(points[worst])
+        if self.additive:
             self._factor = found
         return found
 
@@ -70,6 +75,34 @@ def require_elliptic(covariance: Tensor, points: Tensor) -> None:
     values = torch.linalg.eigvalsh(covariance.detach())
     for worst in (~(values[:, 0] > VANISHING * values[:, -1])).nonzero()[:1, 0].tolist():
         raise no_noise(points[worst])
+
+
+def require_noise_along(field: Field, path: np.ndarray) -> None:
+    """Raises ArgumentError where the covariance vanishes on a path (points, dim), or between its points.
+
+    There it is looked for around the point where the variance in some direction is smallest.
+    """
+
+    def smallest(points: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return torch.linalg.eigvalsh(field.covariance(torch.from_numpy(points)))[:, 0].numpy()
+
+    if field.additive:
+        return
+    variances = smallest(path)
+    worst = int(variances.argmin())
+    around = path[max(worst - 1, 0) : worst + 2]
+
+    def between(s: float) -> float:
+        return smallest(_on(around, s)[None])[0]
+
+    found = minimize_scalar(between, bounds=(0, len(around) - 1), method="bounded", options={"xatol": 1e-12})
+    if min(found.fun, variances[worst]) <= VANISHED * variances.max():
+        raise no_noise(torch.from_numpy(_on(around, found.x)))
+
+
+def _on(points: np.ndarray, s: float) -> np.ndarray:
+    return np.array([np.interp(s, np.arange(len(points)), x) for x in points.T])
 
 
 def no_noise(point: Tensor) -> ArgumentError:

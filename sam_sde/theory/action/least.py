@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,14 +15,14 @@ from sam_sde.dynamics import Dynamics
 from sam_sde.errors import ArgumentError
 from sam_sde.parameters import Point
 from sam_sde.regions import Box, Region, Slab
-from sam_sde.theory.action.attractor import flow_from
+from sam_sde.theory.action.attractor import RestNear, flow_from
 from sam_sde.theory.action.curve import evenly, lengths
-from sam_sde.theory.action.field import Field
+from sam_sde.theory.action.field import Field, require_noise_along
 from sam_sde.theory.action.of_dynamics import field_of, noise_strength, rest_of
-from sam_sde.theory.action.search import Way, ways_out, ways_to
+from sam_sde.theory.action.search import QUICK, WHOLE, Search, Way, ways_out, ways_to
 
 POINTS = 201
-POOR = 0.01  # relative error from which a warning says how far the action is known
+POOR, UNKNOWN = 0.01, 0.1  # relative errors from which a warning says how far the action is known, and an error
 FAR = 1e6  # from the start, beside its own size: a flow that comes so far is lost
 
 
@@ -89,11 +89,21 @@ def least_action(
 
     >>> least_action(sam, start=[0, 0], region=Ball([0, 0], 1.0)).exponent
     """
+    return _of_dynamics(dynamics, start, region, to, WHOLE)
+
+
+def quick_action(dynamics: Dynamics, *, start: Point, region: Region) -> LeastAction:
+    """The same on curves of few pieces, whose action is good to about 1 %."""
+    return _of_dynamics(dynamics, start, region, None, QUICK)
+
+
+def _of_dynamics(
+    dynamics: Dynamics, start: Point, region: Region | None, to: Point | None, search: Search
+) -> LeastAction:
     at = _checked(dynamics, start, region, to)
     field = field_of(dynamics, at)
-    found = least_action_of(field, at, region=region, to=to, rest_near=rest_of(dynamics))
-    strength = noise_strength(dynamics)
-    return LeastAction(**(vars(found) | {"exponent": found.action / strength}))
+    found = least_action_of(field, at, region=region, to=to, rest_near=rest_of(dynamics), search=search)
+    return replace(found, exponent=found.action / noise_strength(dynamics))
 
 
 def require_action(dynamics: Dynamics, *, start: Point, region: Region | None = None, to: Point | None = None) -> None:
@@ -102,7 +112,13 @@ def require_action(dynamics: Dynamics, *, start: Point, region: Region | None = 
 
 
 def least_action_of(
-    field: Field, start: np.ndarray, *, region: Region | None = None, to: Point | None = None, rest_near=None
+    field: Field,
+    start: np.ndarray,
+    *,
+    region: Region | None = None,
+    to: Point | None = None,
+    rest_near: RestNear | None = None,
+    search: Search = WHOLE,
 ) -> LeastAction:
     """The same for a drift and a covariance; `exponent` is V itself, that of noise √ε dW with ε = 1."""
     target = None if to is None else checks.vector("to", to, field.dim).numpy()
@@ -126,12 +142,19 @@ def least_action_of(
     if target is not None and np.linalg.norm(target - origin) <= 1e-9 * (1 + np.linalg.norm(origin)):
         path = np.repeat(origin[None], POINTS, axis=0)
         return LeastAction(0.0, 0.0, 0.0, origin, "point", path, np.zeros(POINTS), [], 0)
-    ways = ways_out(field, origin, region) if target is None else ways_to(field, origin, target)
+    ways = ways_out(field, origin, region, search) if target is None else ways_to(field, origin, target)
     return _result(field, origin, ways, region)
 
 
 def _result(field: Field, origin: np.ndarray, ways: list[Way], region: Region | None) -> LeastAction:
     best, *rest = ways
+    require_noise_along(field, best.curve.costly)
+    if not best.error <= UNKNOWN * best.action:
+        raise ArgumentError(
+            "dynamics",
+            f"the action of the way out does not settle: it is about {best.action:.3g}, and changes by "
+            f"{best.error:.2g} with finer curves; look for a place on the way where drift or noise has no finite value",
+        )
     path = evenly(best.curve.points, POINTS)
     if best.error > POOR * best.action:
         warnings.warn(

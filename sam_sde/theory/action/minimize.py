@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from sam_sde.errors import ArgumentError
-from sam_sde.theory.action.boundary import FixedEnd, LostBoundary, SlidingEnd
+from sam_sde.theory.action.boundary import FixedEnd, LostBoundaryError, SlidingEnd
 from sam_sde.theory.action.curve import evenly, lengths, splines
 from sam_sde.theory.action.field import Field
 
@@ -31,7 +31,7 @@ class Effort:
     tolerance: float
 
 
-ROUGH, THOROUGH = Effort(40, 3, 1e-6), Effort(200, 4, 1e-10)
+ROUGH, THOROUGH = Effort(40, 1, 1e-6), Effort(100, 3, 1e-9)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _turn(
         at = control(x)
         try:
             at[-1], pull_back = end.place(at[-1])
-        except LostBoundary:
+        except LostBoundaryError:
             return np.inf, np.zeros_like(x)
         leaf = _tensor(at).requires_grad_()
         try:

@@ -60,7 +60,13 @@ def field_of(dynamics: Dynamics, start: np.ndarray) -> Field:
         return dynamics.f(times(0.0, w), w)
 
     def covariance(w: torch.Tensor) -> torch.Tensor:
-        return dynamics.covariance(times(0.0, w), w) / strength
+        if hasattr(dynamics, "g"):
+            return dynamics.covariance(times(0.0, w), w) / strength
+        # The products with all unit vectors at once, which costs hardly more than one.
+        units = torch.eye(dynamics.dim, dtype=w.dtype)
+        each, along = w.repeat_interleave(dynamics.dim, dim=0), units.repeat(len(w), 1)
+        factor = dynamics.g_transpose_prod(times(0.0, each), each, along).view(len(w), dynamics.dim, -1)
+        return factor @ factor.mT / strength
 
     require_elliptic(covariance(at), at)
     return Field(drift, covariance, dynamics.dim, additive=dynamics.noise_type == "additive")
