@@ -18,6 +18,7 @@ SMALLER = {
     "momentum": ["run.n_paths=100", "run.dt=0.1", "escape.t_max=12"],
     "toy_network": ["run.n_paths=60", "run.ends=60", "escape.t_max=4"],
     "weak": ["run.n_paths=100"],
+    "action": ["noise.sigma=2000", "run.n_paths=100", "escape.t_max=0.3"],
     "stability": ["run.n_paths=100", "escape.t_max=1"],
     "exact_sde": ["run.n_paths=100"],
     "displacement": ["run.n_paths=60", "run.dt=0.05", "optimizer.lr=0.05", "arms.Momentum.lr=0.05"],

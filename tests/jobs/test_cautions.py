@@ -51,9 +51,21 @@ def test_few_escapes_restrict_what_times_say():
     assert "trapped" not in warning
 
 
-def test_few_escapes_of_sam_come_with_the_exponent_of_its_trap():
-    """ρ²|λ|B/(ησ²) with ρ = 0.1, λ = -2, B = 3, η = 0.01 and σ = 0.5 is 24."""
+def test_few_escapes_come_with_the_exponent_of_the_way_of_least_action():
+    """ρ²|λ|B/(ησ²) with ρ = 0.1, λ = -2, B = 3, η = 0.01 and σ = 0.5 is 24; 2ΔL·B/(ησ²) of a well 0.25 deep is 20."""
     (warning,) = cautions({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, batch_size=3)
+    assert "grows like V·B/η = 24, V the least action of a way out" in warning
+    well = {"start": [-1], "region": {"kind": "box", "low": [-3], "high": [0.2]}, "t_max": 0.5}
+    options = {"surface": {"expression": "(x**2 - 1)**2 / 4"}, "noise": {"kind": "isotropic", "sigma": 1.0}}
+    (warning,) = cautions({"SGD": SGD}, well, lr=0.05, batch_size=2, **options)
+    assert "grows like V·B/η = 20, V" in warning
+
+
+def test_where_that_takes_long_few_escapes_of_sam_come_with_the_exponent_of_its_trap():
+    """In four dimensions."""
+    escape = WIDE | {"start": [0] * 4, "region": {"kind": "ball", "centre": [0] * 4, "radius": 5}}
+    surface = SADDLE | {"eigenvalues": [1.0, 1.0, 1.0, -2.0]}
+    (warning,) = cautions({"SAM": {"kind": "sam", "rho": 0.1}}, escape, surface, batch_size=3)
     assert "SAM is trapped" in warning
     assert "ρ²|λ|B/(ησ²) = 24;" in warning
 
@@ -62,7 +74,7 @@ def test_the_exponent_takes_the_variance_along_the_unstable_direction():
     """σ² = 0.2 along y gives ρ²|λ|B/(ησ²) = 10."""
     noise = {"kind": "constant", "covariance": [[5.0, 0.0], [0.0, 0.2]]}
     (warning,) = cautions({"SAM": {"kind": "sam", "rho": 0.1}}, WIDE, noise=noise)
-    assert "= 10;" in warning
+    assert "V·B/η = 10, V" in warning
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,7 @@ def test_a_warning_takes_the_exponent_where_it_is_quickly_had():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the exact mean escape time")
 def test_the_logarithm_of_exact_escape_times_grows_by_it(monkeypatch):
     """From B = 4 to 8 by V/η, up to the prefactor: of SAM on a loss that is no quadratic. Its drift is no gradient."""
     surface = ss.LossSurface(lambda w: (w[0] ** 2 - 1) ** 2 / 4 + w[1] ** 2 + 0.5 * w[0] * w[1], dim=2)
