@@ -24,9 +24,11 @@ from .noise import ConstantNoise, EmpiricalNoise, FrozenHessianNoise, HessianNoi
 from .rare import RareResult, rare_escape_times
 from .regions import Ball, Box, LevelSet, LossAbove, LossBelow, Region, Slab, UnstableDistance
 from .statistics import Outcome
+from .statistics.log_time import LogTimeFit, fit_log_time, fit_xie
 from .surfaces import FiniteSum, LossSurface, NetworkSurface, load_csv, load_dataset, network_surface
 from .theory.action import LeastAction, least_action
 from .theory.exact import ExactEscape, exact_escape_times
+from .theory.kramers import Kramers, kramers_time, xie_time
 from .theory.stability import critical_points, critical_rho, stability, stalls
 from .weak.errors import weak_errors, weak_orders
 
@@ -51,8 +53,10 @@ __all__ = [
     "HessianNoise",
     "InputError",
     "IsotropicNoise",
+    "Kramers",
     "LeastAction",
     "LevelSet",
+    "LogTimeFit",
     "LossAbove",
     "LossBelow",
     "LossSurface",
@@ -79,6 +83,9 @@ __all__ = [
     "displacement",
     "escape_times",
     "exact_escape_times",
+    "fit_log_time",
+    "fit_xie",
+    "kramers_time",
     "least_action",
     "load",
     "load_csv",
@@ -92,5 +99,6 @@ __all__ = [
     "sweep",
     "weak_errors",
     "weak_orders",
+    "xie_time",
 ]
 __version__: str

@@ -55,6 +55,7 @@ def test_every_command_is_explained():
             "exact",
             "stability",
             "displacement",
+            "action",
             "plot",
             "report",
             "validate",

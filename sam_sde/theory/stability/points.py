@@ -14,6 +14,8 @@ from sam_sde.theory.stability.roots import APART, Bounds, as_bounds, find_zeros,
 
 STARTS = 64
 MOST_COORDINATES = 1_000
+FLAT_GRADIENT = 1e-8  # of ‖H‖(1+‖w‖): the gradient at a critical point
+ROUNDED = 1e-3  # of 1+‖w‖: what a point that somebody names may lack of its digits
 SAME_LOSS = 1e-9  # relative: degenerate points of one loss are those of one valley
 PROBES = (1e-3, 1e-2)  # how far to look along a flat direction, relative to 1+‖w‖
 
@@ -68,7 +70,21 @@ def critical_points(
     return points
 
 
-def _polish(surface: LossSurface, location: Sequence[float]) -> np.ndarray:
+def critical_point_at(surface: LossSurface, location: np.ndarray, name: str) -> Critical:
+    """The critical point that `location` (dim,) is, up to the rounding of its digits.
+
+    Raises ArgumentError where the argument `name` is none.
+    """
+    found = _polish(surface, location, ROUNDED)
+    gradient = surface.gradient(torch.from_numpy(found)[None])[0].norm().item()
+    point = _classified(surface, found)
+    if not gradient <= FLAT_GRADIENT * np.abs(point.eigenvalues).max() * (1.0 + np.linalg.norm(found)):
+        place = checks.shown(np.asarray(location).tolist())
+        raise ArgumentError(name, f"{place} is no critical point, the gradient there has norm {gradient:.4g}")
+    return point
+
+
+def _polish(surface: LossSurface, location: Sequence[float], apart: float = APART) -> np.ndarray:
     """A known point without the rounding of its list; as it is where Newton's method leads elsewhere."""
     known = np.array(location, dtype=float)
     found = polished(
@@ -76,7 +92,7 @@ def _polish(surface: LossSurface, location: Sequence[float]) -> np.ndarray:
         lambda point: surface.hessian(torch.from_numpy(point)[None])[0].numpy(),
         known,
     )
-    near = found is not None and np.linalg.norm(found - known) <= APART * (1.0 + np.linalg.norm(known))
+    near = found is not None and np.linalg.norm(found - known) <= apart * (1.0 + np.linalg.norm(known))
     return found if near else known
 
 

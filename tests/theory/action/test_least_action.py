@@ -1,9 +1,11 @@
 """The least action against closed forms: gradients, Maier and Stein's drift, SAM's trap, linear drifts, coordinates."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
-from scipy import integrate, linalg
+from scipy import integrate, linalg, sparse
 
 import sam_sde as ss
 from sam_sde.surfaces import muller_brown, quadratic
@@ -164,6 +166,41 @@ def test_a_warning_takes_the_exponent_where_it_is_quickly_had():
     assert escape_exponent(sam(surface, noise, momentum=0.9), start=[0.0], region=region) is None
     many = sam(quadratic([-2.0] * 4), noise)
     assert escape_exponent(many, start=[0.0] * 4, region=ss.Ball([0.0] * 4, 1.0)) is None
+
+
+def cheapest_on_a_grid(dynamics, inside, start, low, high, count, reach=5):
+    """The least sum of the action over straight edges between points of a grid, from a point to the outside."""
+    axes = [np.linspace(*ends, count) for ends in zip(low, high, strict=True)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    number = np.arange(count**2).reshape(count, count)
+    edges = []
+    for i, j in np.ndindex(2 * reach + 1, 2 * reach + 1):
+        i, j = i - reach, j - reach
+        if math.gcd(i, j) == 1:
+            a = number[max(0, -i) : count - max(0, i), max(0, -j) : count - max(0, j)].ravel()
+            b = number[max(0, i) : count + min(0, i), max(0, j) : count + min(0, j)].ravel()
+            step, cost = points[b] - points[a], 0.0
+            for part in (1 / 6, 1 / 2, 5 / 6):
+                drift = dynamics.f(0.0, torch.from_numpy(points[a] + part * step)).numpy()
+                cost += (np.linalg.norm(step, axis=1) * np.linalg.norm(drift, axis=1) - (step * drift).sum(1)) / 3
+            edges.append((np.maximum(cost, 1e-12), a, b))
+    cost, a, b = (np.concatenate(each) for each in zip(*edges, strict=True))
+    graph = sparse.csr_array((cost, (a, b)), shape=(count**2,) * 2)
+    costs = sparse.csgraph.dijkstra(graph, indices=np.linalg.norm(points - start, axis=1).argmin())
+    return costs[~inside(points)].min()
+
+
+def test_no_path_on_a_grid_costs_less_where_the_drift_is_no_gradient_and_jumps():
+    """SAM in a valley of Müller and Brown: its drift jumps at the minimum and at the saddle that the way passes."""
+    surface, minimum = muller_brown(), [0.6234994, 0.0280378]
+    dynamics = ss.SAM(surface, ss.IsotropicNoise(1.0), lr=1e-4, rho=0.1)
+    found = ss.least_action(dynamics, start=minimum, region=ss.Ball([0.62, 0.03], 0.6))
+
+    def inside(points):
+        return np.linalg.norm(points - [0.62, 0.03], axis=1) < 0.6
+
+    coarse = cheapest_on_a_grid(dynamics, inside, minimum, [0.05, -0.1], [0.75, 0.5], 91)
+    assert found.action * 0.999 < coarse < found.action * 1.02
 
 
 @pytest.mark.slow
