@@ -43,8 +43,8 @@ def validate(config: ConfigFile, changes: Changes = None) -> None:
     """Check a configuration without running it."""
     from sam_sde.config.building import Setting
     from sam_sde.config.loading import load_config
-    from sam_sde.jobs.displacement import DisplacementExperiment
     from sam_sde.jobs.action import ActionExperiment
+    from sam_sde.jobs.displacement import DisplacementExperiment
     from sam_sde.jobs.escape import Experiment
     from sam_sde.jobs.stability import StabilityExperiment
     from sam_sde.jobs.weak import WeakExperiment

@@ -114,8 +114,12 @@ def _temperature(dynamics: Dynamics) -> float:
         raise ArgumentError(
             "dynamics", f"expected SGD, of whose escapes Kramers' time tells, got {type(dynamics).__name__}"
         )
-    if dynamics.weight_decay or dynamics.drift_order != 1:
-        key = "weight_decay" if dynamics.weight_decay else "drift_order"
+    changed = {
+        "weight_decay": dynamics.weight_decay,
+        "drift_order": dynamics.drift_order != 1,
+        "sde": dynamics.sde != "usual",
+    }
+    for key in [key for key, is_changed in changed.items() if is_changed]:
         raise ArgumentError(key, "Kramers' time is that of the gradient of the loss alone; leave it out")
     factor = dynamics.noise.factor(torch.zeros(1, dynamics.dim, dtype=torch.float64))[0]
     covariance = (factor @ factor.mT).numpy()

@@ -82,6 +82,7 @@ def test_a_barrier_that_is_low_beside_the_noise_is_told_of():
         (ss.SGD(PLANE, ss.HessianNoise(PLANE), lr=0.01), {}, "noise: .* same variance everywhere"),
         (ss.SGD(PLANE, ss.NoNoise(), lr=0.01), {}, "noise: "),
         (sgd(PLANE, 0.01, weight_decay=0.1), {}, "weight_decay: "),
+        (sgd(PLANE, 0.01, sde="exact"), {}, "sde: "),
         (sgd(PLANE, 0.01, lr_schedule=ss.CosineSchedule(t_end=1.0)), {}, "lr_schedule: "),
         (sgd(PLANE, 0.01), {"minimum": [0.0, 0.0]}, "minimum: expected a minimum"),
         (sgd(PLANE, 0.01), {"minimum": [-0.5, 0.0]}, "minimum: .* is no critical point"),
