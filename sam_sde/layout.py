@@ -33,6 +33,13 @@ def stack_steps(states: list[torch.Tensor]) -> torch.Tensor:
     return torch.stack([w.T for w in states], dim=1).movedim(0, -1)
 
 
+def empty_steps(n_steps: int, like: torch.Tensor) -> torch.Tensor:
+    """Room (steps, paths, dim) for so many states like one (paths, dim), laid out as `stack_steps` does."""
+    if like.shape[-1] > FEW_COORDINATES:
+        return like.new_empty(n_steps, *like.shape)
+    return like.new_empty(like.shape[-1], n_steps, len(like)).movedim(0, -1)
+
+
 def row_sum(x: torch.Tensor) -> torch.Tensor:
     """Sum over the last axis: (…, dim) to (…, 1)."""
     return x.sum(-1, keepdim=True)

@@ -24,7 +24,8 @@ class Minibatch(NamedTuple):
 
 def mean(gradients: Iterable[torch.Tensor]) -> torch.Tensor:
     """Their mean, without keeping them all."""
-    total, count = 0.0, 0
+    gradients = iter(gradients)
+    total, count = next(gradients), 1
     for gradient in gradients:
         total, count = total + gradient, count + 1
-    return total / count
+    return total / count if count > 1 else total

@@ -188,6 +188,8 @@ class FiniteSum(LossSurface):
         """The mean gradient (paths, dim) of the samples with the numbers `index` (paths, batch), each path its own."""
         data = self.samples.like(w)
         paths = max(1, NUMBERS_AT_ONCE // (self._numbers * index.shape[1]))
+        if len(w) <= paths:
+            return self._gradient_of_batch(w, take(data, index))
         return torch.cat(
             [
                 self._gradient_of_batch(some, take(data, chosen))

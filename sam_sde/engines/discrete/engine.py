@@ -11,7 +11,7 @@ from sam_sde.engines.discrete.minibatches import Minibatches
 from sam_sde.engines.engine import Engine
 from sam_sde.engines.integration import NOISE_TYPES, Advance, Chunk, Integration
 from sam_sde.errors import ArgumentError
-from sam_sde.layout import in_columns, stack_steps
+from sam_sde.layout import empty_steps
 from sam_sde.noise import EmpiricalNoise
 from sam_sde.random import Purpose, Stream
 
@@ -64,14 +64,15 @@ def advance(
     dtype: that in which gradients are evaluated; default that of the state. The states themselves are in float64.
     """
     dtype = dtype or state.dtype
-    states, active = [in_columns(state.double())], None
-    for step in range(first_step, first_step + n_steps):
-        t = step * integration.dt
+    states, active = empty_steps(n_steps + 1, state.double()), None
+    states[0] = state
+    for i in range(n_steps):
+        step, t = first_step + i, (first_step + i) * integration.dt
         if integration.dynamics.active(t) is not active:
             active = integration.dynamics.active(t)
             take = _steps(active, integration.stream, paths, dtype, step)
-        states.append(take(step, times(t, states[-1]), states[-1]))
-    return Chunk(stack_steps(states), dtype)
+        states[i + 1] = take(step, times(t, states[i]), states[i])
+    return Chunk(states, dtype)
 
 
 def _steps(
@@ -93,7 +94,7 @@ def _steps(
 
 
 def _step(dynamics: Dynamics, t: Time, state: torch.Tensor, minibatches: Iterable[Minibatch]) -> torch.Tensor:
-    return in_columns(dynamics.step(t, state, minibatches).double())
+    return dynamics.step(t, state, minibatches)
 
 
 def _is_gaussian(dynamics: GradientDynamics) -> bool:
