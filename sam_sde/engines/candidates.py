@@ -37,12 +37,12 @@ def candidates_of(
     states: those of the chunk, rounded. n_valid (paths,): how many of the steps count.
     """
     n_steps, n_paths, dim = len(states) - 1, states.shape[1], states.shape[2]
-    every = states.reshape(-1, dim)
-    level = problem.state_region.levels(every).to(states).reshape(n_steps + 1, n_paths, -1)
+    level = _looked_at(problem, states, first_step)
     n_valid = torch.minimum(n_valid, _steps_with_level(level))
     if problem.by_distance:
         step = torch.arange(first_step, first_step + n_steps + 1, device=states.device).repeat_interleave(n_paths)
-        near = near_by_distance(problem, times(problem, every, step), every).reshape(level.shape)
+        flat = states.reshape(-1, dim)
+        near = near_by_distance(problem, times(problem, flat, step), flat).reshape(level.shape)
     else:
         near = level >= -problem.reach - rounding_of_levels(problem, states[0])
     step, row, face = (near[:-1] | near[1:]).nonzero(as_tuple=True)
@@ -61,6 +61,21 @@ def candidates_of(
         level1[wanted],
     )
     return found, n_valid
+
+
+def _looked_at(problem: EscapeProblem, states: torch.Tensor, first_step: int) -> torch.Tensor:
+    """The levels (steps + 1, paths, faces); -∞, as inside, after steps that the region is not looked at."""
+    region, (n_states, n_paths, dim) = problem.state_region, states.shape
+    if region.every == 1:
+        return region.levels(states.reshape(-1, dim)).to(states).reshape(n_states, n_paths, -1)
+    first = -first_step % region.every or region.every  # the first state was looked at as the last one before
+    looked = states[first :: region.every]
+    level = states.new_full((n_states, n_paths, region.faces), -torch.inf)
+    if len(looked):
+        level[first :: region.every] = (
+            region.levels(looked.reshape(-1, dim)).to(states).reshape(len(looked), n_paths, -1)
+        )
+    return level
 
 
 def _levels(problem: EscapeProblem, chunk: Chunk, states, level, step, row, face) -> torch.Tensor:

@@ -43,6 +43,12 @@ class EscapeProblem(Integration):
         if self.dt > self.t_max:
             raise ArgumentError("dt", f"expected at most t_max = {self.t_max:g}, got {self.dt:g}")
         checks.one_of("crossing", self.crossing, CROSSINGS)
+        if self.region.every > 1 and self.crossing != "none":
+            raise ArgumentError(
+                "every",
+                f"expected 1 for crossing {self.crossing!r}, which looks into each step, got {self.region.every}; "
+                "try crossing 'none', or engine 'discrete'",
+            )
         if self.t_max / self.dt > MAX_STEPS:
             raise ArgumentError(
                 "t_max",

@@ -42,6 +42,7 @@ def find_cautions(
     found = [_unresolved_step(arm, runs[arm]) for arm in of_sdes]
     found += [_lost_damping(arm, runs[arm]) for arm in of_sdes]
     found += [_long_exact_step(arm, runs[arm]) for arm in of_sdes]
+    found += [_rare_looks(arm, runs[arm]) for arm in results]
     found += [_step_beyond_statistics(arm, result) for arm, result in results.items() if result.step_check is not None]
     found += [_levels(arm, result) for arm, result in results.items() if result.levels]
     found += [f"{arm}: {sentence}" for arm in results for sentence in runs[arm].precision_warnings]
@@ -60,6 +61,16 @@ def find_cautions(
             if row.curves_cross
         ]
     return [sentence for sentence in found if sentence]
+
+
+def _rare_looks(arm: str, run: EscapeRun) -> str | None:
+    every = run.problem.region.every
+    if every == 1:
+        return None
+    return (
+        f"{arm}: the region is looked at after every {every} steps, so that escape times are up to "
+        f"{(every - 1) * run.problem.dt:.3g} too long, and more where a path came back between two looks"
+    )
 
 
 def _step_beyond_statistics(arm: str, result: EscapeResult) -> str | None:

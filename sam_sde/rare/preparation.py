@@ -103,6 +103,10 @@ def _require_markov(run: EscapeRun) -> None:
                 "'epochs' remembers which samples were drawn, and splitting takes walkers from the middle of an epoch; "
                 "try 'without_replacement'",
             )
+    if problem.region.every > 1:
+        raise ArgumentError(
+            "every", "a region that is looked at after some steps only is left at no state of a step; try every 1"
+        )
     schedules = [each for each in vars(dynamics).values() if isinstance(each, Schedule)]
     changing = len(dynamics.parts) > 1 or any(not isinstance(each, ConstantSchedule) for each in schedules)
     if not changing:

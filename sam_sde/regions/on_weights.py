@@ -12,7 +12,7 @@ class OnWeights(Region):
 
     def __init__(self, region: Region, dim: int, state_dim: int):
         self.region = region
-        self.faces, self.slope, self.dim = region.faces, region.slope, state_dim
+        self.faces, self.slope, self.every, self.dim = region.faces, region.slope, region.every, state_dim
         self._weights = dim
 
     def levels(self, state: torch.Tensor) -> torch.Tensor:

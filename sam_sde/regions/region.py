@@ -27,6 +27,7 @@ class Region(abc.ABC):
     Attributes
         dim: number of coordinates; None if any.
         faces: number of level functions.
+        every: after how many steps of the algorithm it is looked at whether a path is outside; 1 means each.
         slope: 1 where φ is a signed distance, or |∇φ| where that is the same everywhere; None, the default, where it is
             not known: the distance that a crossing needs is then found along the gradient.
     """
@@ -34,6 +35,7 @@ class Region(abc.ABC):
     dim: int | None = None
     faces = 1
     slope: float | None = None
+    every = 1
 
     @abc.abstractmethod
     def levels(self, w: torch.Tensor) -> torch.Tensor:
@@ -292,48 +294,6 @@ class LevelSet(Region):
         if level.dtype is torch.bool or level.is_complex():
             raise ArgumentError("level", f"expected a real number that is negative inside, got {level.dtype}")
         super().check_start(w)
-
-
-class _LossSide(Region):
-    """One side of a level of the loss: sign · (ℓ(w) - level) < 0."""
-
-    sign: float
-
-    def __init__(self, surface: LossSurface, level: float):
-        self.surface = require_surface(surface)
-        self.level = checks.real("level", level)
-        self.dim = surface.dim
-
-    def levels(self, w):
-        return self.sign * (self.surface.value(w)[:, None] - self.level)
-
-    def normal(self, w, face):
-        return self.sign * self.surface.gradient(w)
-
-    def __repr__(self):
-        return f"{type(self).__name__}({self.level:g})"
-
-
-class LossBelow(_LossSide):
-    """ℓ(w) < level: left when the loss rises to `level`."""
-
-    sign = 1.0
-
-
-class LossAbove(_LossSide):
-    """ℓ(w) > level: left when the loss falls to `level`."""
-
-    sign = -1.0
-
-
-def loss_region(surface: LossSurface, below: float | None = None, above: float | None = None) -> LossBelow | LossAbove:
-    """The loss below a level, or above one. Raises ArgumentError unless one of them is given."""
-    if (below is None) == (above is None):
-        got = "neither" if below is None else "both"
-        raise ArgumentError("region", f"expected one of below and above, got {got}")
-    if below is None:
-        return LossAbove(surface, checks.real("above", above))
-    return LossBelow(surface, checks.real("below", below))
 
 
 def _unit(vectors: torch.Tensor) -> torch.Tensor:
