@@ -12,9 +12,12 @@ ENGINES = {
     "torchsde": torchsde_engine.ENGINE,
     "compiled": compiled_engine.ENGINE,
     "discrete": discrete_engine.ENGINE,
+    "compiled_discrete": compiled_engine.ALGORITHM,
 }
 
 SDE_ENGINES = [name for name, engine in ENGINES.items() if engine.of_sde]
+# What may be taken where one is asked for; any other is itself.
+ONE_OF = {"auto": SDE_ENGINES, "discrete": [name for name, engine in ENGINES.items() if not engine.of_sde]}
 
 NOISE_WORDS = {
     "additive": "constant noise",
@@ -40,7 +43,7 @@ def default_method(engine: str) -> str:
 
 
 def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
-    """The name of the engine; "auto" is one for SDEs that knows the method.
+    """The name of the engine; "auto" is one for SDEs that knows the method, "discrete" one for algorithms.
 
     Of several it is the one that takes the longest to prepare, where the work is worth that and the problem suits it.
 
@@ -59,9 +62,9 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
 
 
 def fitting_engines(engine: str, problem: EscapeProblem) -> list[str]:
-    """The engines that have the method for the noise: the one asked for, or some for SDEs."""
+    """The engines that have the method for the noise: the one asked for, or some of `ONE_OF` it."""
     method, noise_type = checks.one_of("method", problem.method, METHODS), problem.dynamics.noise_type
-    candidates = SDE_ENGINES if engine == "auto" else [engine]
+    candidates = ONE_OF.get(engine, [engine])
     fitting = [name for name in candidates if method in ENGINES[name].methods[noise_type]]
     if not fitting:
         others = {m: None for name in candidates for m in ENGINES[name].methods[noise_type]}

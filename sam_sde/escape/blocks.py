@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from sam_sde import checks
-from sam_sde.engines import ENGINES, Advance, BlockResult, CannotCompileError, choose_engine, run_block
+from sam_sde.engines import ENGINES, Advance, BlockResult, CannotCompileError, fitting_engines, run_block
 from sam_sde.escape.progress import BlockReport
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.trajectory import Recorder, Trajectory
@@ -71,6 +71,7 @@ def prepared(run: EscapeRun) -> Prepared:
         try:
             _kept[run] = Prepared(ENGINES[run.engine].prepare(run.problem, start), run.engine, None)
         except CannotCompileError as error:
-            other = choose_engine("torchsde", run.problem, run.n_paths)
+            other = "torchsde" if ENGINES[run.engine].of_sde else "discrete"
+            fitting_engines(other, run.problem)
             _kept[run] = Prepared(ENGINES[other].prepare(run.problem, start), other, str(error))
     return _kept[run]

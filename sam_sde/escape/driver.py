@@ -138,16 +138,17 @@ def escape_times(
         diagonal noise, "milstein" and "srk". See `sam_sde.engines.methods`.
     engine: "torchsde", the reference; "compiled", the same paths ten times faster after compiling for twenty seconds;
         "auto" takes the compiled one where the work is worth it. "discrete": the algorithm itself instead of its SDE,
-        with dt = lr and crossing "none"; with data it draws minibatches, else Gaussian noise of the covariance Σ/B.
+        with dt = lr and crossing "none"; with data it draws minibatches, else Gaussian noise of the covariance Σ/B, and
+        is "compiled_discrete" where the work is worth it.
     crossing: "bridge" (a path may leave and return within a step), "shift" (the region is shrunk instead), or "none"
         (only the ends of steps count, as for the discrete algorithm); "auto" is "bridge", and "none" where the engine
-        is "discrete".
+        is that of the algorithm.
     device: "auto" (CUDA where there is one), "cpu", "cuda", …
     dtype: "float32" or "float64", in which drift, noise and levels are evaluated; the states are summed with the digits
         of float64 in any case, so that small steps far from zero count. A UserWarning says where float32 is too coarse.
     block_size: paths integrated together; the default follows from engine, dim and workers.
     chunk, compact_below: see `sam_sde.engines.block.run_block`; they change the speed, not the result.
-    workers: how many share the blocks of paths: threads where the engine is "compiled" and runs on a CPU, else
+    workers: how many share the blocks of paths: threads where the engine is compiled and runs on a CPU, else
         processes, which are kept from call to call. None is as many as `torch.get_num_threads()` says, where the work
         is worth it. Results do not depend on them, but for the rounding of blocks of another size.
     task_timeout: seconds after which a block of paths is given up that has not come to its end, as where a loss hangs;

@@ -176,11 +176,8 @@ class Experiment:
 
     def entry(self, store: Store, arm: str, run: EscapeRun, fresh: bool = False, needed: bool = False) -> Entry:
         """What the store has of a run, by another engine if it has that and nobody asks for one."""
-        choices = [run]
-        if self.setting.asked_engine(arm) == "auto":
-            choices += [
-                run.with_engine(engine) for engine in fitting_engines("auto", run.problem) if engine != run.engine
-            ]
+        others = set(fitting_engines(self.setting.asked_engine(arm), run.problem)) - {run.engine}
+        choices = [run, *map(run.with_engine, sorted(others))]
         identities = [(identity_of(self.setting, arm, choice), choice) for choice in choices]
         there = [pair for pair in identities if store.holds(pair[0])]
         return store.entry(*(there or identities)[0], fresh, needed)

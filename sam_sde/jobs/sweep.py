@@ -176,10 +176,9 @@ class Study:
     def _choose_engine(self, experiment: Experiment, arm: str) -> None:
         """What is compiled once serves all conditions."""
         run = experiment.runs[arm]
-        if experiment.setting.asked_engine(arm) == "auto":
-            engine = choose_engine("auto", run.problem, run.n_paths * len(self.conditions))
-            if engine != run.engine:
-                experiment.runs[arm] = run.with_engine(engine)
+        engine = choose_engine(experiment.setting.asked_engine(arm), run.problem, run.n_paths * len(self.conditions))
+        if engine != run.engine:
+            experiment.runs[arm] = run.with_engine(engine)
 
     def _works(self, tally: Tally, shard: Shard | None) -> Iterator[Work]:
         """Those of blocks that are missing; arms that are the same in several conditions are computed once."""

@@ -54,9 +54,12 @@ def _range(values: pd.Series, form: str = "{:.6g}") -> str:
 
 def engine_words(engines: set[str]) -> str:
     """What the paths are of: the SDE, the algorithm itself, or each as the arms say."""
-    if "discrete" not in engines:
+    of_algorithm = {engine for engine in engines if "discrete" in engine}
+    if not of_algorithm:
         return "the optimizer's stochastic differential equation"
-    return "the algorithm itself" if len(engines) == 1 else "the stochastic differential equation or the algorithm"
+    return (
+        "the algorithm itself" if of_algorithm == engines else "the stochastic differential equation or the algorithm"
+    )
 
 
 def surface_words(surface: Section) -> str:

@@ -33,6 +33,28 @@ def test_auto_compiles_for_long_work(method, n_paths, t_max, engine):
     assert choose_engine("auto", problem(SAM, t_max, method=method), n_paths) == engine
 
 
+@pytest.mark.parametrize(
+    ("engine", "n_paths", "chosen"),
+    [
+        ("discrete", 100, "discrete"),
+        ("discrete", 10**7, "compiled_discrete"),
+        ("compiled_discrete", 1, "compiled_discrete"),
+    ],
+)
+def test_an_algorithm_is_compiled_for_long_work(engine, n_paths, chosen):
+    options = {"method": "euler", "crossing": "none"}
+    assert choose_engine(engine, problem(SAM, 100.0, **options), n_paths) == chosen
+    micro = ss.SAM(SADDLE, WHITE, lr=0.01, rho=0.02, batch_size=4, ascent="same", micro_batch=2)
+    data = toy_network()
+    of_data = ss.SGD(data, ss.EmpiricalNoise(data), lr=0.01, batch_size=8)
+    for dynamics in (micro, of_data):
+        if engine == "discrete":
+            assert choose_engine(engine, problem(dynamics, 100.0, **options), n_paths) == "discrete"
+        else:
+            with pytest.raises(ss.ArgumentError, match="engine: 'compiled_discrete' has one minibatch a step"):
+                choose_engine(engine, problem(dynamics, 100.0, **options), n_paths)
+
+
 @pytest.mark.parametrize(("engine", "chosen"), [("auto", "torchsde"), ("compiled", "compiled")])
 def test_compiling_a_sum_over_data_is_left_to_the_user(engine, chosen):
     surface = toy_network()
@@ -74,7 +96,7 @@ def test_an_engine_more_is_an_entry_of_the_table(monkeypatch):
     """Between torchsde and the compiled one, for problems that suit it."""
     other = replace(ENGINES["torchsde"], worth_from=1e4, suits=lambda problem: problem.dynamics.momentum == 0)
     monkeypatch.setitem(choice.ENGINES, "other", other)
-    monkeypatch.setattr(choice, "SDE_ENGINES", [*choice.SDE_ENGINES, "other"])
+    monkeypatch.setitem(choice.ONE_OF, "auto", [*choice.ONE_OF["auto"], "other"])
     heavy = ss.SGD(SADDLE, WHITE, lr=0.01, momentum=0.9)
     assert [choose_engine("auto", problem(), n) for n in (1, 10**3, 10**7)] == ["torchsde", "other", "compiled"]
     assert choose_engine("auto", problem(heavy), 10**3) == "torchsde"

@@ -1,10 +1,13 @@
-"""The fast engine: the same steps as the torchsde engine's, with the same noise, compiled by torch.
+"""The fast engines: the same steps as those of torchsde and of the algorithm, with the same noise, compiled by torch.
 
 A compiled function draws the normals of four steps, another one takes them and marks the paths that come near the
 boundary; only those are looked at for exits. Problems whose steps differ in nothing but numbers are compiled once.
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -12,9 +15,12 @@ from sam_sde.engines.compiled.errors import CannotCompileError, first_line
 from sam_sde.engines.compiled.layout import Layout
 from sam_sde.engines.compiled.memory import Memory
 from sam_sde.engines.compiled.quads import FEWEST_PATHS, Functions, scalars
+from sam_sde.engines.compiled.steps import algorithm_step_of, step_of
+from sam_sde.engines.discrete import engine as discrete
 from sam_sde.engines.engine import Engine
 from sam_sde.engines.integration import NOISE_TYPES, Chunk, Integration
 from sam_sde.engines.methods import INCREMENTS
+from sam_sde.errors import ArgumentError
 from sam_sde.random import STEPS_PER_COUNTER
 from sam_sde.surfaces import FiniteSum
 
@@ -25,7 +31,9 @@ WORTH_COMPILING = 5e8
 OTHER_TORCH = (ImportError, AttributeError, TypeError)
 
 
-def compile_problem(problem: Integration, start: torch.Tensor) -> "CompiledSteps":
+def compile_problem(
+    problem: Integration, start: torch.Tensor, step_of: Callable[[Integration], Callable] = step_of
+) -> "CompiledSteps":
     """A function that advances paths of this problem, compiled for the dtype and device of `start` (paths, dim).
 
     Raises
@@ -34,7 +42,7 @@ def compile_problem(problem: Integration, start: torch.Tensor) -> "CompiledSteps
     """
     layout = Layout(start.shape[1], problem.dynamics.channels)
     try:
-        functions = _functions(problem, start, layout)
+        functions = _functions(problem, step_of(problem), start, layout)
     except CannotCompileError:
         raise
     except Exception as error:
@@ -43,16 +51,16 @@ def compile_problem(problem: Integration, start: torch.Tensor) -> "CompiledSteps
 
 
 @torch.no_grad()
-def _functions(problem: Integration, start: torch.Tensor, layout: Layout) -> Functions:
+def _functions(problem: Integration, take: Callable, start: torch.Tensor, layout: Layout) -> Functions:
     # Imported here, for these lead to torch's compiler, which takes a second to import, and to its internals.
     try:
         from sam_sde.engines.compiled.loops import functions_of
 
-        return functions_of(problem, start, layout)
+        return functions_of(problem, take, start, layout)
     except OTHER_TORCH as error:
         from sam_sde.engines.compiled.torch_compile import functions_of
 
-        return functions_of(problem, start, layout, first_line(error))
+        return functions_of(problem, take, start, layout, first_line(error))
 
 
 class CompiledSteps:
@@ -111,4 +119,30 @@ ENGINE = Engine(
     longest_chunk=128,
     chunk_unit=STEPS_PER_COUNTER,
     in_threads=True,
+)
+
+
+def check_algorithm(integration: Integration) -> None:
+    """Raises ArgumentError where it is none of an algorithm, or of one that draws samples or splits its batches."""
+    discrete.check(integration)
+    if not _without_samples(integration):
+        raise ArgumentError(
+            "engine",
+            "'compiled_discrete' has one minibatch a step with Gaussian noise, not samples of data or micro-batches; "
+            "try 'discrete'",
+        )
+
+
+def _without_samples(integration: Integration) -> bool:
+    return _without_data(integration) and all(map(discrete.is_gaussian, integration.dynamics.parts))
+
+
+ALGORITHM = replace(
+    ENGINE,
+    prepare=partial(compile_problem, step_of=algorithm_step_of),
+    methods=discrete.ENGINE.methods,
+    of_sde=False,
+    check=check_algorithm,
+    default_crossing="none",
+    suits=_without_samples,
 )

@@ -17,15 +17,14 @@ from sam_sde.engines.compiled.quads import (
     quad_of,
 )
 from sam_sde.engines.compiled.recording import Recording, recorded
-from sam_sde.engines.compiled.steps import step_of
 from sam_sde.engines.integration import Integration
 
 # By the structure of a step and what its inputs are like; the numbers of a problem are arguments.
 _loops: dict[Hashable, Loops] = {}
 
 
-def functions_of(problem: Integration, start: torch.Tensor, layout: Layout) -> Functions:
-    """Compiled for blocks like `start` (paths, dim).
+def functions_of(problem: Integration, take: Callable, start: torch.Tensor, layout: Layout) -> Functions:
+    """Compiled for blocks like `start` (paths, dim), with steps by `take`; see `steps`.
 
     Raises
         CannotRecordError: what a step does depends on the number of paths, or on numbers read from tensors.
@@ -33,7 +32,7 @@ def functions_of(problem: Integration, start: torch.Tensor, layout: Layout) -> F
     """
     # A recording is free of vmap, under which some of torch's functions cannot do without a number of paths.
     step = recorded(
-        step_of(problem),
+        take,
         functools.partial(inputs_of_step, start, layout),
         len(start),
         tolerance=100 * torch.finfo(start.dtype).eps,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from sam_sde.dynamics import times
+from sam_sde.engines.discrete.engine import gaussian_step
 from sam_sde.engines.integration import Integration
 from sam_sde.engines.methods import increments
 from sam_sde.engines.nearness import near_by_distance, rounding_of_levels
@@ -18,12 +19,33 @@ def step_of(problem: Integration) -> Callable:
     The state is anchor + moved; the next one has the same anchor, so that far from zero small steps are not lost.
     `nearest` becomes 0 or more where a step may have crossed.
     """
-    dynamics, dt, nearness = problem.dynamics, problem.dt, _nearness(problem)
+
+    def move(t: torch.Tensor, anchor: torch.Tensor, moved: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        drift, noise = increments(problem.method, problem.dynamics, t, anchor + moved, z, problem.dt)
+        return moved + drift + noise
+
+    return _step(problem, move)
+
+
+def algorithm_step_of(problem: Integration) -> Callable:
+    """The same of the optimizer's own step, which is taken in float64."""
+
+    def move(t: torch.Tensor, anchor: torch.Tensor, moved: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        state = anchor.double() + moved.double()
+        time = times(t, state)
+        ahead = problem.dynamics.choose(t, lambda active: gaussian_step(active, time, state, z[:, : active.channels]))
+        return (ahead - anchor.double()).to(moved)
+
+    return _step(problem, move)
+
+
+def _step(problem: Integration, move: Callable) -> Callable:
+    """By what `move` makes of (time, anchor, moved, z): the next `moved`."""
+    nearness = _nearness(problem)
 
     def take(anchor: torch.Tensor, moved: torch.Tensor, z: torch.Tensor, step: torch.Tensor, nearest: torch.Tensor):
-        t, before = step.double() * dt, anchor + moved
-        drift, noise = increments(problem.method, dynamics, t, before, z, dt)
-        moved = moved + drift + noise
+        t, before = step.double() * problem.dt, anchor + moved
+        moved = move(t, anchor, moved, z)
         return moved, torch.maximum(nearest, nearness(t, before, anchor + moved, anchor))
 
     return take

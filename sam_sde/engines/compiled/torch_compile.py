@@ -14,13 +14,12 @@ from sam_sde.engines.compiled.quads import (
     normals_for,
     quad_of,
 )
-from sam_sde.engines.compiled.steps import step_of
 from sam_sde.engines.integration import Integration
 
 
-def functions_of(problem: Integration, start: torch.Tensor, layout: Layout, reason: str) -> Functions:
-    """Compiled for blocks like `start` (paths, dim). Raises whatever torch cannot compile."""
-    quad = _compiled(quad_of(step_of(problem), layout), lambda n: inputs_of_quad(start, layout, n))
+def functions_of(problem: Integration, take: Callable, start: torch.Tensor, layout: Layout, reason: str) -> Functions:
+    """Compiled for blocks like `start` (paths, dim), with steps by `take`. Raises whatever torch cannot compile."""
+    quad = _compiled(quad_of(take, layout), lambda n: inputs_of_quad(start, layout, n))
     normals = _compiled(
         normals_for(problem.stream.diffusion, start.dtype), lambda n: inputs_of_normals(start.device, n)
     )

@@ -83,9 +83,9 @@ def _steps(
     first_step: int,
 ) -> Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]:
     """A function that takes the optimizer's steps from `first_step` on: of the step, its times and the states."""
-    if _is_gaussian(dynamics):
+    if is_gaussian(dynamics):
         brownian = KeyedBrownian(stream, paths, dynamics.channels, dtype, first_step)
-        return lambda step, t, state: _gaussian_step(dynamics, t, state, brownian(step, step + 1))
+        return lambda step, t, state: gaussian_step(dynamics, t, state, brownian(step, step + 1))
     if isinstance(dynamics.noise, EmpiricalNoise):
         draw = _of_samples(dynamics, stream, paths, dtype)
     else:
@@ -97,12 +97,12 @@ def _step(dynamics: Dynamics, t: Time, state: torch.Tensor, minibatches: Iterabl
     return dynamics.step(t, state, minibatches)
 
 
-def _is_gaussian(dynamics: GradientDynamics) -> bool:
+def is_gaussian(dynamics: GradientDynamics) -> bool:
     """Whether each step has one minibatch, with Gaussian noise."""
     return not isinstance(dynamics.noise, EmpiricalNoise) and _micro_batch(dynamics) == dynamics.batch_size
 
 
-def _gaussian_step(dynamics: GradientDynamics, t: torch.Tensor, state: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+def gaussian_step(dynamics: GradientDynamics, t: torch.Tensor, state: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
     """With gradients ∇ℓ(w) - L(w) z/√B, z the normals of the SDE's Brownian motion, which move w as they do there."""
     descent_z, ascent_z = z.chunk(2, dim=-1) if dynamics.ascent == "independent" else (z, z)
     descent, ascent = (partial(_noisy_gradient, dynamics, each) for each in (descent_z, ascent_z))
