@@ -4,6 +4,7 @@
     python scripts/benchmark.py --calls 1 10 100 [--path-steps 1e6 1e7 1e8] [--limit 300] [--sides ...] [--json FILE]
     python scripts/benchmark.py --study 500 2000 [--repeats 5] [--json FILE]
     python scripts/benchmark.py --rare [--json FILE]
+    python scripts/benchmark.py --networks 256 [--repeats 5] [--json FILE]
 
 Tasks: "saddle" and "dim 100" integrate SAM on a two-dimensional quadratic and on Styblinski-Tang in 100 dimensions,
 nothing escapes; "time to 1 %" and "SAM to 1 %" estimate a mean escape time from a maximum that is known in closed
@@ -18,7 +19,8 @@ are not installed (pip install .[bench]) are left out.
 With --calls it is the wall time of so many calls from one plain script, SAM at the saddle, everything counted from the
 start of the interpreter; see benchmark_calls.py. With --study 500 2000 it is that of a sweep over so many conditions
 with so many paths each, beside one condition with all of them; see benchmark_study.py. With --rare it is that of
-escapes by splitting; see benchmark_rare.py.
+escapes by splitting; see benchmark_rare.py. With --networks 256 it is that of steps of so many networks on data; see
+benchmark_networks.py.
 """
 
 import argparse
@@ -36,6 +38,7 @@ from importlib import metadata, util
 
 import torch
 from benchmark_calls import compare_calls
+from benchmark_networks import measure_networks
 from benchmark_rare import measure_rare
 from benchmark_sides import FAR, SADDLE, SIDES, Task
 from benchmark_study import compare_study
@@ -173,6 +176,7 @@ def main() -> None:
     parser.add_argument("--path-steps", type=float, nargs="+", default=[1e6, 1e7, 1e8], help="of each of these calls")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds after which no further call is begun")
     parser.add_argument("--rare", action="store_true", help="measure rare escapes instead")
+    parser.add_argument("--networks", type=int, metavar="RUNS", help="measure steps of networks on data instead")
     parser.add_argument("--study", type=int, nargs=2, metavar=("CONDITIONS", "PATHS"), help="measure a study instead")
     arguments = parser.parse_args()
     report = {"machine": machine(), "rows": []}
@@ -182,6 +186,8 @@ def main() -> None:
         report["rows"] = compare_calls(sides, list(map(int, arguments.path_steps)), arguments.limit, arguments.calls)
     elif arguments.rare:
         report["rows"] = measure_rare()
+    elif arguments.networks:
+        report["rows"] = measure_networks(arguments.networks, arguments.repeats)
     elif arguments.study:
         report["rows"] = compare_study(*arguments.study, arguments.repeats)
     else:

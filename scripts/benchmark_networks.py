@@ -1,0 +1,162 @@
+"""Steps of networks on data beside a plain torch loop, and the share of what the processor's matrix products allow.
+
+Handwritten digits, minibatches of 32, momentum 0.9, one thread: a perceptron 64-16-10, a small convolutional network
+and a linear autoencoder, trained by SGD and by SAM with a full-batch ascent, the minibatch's own, and that of
+micro-batches; as the algorithm many runs at a time, and as the SDE with the covariance of the samples' gradients.
+
+The bound is the time of a step's operations, as torch counts them, at the rate of a large matrix product that is
+measured in the same process. The plain loop trains one run at a time with torch.optim.SGD.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+import sam_sde as ss
+from sam_sde.engines import ENGINES, Integration
+from sam_sde.random import Stream
+
+BATCH_SIZE, MICRO_BATCH, LR, MOMENTUM, RHO = 32, 8, 0.05, 0.9, 0.05
+STEPS = {"discrete": 32, "torchsde": 2}
+# Gradients of minibatches in a step of the algorithm, and of all data there and in an Euler step of the SDE.
+GRADIENTS = {"SGD": (1, 0, 2), "SAM, full batch": (1, 1, 3), "SAM, same batch": (2, 0, 10), "m-SAM": (2, 0, None)}
+OPTIMIZERS = {
+    "SGD": None,
+    "SAM, full batch": {"ascent": "full"},
+    "SAM, same batch": {"ascent": "same"},
+    "m-SAM": {"ascent": "same", "micro_batch": MICRO_BATCH},
+}
+
+
+class Autoencoder(torch.nn.Sequential):
+    """Linear, with four units between."""
+
+    def __init__(self):
+        super().__init__(torch.nn.Linear(64, 4, bias=False), torch.nn.Linear(4, 64, bias=False))
+
+
+def networks() -> dict[str, tuple[torch.nn.Module, Callable, tuple[torch.Tensor, torch.Tensor]]]:
+    """(module, loss, data) by name."""
+    data = ss.load_dataset("digits")
+    pixels, digits = data.features.float(), data.classes()[0]
+    images = pixels.reshape(-1, 1, 8, 8)
+    torch.manual_seed(0)
+    perceptron = torch.nn.Sequential(torch.nn.Linear(64, 16), torch.nn.Tanh(), torch.nn.Linear(16, 10))
+    convolutional = torch.nn.Sequential(
+        *(torch.nn.Conv2d(1, 8, 3), torch.nn.Tanh(), torch.nn.AvgPool2d(2), torch.nn.Flatten()),
+        torch.nn.Linear(72, 10),
+    )
+    return {
+        "perceptron": (perceptron, functional.cross_entropy, (pixels, digits)),
+        "convolutional": (convolutional, functional.cross_entropy, (images, digits)),
+        "autoencoder": (Autoencoder(), functional.mse_loss, (pixels, pixels)),
+    }
+
+
+def measure_networks(runs: int, repeats: int) -> list[dict]:
+    """A row for each network, optimizer and engine; an SDE takes an eighth of the runs, for its steps see all data."""
+    torch.set_num_threads(1)
+    rows, rate = [], matrix_rate()
+    for name, (module, loss, data) in networks().items():
+        surface, operations = ss.network_surface(module, loss, data), operations_of(module, loss, data)
+        for optimizer, options in OPTIMIZERS.items():
+            plain = plain_loop(module, loss, data, options, repeats)
+            for engine, n in (("discrete", runs), ("torchsde", max(1, runs // 8))):
+                if engine == "torchsde" and optimizer == "m-SAM":
+                    continue  # no SDE of it is known
+                per_second = engine_steps(surface, options, engine, n, repeats)
+                small, large, of_sde = GRADIENTS[optimizer]
+                gradients = small * BATCH_SIZE / len(data[0]) + large if engine == "discrete" else of_sde
+                row = {
+                    "network": name,
+                    "optimizer": optimizer,
+                    "engine": engine,
+                    "runs": n,
+                    "run_steps_per_second": per_second,
+                    "to_plain_loop": per_second / plain if engine == "discrete" else None,
+                    "share_of_bound": per_second * gradients * operations / rate,
+                }
+                rows.append(row)
+                beside = f", {row['to_plain_loop']:.1f} times the plain loop" if row["to_plain_loop"] else ""
+                print(
+                    f"{name}, {optimizer}, {engine}, {n} runs: {per_second:.0f} run-steps/s{beside}, "
+                    f"{row['share_of_bound']:.2f} of the bound",
+                    flush=True,
+                )
+    return rows
+
+
+def matrix_rate() -> float:
+    """Operations per second of a large product in single precision."""
+    one, other = torch.randn(2, 1024, 1024)
+    return 2 * 1024**3 / seconds(lambda: one @ other, repeats=9)
+
+
+def seconds(action: Callable[[], object], repeats: int) -> float:
+    """The median of so many calls after a first one."""
+    action()
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def operations_of(module, loss, data) -> int:
+    """Of the gradient of all data."""
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.grad(loss(module(data[0]), data[1]), list(module.parameters()))
+    return counter.get_total_flops()
+
+
+def engine_steps(surface, options: dict | None, engine: str, runs: int, repeats: int) -> float:
+    """Run-steps per second."""
+    noise, common = ss.EmpiricalNoise(surface), {"lr": LR, "batch_size": BATCH_SIZE, "momentum": MOMENTUM}
+    dynamics = ss.SGD(surface, noise, **common)
+    if options is not None:
+        dynamics = ss.SAM(surface, noise, rho=RHO, **options, **common)
+    work = Integration(dynamics=dynamics, stream=Stream(), dt=LR, method="euler")
+    w = 0.1 * torch.randn(runs, surface.dim, generator=torch.Generator().manual_seed(0))
+    state, paths = torch.cat([w, torch.zeros_like(w)], dim=1), torch.arange(runs)
+    advance, steps = ENGINES[engine].prepare(work, state), STEPS[engine]
+    return runs * steps / seconds(lambda: advance(work, state.double(), paths, 0, steps), repeats)
+
+
+def plain_loop(module, loss, data, options: dict | None, repeats: int, steps: int = 200) -> float:
+    """Steps per second of torch.optim.SGD, with SAM's perturbation around it where `options` are given."""
+    inputs, targets = data
+    optimizer = torch.optim.SGD(module.parameters(), lr=LR, momentum=MOMENTUM)
+    size = (options or {}).get("micro_batch", BATCH_SIZE)
+    full = options is not None and options["ascent"] == "full"
+
+    def gradients(index):
+        return torch.autograd.grad(loss(module(inputs[index]), targets[index]), list(module.parameters()))
+
+    def part(index):
+        if options is None:
+            return gradients(index)
+        ascent = gradients(slice(None) if full else index)
+        norm = torch.stack([g.square().sum() for g in ascent]).sum().sqrt()
+        shifts = [RHO * g / (norm + 1e-12) for g in ascent]
+        with torch.no_grad():
+            for p, shift in zip(module.parameters(), shifts, strict=True):
+                p.add_(shift)
+        found = gradients(index)
+        with torch.no_grad():
+            for p, shift in zip(module.parameters(), shifts, strict=True):
+                p.sub_(shift)
+        return found
+
+    def train():
+        for _ in range(steps):
+            parts = [part(index) for index in torch.randint(len(inputs), (BATCH_SIZE,)).split(size)]
+            for p, *each in zip(module.parameters(), *parts, strict=True):
+                p.grad = sum(each) / len(parts)
+            optimizer.step()
+
+    return steps / seconds(train, repeats)
