@@ -45,9 +45,9 @@ def _draw_arm(above: Axes, below: Axes, rows: pd.DataFrame, color: str) -> None:
     for axes, unit in ((above, 1.0), (below, exact)):
         for style, valid in ((HOLDS, 1), (FAILS, 0)):
             axes.plot(time, (rows["formula"] / unit).where(rows["formula_valid"] == valid), color=color, **style)
-        value, low, high = (rows[name] / unit for name in ("msd", "msd_low", "msd_high"))
+        value, low, high = ((rows[name] / unit).to_numpy() for name in ("msd", "msd_low", "msd_high"))
         axes.errorbar(
-            time,
+            time.to_numpy(),
             value,
             yerr=[value - low, high - value],
             color=color,

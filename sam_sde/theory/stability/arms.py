@@ -113,16 +113,17 @@ def _along(dynamics: GradientDynamics, curvatures: np.ndarray) -> Stability:
 
 
 def _of_trap(dynamics: PerturbedSGD, eigenvalues: np.ndarray) -> Stability:
-    options = {"rho": dynamics.rho, "lr": dynamics.lr, "momentum": dynamics.momentum}
+    momentum = {"momentum": dynamics.momentum, "nesterov": dynamics.nesterov}
+    options = {"rho": dynamics.rho, "lr": dynamics.lr, **momentum}
     gradient = resting_gradient(eigenvalues, **options)
-    curvatures = frozen_curvatures(eigenvalues, rho=options["rho"], gradient=gradient)
+    curvatures = frozen_curvatures(eigenvalues, rho=dynamics.rho, gradient=gradient)
     return Stability(
         curvatures,
         _flow(dynamics, curvatures),
         _steps(dynamics, curvatures),
         None if is_flat(eigenvalues).any() else True,
         is_trapping(eigenvalues, **options),
-        trapping_lr(eigenvalues, momentum=dynamics.momentum),
+        trapping_lr(eigenvalues, **momentum),
         gradient,
     )
 

@@ -85,8 +85,12 @@ def largest_lr(curvatures: Curvatures, *, momentum: float = 0.0, nesterov: bool 
         return 0.0
     if momentum and np.abs(mu.imag).max() > FLAT * np.abs(mu).max():
         return np.nan
-    bound = 2.0 * (1.0 + momentum) / (1.0 + 2.0 * momentum if nesterov else 1.0)
-    return float(bound * (mu.real / np.abs(mu) ** 2).min())
+    return float(longest_step(momentum, nesterov) * (mu.real / np.abs(mu) ** 2).min())
+
+
+def longest_step(momentum: float, nesterov: bool = False) -> float:
+    """The ημ from which on a step overshoots by more than it corrects: 2(1+γ), of Nesterov's 2(1+γ)/(1+2γ)."""
+    return 2.0 * (1.0 + momentum) / (1.0 + 2.0 * momentum if nesterov else 1.0)
 
 
 def rho_threshold(eigenvalues: Curvatures) -> float:

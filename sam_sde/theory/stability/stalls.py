@@ -87,4 +87,6 @@ def _at(dynamics: GradientDynamics, zero: np.ndarray) -> Stall | None:
 
 def _in_one_valley(stall: Stall, other: Stall) -> bool:
     flat = is_flat(stall.stability.curvatures).any() and is_flat(other.stability.curvatures).any()
-    return bool(flat and abs(stall.perturbed_loss - other.perturbed_loss) <= SAME_LOSS * (1.0 + other.perturbed_loss))
+    return bool(
+        flat and abs(stall.perturbed_loss - other.perturbed_loss) <= SAME_LOSS * (1.0 + abs(other.perturbed_loss))
+    )

@@ -56,3 +56,12 @@ def test_sgd_has_none():
     surface = quadratic([2.0, -2.0])
     assert stalls(ss.SGD(surface, ss.NoNoise(), lr=0.01), critical_points(surface), BOX) == []
     assert stalls(ss.SAM(surface, ss.NoNoise(), lr=0.01, rho=0.0), critical_points(surface), BOX) == []
+
+
+@pytest.mark.parametrize("offset", [0.0, -5.0])
+def test_along_a_valley_one_stall_stands_for_all_whatever_the_loss_is_counted_from(offset):
+    """(x² - 1)²/4 in the plane: w^p is on the ridge x = 0 from x = ±ρ."""
+    surface = ss.LossSurface(lambda w: (w[0] ** 2 - 1) ** 2 / 4 + offset, dim=2)
+    sam = ss.SAM(surface, ss.NoNoise(), lr=0.01, rho=0.3)
+    (stall,) = stalls(sam, critical_points(surface, BOX, starts=8), BOX, starts=8)
+    assert abs(stall.location[0]) == pytest.approx(0.3)

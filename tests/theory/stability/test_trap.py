@@ -17,26 +17,27 @@ def sam(spectrum, **options):
     return dynamics, stability(dynamics, critical_points(surface)[0])
 
 
-def after(spectrum, start, n_steps, *, rho, lr, momentum=0.0):
+def after(spectrum, start, n_steps, *, rho, lr, momentum=0.0, nesterov=False):
     """Steps of SAM with a heavy ball on ½ Σ λ x², from the points `start` (paths, dim)."""
     x, v = np.array(start, dtype=float), 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(n_steps):
             gradient = x * spectrum
             norm = np.linalg.norm(gradient, axis=1, keepdims=True)
-            v = momentum * v + (x + rho * gradient / norm) * spectrum
-            x = x - lr * v
+            descent = (x + rho * gradient / norm) * spectrum
+            v = momentum * v + descent
+            x = x - lr * (descent + momentum * v if nesterov else v)
     return np.nan_to_num(x, nan=np.inf)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.5, False), (0.9, False), (0.5, True), (0.9, True)])
 @pytest.mark.parametrize("spectrum", SADDLES)
-def test_below_its_learning_rate_no_path_leaves_the_trap(spectrum, momentum):
-    options = {"rho": 0.3, "momentum": momentum}
+def test_below_its_learning_rate_no_path_leaves_the_trap(spectrum, momentum, nesterov):
+    options = {"rho": 0.3, "momentum": momentum, "nesterov": nesterov}
     options["lr"] = 0.98 * sam(spectrum, lr=1.0, **options)[1].largest_lr
     assert sam(spectrum, **options)[1].attracts
     beside = 1e-3 * np.random.default_rng(0).normal(size=(200, len(spectrum)))
-    assert np.abs(after(spectrum, beside, 5000, **options)).max() < 1.0
+    assert np.abs(after(spectrum, beside, 2000, **options)).max() < 1.0
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
@@ -65,10 +66,13 @@ def test_without_rho_it_is_gradient_descent():
 
 
 def test_a_minimum_holds_sam_at_the_learning_rates_of_gradient_descent():
-    for momentum in (0.0, 0.9):
-        largest = 2 * (1 + momentum) / 2.0
-        assert sam([2.0, 1.0], rho=0.1, lr=0.99 * largest, momentum=momentum)[1].attracts
-        assert sam([2.0, 1.0], rho=0.1, lr=1.01 * largest, momentum=momentum)[1].attracts is False
+    for momentum, nesterov in ((0.0, False), (0.9, False), (0.5, True), (0.9, True)):
+        largest = 2 * (1 + momentum) / (1 + 2 * momentum * nesterov) / 2.0
+        options = {"rho": 0.1, "momentum": momentum, "nesterov": nesterov}
+        assert sam([2.0, 1.0], lr=largest, **options)[1].largest_lr == pytest.approx(largest)
+        for lr, holds in ((0.99 * largest, True), (1.01 * largest, False)):
+            assert sam([2.0, 1.0], lr=lr, **options)[1].attracts is holds
+            assert (np.abs(after([2.0, 1.0], [[1e-3, 1e-3]], 3000, lr=lr, **options)).max() < 100) == holds
 
 
 def test_a_direction_shrinks_where_the_gradient_is_below_the_trapping_one():
