@@ -30,6 +30,7 @@ from sam_sde.theory.stability import (
     stalls,
 )
 from sam_sde.theory.stability.arms import require_arm
+from sam_sde.theory.stability.points import MOST_COORDINATES, critical_point_at
 from sam_sde.theory.stability.roots import as_bounds
 
 FIELD_GRID = 61  # points along each side of the picture
@@ -69,6 +70,8 @@ class StabilityExperiment:
         with locating("stability"):
             self.bounds = self._bounds()
             self._trap = None if self.section.trap is None else point_of("trap", self.section.trap, self.surface)
+            if self._trap is not None and self.surface.dim <= MOST_COORDINATES:
+                critical_point_at(self.surface, np.array(self._trap, dtype=float), "trap")
         self.t_max = self.section.t_max or self.config.escape.t_max
 
     @property

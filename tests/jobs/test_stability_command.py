@@ -147,6 +147,7 @@ def test_in_many_dimensions_the_known_points_are_judged_alone():
         ({"stability": {"starts": 0}}, r"stability\.starts: expected a number of at least 1"),
         ({"stability": {"bound": 1}}, r"stability\.bound: unknown key; did you mean 'bounds'"),
         ({"stability": {"trap": "minimum"}}, r"stability\.trap: no minimum of the surface quadratic is known"),
+        ({"stability": {"trap": [0.2, 0.0]}}, r"stability\.trap: \[0\.2, 0\.0\] is no critical point"),
         ({"optimizer": {"weight_decay": 0.1}}, r"arms\.SGD\.weight_decay: expected 0"),
         (
             {

@@ -13,6 +13,7 @@ from sam_sde.dynamics import Dynamics, Minibatch, PerturbedSGD, times
 from sam_sde.dynamics.schedules import factor_at
 from sam_sde.errors import ArgumentError
 from sam_sde.theory.stability.arms import is_normalized, require_arm
+from sam_sde.theory.stability.points import MOST_COORDINATES, critical_point_at
 
 LOOK_EVERY = 100  # steps
 STILL = 1e-12  # a path that moves by no more in two steps, relative to 1+‖w‖, is at rest, or steps to and fro
@@ -73,7 +74,8 @@ def critical_rho(
     is refined.
 
     Raises
-        ValueError: a value out of its range, an optimizer without ρ; `low` traps already, or no ρ up to `high` does.
+        ValueError: a value out of its range, an optimizer without ρ, a start at the saddle, or none there; `low` traps
+            already, or no ρ up to `high` does.
     """
     arm = require_arm(dynamics)
     if not isinstance(arm, PerturbedSGD) or not hasattr(arm, "rho"):
@@ -83,7 +85,11 @@ def critical_rho(
     low, tolerance = checks.non_negative("low", low), checks.positive("tolerance", tolerance)
     if checks.positive("high", high) <= low:
         raise ArgumentError("high", f"expected more than low = {low:g}, got {high:g}")
-    while high - low > max(tolerance, NARROWEST * high):
+    if arm.dim <= MOST_COORDINATES:
+        at = torch.from_numpy(critical_point_at(arm.surface, at.numpy(), "at").location)
+    if (start == at).all():
+        raise ArgumentError("start", f"expected another point than the saddle itself, got {checks.shown(at.tolist())}")
+    while True:
         radii = np.linspace(low, high, 1 + min(AT_ONCE, math.ceil((high - low) / tolerance)))
         trapped = _trapped(arm, radii, start, at, n_steps)
         if not trapped.any():
@@ -92,7 +98,8 @@ def critical_rho(
             raise ArgumentError("low", f"expected a radius that does not trap, got {low:g}; try a smaller one")
         first = int(trapped.argmax())
         low, high = radii[first - 1], radii[first]
-    return float(0.5 * (low + high))
+        if high - low <= max(tolerance, NARROWEST * high):
+            return float(0.5 * (low + high))
 
 
 def _trapped(dynamics: PerturbedSGD, radii: np.ndarray, start: Tensor, at: Tensor, n_steps: int) -> np.ndarray:

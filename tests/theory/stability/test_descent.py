@@ -49,6 +49,9 @@ def test_on_the_unstable_axis_it_is_the_distance():
     ("options", "message"),
     [
         ({"high": 0.01}, "high: expected a radius that traps, and none up to 0.01 does"),
+        ({"high": 1e-4}, "high: expected a radius that traps, and none up to 0.0001 does"),  # no wider than `tolerance`
+        ({"start": [0, 0]}, "start: expected another point than the saddle itself"),
+        ({"at": [0.2, 0]}, r"at: \[0.2, 0.0\] is no critical point"),
         ({"low": 0.5, "high": 1.0}, "low: expected a radius that does not trap, got 0.5"),
         ({"low": 0.5, "high": 0.4}, "high: expected more than low"),
         ({"t_max": 0.0}, "t_max: expected a number above 0"),
@@ -57,7 +60,7 @@ def test_on_the_unstable_axis_it_is_the_distance():
 def test_radii_that_enclose_no_critical_one_are_refused(options, message):
     sam = ss.SAM(quadratic([2.0, -2.0]), NONE, lr=0.01, rho=1.0)
     with pytest.raises(ss.ArgumentError, match=message):
-        critical_rho(sam, [-3, -0.01], [0, 0], **{"t_max": 3.0, **options})
+        critical_rho(sam, **{"start": [-3, -0.01], "at": [0, 0], "t_max": 3.0, **options})
 
 
 def test_an_optimizer_without_a_radius_is_refused():
