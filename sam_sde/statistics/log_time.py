@@ -76,6 +76,8 @@ def fit_log_time(
     >>> fit_log_time(means, {"B": [8, 16, 32, 64]}, low=lows, high=highs).table()
     """
     times = _positive("time", time)
+    if not isinstance(x, Mapping):
+        raise ArgumentError("x", 'expected quantities by their names, such as {"B": [8, 16, 32]}')
     names = tuple(x)
     design = _design(x, names)
     if len(design) != len(times):
@@ -167,7 +169,7 @@ def _design(x: Mapping[str, Sequence[float]], names: Sequence[str]) -> np.ndarra
     missing = [name for name in names if name not in x]
     if missing or not names:
         raise ArgumentError("x", f"expected values of {', '.join(names) or 'at least one quantity'}")
-    columns = [np.asarray(x[name], dtype=float) for name in names]
+    columns = [_numbers("x", x[name]) for name in names]
     if any(column.ndim != 1 or column.shape != columns[0].shape for column in columns):
         raise ArgumentError("x", "expected a list of numbers of each quantity, all of one length")
     if not all(np.isfinite(column).all() for column in columns):
@@ -176,7 +178,14 @@ def _design(x: Mapping[str, Sequence[float]], names: Sequence[str]) -> np.ndarra
 
 
 def _positive(name: str, values: Sequence[float]) -> np.ndarray:
-    array = np.asarray(values, dtype=float)
+    array = _numbers(name, values)
     if array.ndim != 1 or not (np.isfinite(array) & (array > 0)).all():
         raise ArgumentError(name, "expected finite numbers above 0")
     return array
+
+
+def _numbers(name: str, values: Sequence[float]) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise ArgumentError(name, f"expected a list of numbers, got {values!r:.60}") from None

@@ -25,6 +25,7 @@ from sam_sde.theory.stability.points import Critical, critical_point_at, critica
 LOW = 4.0  # barrier over temperature below which the formula is off by tens of percent
 BESIDE = 1e-3  # of 1+‖w‖: how far from a saddle its two sides are
 NEAR = 1e-3  # of 1+‖w‖: a flow that ends so near a minimum ends at it
+LARGEST_LOG = 300 * math.log(10)  # of a time, as of exact ones
 ROUND = 1e-9  # relative difference of variances in two directions that counts as none
 
 
@@ -63,7 +64,8 @@ def kramers_time(dynamics: Dynamics, *, minimum: Point, saddles: Sequence[Point]
 
     Raises
         ArgumentError: another optimizer than SGD, noise that differs between directions or from place to place,
-            schedules, weight decay, points that are no minimum and no saddle with the minimum on one side alone.
+            schedules, weight decay, points that are no minimum and no saddle with the minimum on one side alone, a
+            mean time beyond 1e300.
     """
     temperature = _temperature(dynamics)
     surface = dynamics.surface
@@ -82,10 +84,8 @@ def kramers_time(dynamics: Dynamics, *, minimum: Point, saddles: Sequence[Point]
         )
     rates = prefactors * np.exp(-barriers / temperature)
     locations = np.array([each.location for each in passes])
-    with np.errstate(divide="ignore"):
-        log_time = -(np.log(prefactors) - barriers / temperature)
-    mean_time = float(np.exp(-np.logaddexp.reduce(-log_time)))
-    return Kramers(mean_time, temperature, locations, barriers, prefactors, rates)
+    log_time = -np.logaddexp.reduce(np.log(prefactors) - barriers / temperature)
+    return Kramers(_time("dynamics", log_time), temperature, locations, barriers, prefactors, rates)
 
 
 def xie_time(
@@ -97,7 +97,7 @@ def xie_time(
     part of the way counts as the minimum's: fit it, see `fit_xie` (Xie, Sato and Sugiyama, ICLR 2021, Theorem 3.2).
 
     Raises
-        ArgumentError: a value out of its range.
+        ArgumentError: a value out of its range, a time beyond 1e300.
     """
     height, above = checks.positive("barrier", barrier), checks.positive("minimum_sharpness", minimum_sharpness)
     below = abs(checks.real("saddle_sharpness", saddle_sharpness))
@@ -106,7 +106,17 @@ def xie_time(
     scale = 2 * checks.whole("batch_size", batch_size, low=1) * height / checks.positive("lr", lr)
     if not 0 <= checks.real("s", s) <= 1:
         raise ArgumentError("s", f"expected a number from 0 to 1, got {shown(s)}")
-    return 2 * math.pi / below * math.exp(scale * (s / above + (1 - s) / below))
+    return _time("barrier", math.log(2 * math.pi / below) + scale * (s / above + (1 - s) / below))
+
+
+def _time(name: str, log_time: float) -> float:
+    """A time from its logarithm; raises ArgumentError where double precision has no such number."""
+    if log_time > LARGEST_LOG:
+        raise ArgumentError(
+            name,
+            f"the mean time is beyond 1e300, about 10^{log_time / math.log(10):.5g}; try more noise, or a larger lr",
+        )
+    return math.exp(log_time)
 
 
 def _temperature(dynamics: Dynamics) -> float:

@@ -76,6 +76,9 @@ def test_the_s_of_xies_times_is_found_again():
         (lambda: fit_log_time(B, {"B": B, "twice": 2 * B}), "x: B, twice depend on each other"),
         (lambda: fit_log_time([1.0, 2.0, 3.0], {}), "x: expected values of at least one"),
         (lambda: fit_log_time(B, {"B": B}, low=B), "high: missing"),
+        (lambda: fit_log_time(B, B), "x: expected quantities by their names"),
+        (lambda: fit_log_time(["a", "b"], {"B": [1, 2]}), "time: expected a list of numbers, got"),
+        (lambda: fit_log_time([1, 2], {"B": [[1], [2, 3]]}), "x: expected a list of numbers, got"),
         (lambda: fit_log_time(B, {"B": B}, low=B, high=B), "low: expected an interval"),
         (
             lambda: fit_xie(B, barrier=1.0, minimum_sharpness=2.0, saddle_sharpness=-2.0, lr=0.1, batch_size=B),

@@ -89,6 +89,7 @@ def test_a_barrier_that_is_low_beside_the_noise_is_told_of():
         (sgd(PLANE, 0.01), {"saddles": [[1.0, 0.0]]}, "saddles: expected saddles of index 1"),
         (sgd(muller_brown(), 1.0), {"minimum": [0.6235, 0.028], "saddles": [[-0.822, 0.6243]]}, "saddles: .* sides"),
         (sgd(PLANE, 0.01), {"saddles": []}, "saddles: expected at least one"),
+        (sgd(PLANE, 1e-4), {}, r"dynamics: the mean time is beyond 1e300, about 10\^1086"),
     ],
 )
 def test_what_it_does_not_hold_for_is_refused(dynamics, options, message):
@@ -105,3 +106,5 @@ def test_the_logarithm_of_xies_time_is_linear_in_batch_size_and_in_one_over_the_
         assert math.log(time) == pytest.approx(math.log(math.pi) + slope * batch_size / lr)
     with pytest.raises(ss.ArgumentError, match="s: expected a number from 0 to 1"):
         ss.xie_time(lr=0.1, batch_size=1, **(options | {"s": 1.5}))
+    with pytest.raises(ss.ArgumentError, match="barrier: the mean time is beyond 1e300"):
+        ss.xie_time(lr=1e-3, batch_size=10, **options)
