@@ -23,6 +23,7 @@ SAME = 1e-4  # of 1+‖w‖: the rounding of a start that is meant to be at rest
 BESIDE = 1e-3
 UNSTABLE = 1e-9  # of the largest rate
 KEPT = 400
+HALVINGS = 50  # of the step that leaves
 
 RestNear = Callable[[np.ndarray], "np.ndarray | None"]
 
@@ -91,7 +92,7 @@ def _follow(field: Field, start, inside, rest_near) -> Flow:
             return Flow(_thinned([*path, at]), False)
         ahead = at + step * drift
         if not inside(ahead):
-            return Flow(_thinned([*path, ahead]), True)
+            return Flow(_thinned([*path, _crossing(inside, at, ahead)]), True)
         then = _drift(field, ahead)
         turned = np.linalg.norm(then - drift) / max(np.linalg.norm(drift), 1e-300)
         if not turned <= 2 * TURNED:
@@ -110,6 +111,14 @@ def _follow(field: Field, start, inside, rest_near) -> Flow:
         f"without noise the flow from {_shown(start)} does not come to rest, it is at {_shown(at)} after {MOST_STEPS} "
         "steps; the action of a way out is that from a point at rest; try such a start",
     )
+
+
+def _crossing(inside: Callable[[np.ndarray], bool], at: np.ndarray, ahead: np.ndarray) -> np.ndarray:
+    """Where the boundary is crossed on the way from a point inside to one that is not."""
+    for _ in range(HALVINGS):
+        middle = (at + ahead) / 2
+        at, ahead = (middle, ahead) if inside(middle) else (at, middle)
+    return ahead
 
 
 def _rest(field: Field, at: np.ndarray, rest_near, reach: float) -> np.ndarray | None:

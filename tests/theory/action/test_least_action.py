@@ -216,3 +216,12 @@ def test_the_logarithm_of_exact_escape_times_grows_by_it(monkeypatch):
         times.append(ss.exact_escape_times(dynamics, start=[-1.0, 0.2], region=region).mean_time)
     found = ss.least_action(dynamics, start=[-1.0, 0.2], region=region)
     assert np.log(times[1] / times[0]) == pytest.approx(found.action * 4 / 0.6, rel=0.05)
+
+
+@pytest.mark.parametrize("region", [ss.Ball([0, 0], 0.5), ss.Slab([0, 0], [0, 1], 0.5)])
+@pytest.mark.parametrize("start", [[0.0, 0.0], [0.1, 0.05]])
+def test_a_flow_that_leaves_by_itself_ends_on_the_boundary_and_costs_nothing(region, start):
+    sgd = ss.SGD(quadratic([1.0, -1.0]), ss.IsotropicNoise(1.0), lr=0.01)
+    found = ss.least_action(sgd, start=start, region=region)
+    assert (found.action, found.exponent) == (0.0, 0.0)
+    assert region.levels(torch.from_numpy(found.end)[None]).max().item() == pytest.approx(0, abs=1e-9)
