@@ -44,3 +44,9 @@ def test_a_formula_is_dotted_outside_of_its_window():
 @pytest.mark.filterwarnings("error")
 def test_arms_of_which_nothing_is_known_can_be_drawn(tmp_path):
     draw_displacement(displacement(known=False)).savefig(tmp_path / "displacement.png")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_single_time_can_be_drawn(tmp_path):
+    frame = displacement()
+    draw_displacement(frame[frame["time"] == TIME[0]]).savefig(tmp_path / "displacement.png")
