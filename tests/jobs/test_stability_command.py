@@ -81,6 +81,18 @@ def test_the_saddle_and_who_it_attracts(out):
     stalls = pd.read_csv(out / "stability_stalls.csv")
     assert stalls["arm"].tolist() == ["SAM", "SAM"]
     np.testing.assert_allclose(stalls["x1"].abs(), 0.4)
+    np.testing.assert_allclose(stalls["loss"], -(0.4**2))
+
+
+def test_the_portrait_has_loss_and_velocity_of_each_optimizer(out):
+    """x² - y²: the flow is -∇ℓ of SGD, and -∇ℓ(w + ρ∇ℓ/‖∇ℓ‖) of SAM; u = (x, -y)/r is the direction of ∇ℓ."""
+    for arm, rho in (("SGD", 0.0), ("SAM", 0.4)):
+        x, y, loss, *velocity = pd.read_csv(out / "portrait.csv", index_col="arm").loc[arm].to_numpy().T
+        radius = np.hypot(x, y)
+        away = radius > 0
+        np.testing.assert_allclose(loss, x**2 - y**2, atol=1e-9)
+        expected = -2 * x[away] * (1 + rho / radius[away]), 2 * y[away] * (1 - rho / radius[away])
+        np.testing.assert_allclose(np.array(velocity)[:, away], expected, atol=1e-8)
 
 
 def test_basins_are_counted_from_their_starts(out):
@@ -104,7 +116,10 @@ def test_without_a_list_the_points_are_searched_around_the_region():
     surface = {"expression": "(w0**2 - 1)**2 + w1**2"}
     escape = {"start": [1.0, 0.0], "region": {"kind": "ball", "centre": [1, 0], "radius": 1.2}, "t_max": 0.1}
     found = executed(surface=surface, escape=escape, stability={"bounds": None, "starts": 12, "trap": None})
-    assert sorted(point.kind for point in found.points) == ["minimum", "saddle"]
+    table = dict(found.tables())["stability_points"].sort_values("kind")
+    assert table["kind"].tolist() == ["minimum", "saddle"]
+    np.testing.assert_allclose(table["loss"], [0, 1], atol=1e-12)
+    np.testing.assert_array_equal(table["trapping_radius"], [np.nan, 0.4])
 
 
 def test_starts_that_are_still_moving_are_told_of():
@@ -147,6 +162,7 @@ def test_in_many_dimensions_the_known_points_are_judged_alone():
         ({"stability": {"starts": 0}}, r"stability\.starts: expected a number of at least 1"),
         ({"stability": {"bound": 1}}, r"stability\.bound: unknown key; did you mean 'bounds'"),
         ({"stability": {"trap": "minimum"}}, r"stability\.trap: no minimum of the surface quadratic is known"),
+        ({"stability": {"bounds": None}, "escape": {"start": [9, 0]}}, r"escape\.start: it lies outside the region"),
         ({"stability": {"trap": [0.2, 0.0]}}, r"stability\.trap: \[0\.2, 0\.0\] is no critical point"),
         ({"optimizer": {"weight_decay": 0.1}}, r"arms\.SGD\.weight_decay: expected 0"),
         (

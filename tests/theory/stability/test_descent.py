@@ -45,6 +45,14 @@ def test_on_the_unstable_axis_it_is_the_distance():
     assert critical_rho(sam, [0, 0.3], [0, 0], t_max=8.0, tolerance=1e-3) == pytest.approx(0.3, abs=2e-3)
 
 
+@pytest.mark.parametrize("t_max", [0.5, 1.0])
+def test_a_start_that_has_not_come_nearer_than_half_of_rho_is_not_trapped_yet(t_max):
+    """On the unstable axis y = ρ + (y₀ - ρ)(1+η)^k, which is ρ/2 at ρ = y₀/(1 - (1+η)^{-k}/2)."""
+    sam = ss.SAM(quadratic([1.0, -1.0]), NONE, lr=0.05, rho=1.0)
+    expected = 0.3 / (1 - 0.5 * 1.05 ** -(t_max / 0.05))
+    assert critical_rho(sam, [0, 0.3], [0, 0], t_max=t_max, tolerance=1e-4) == pytest.approx(expected, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

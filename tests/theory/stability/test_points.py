@@ -105,3 +105,11 @@ def test_bad_arguments_are_refused(bounds, options, message):
 def test_a_zero_outside_of_the_bounds_is_none_of_them():
     with pytest.raises(ss.ArgumentError, match="no critical point found from 3 starts"):
         critical_points(bare(quadratic([1.0, -1.0])), [[1, 1], [2, 2]], starts=3)
+
+
+def test_where_a_search_ends_inside_and_newtons_method_leads_out_there_is_none():
+    """ℓ' = (w - 10)(w² + 0.1) is smallest near 0, where the search stops; the zero is at 10."""
+    surface = ss.LossSurface(lambda w: w[0] ** 4 / 4 - 10 * w[0] ** 3 / 3 + w[0] ** 2 / 20 - w[0], dim=1)
+    with pytest.raises(ss.ArgumentError, match="no critical point found from 8 starts"):
+        critical_points(surface, [[-1], [1]], starts=8)
+    assert critical_points(surface, [[-1], [11]], starts=8)[0].location[0] == pytest.approx(10)
