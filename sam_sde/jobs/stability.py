@@ -90,7 +90,11 @@ class StabilityExperiment:
     def _bounds(self) -> np.ndarray | None:
         if self.section.bounds is not None:
             return np.stack(as_bounds(self.section.bounds, self.surface.dim))
-        return _around(self.setting) if self.surface.dim <= MOST_SEARCHED else None
+        if self.surface.dim > MOST_SEARCHED:
+            return None
+        with locating("escape"):
+            self.setting.region.check_start(torch.tensor(self.start, dtype=torch.float64)[None])
+        return _around(self.setting)
 
     def execute(self, report: Callable[[str], None]) -> None:
         """Finds the points, stalls and basins; `report` is told what is being looked for.
