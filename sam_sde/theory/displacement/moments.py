@@ -72,9 +72,11 @@ def theory_of(
     bent = _bent(dynamics, arm, at, np.fmax(exact, discrete))
     known = bent <= MOST_BENT
     if not known.all():
+        first = bent[~known][0]
+        much = f"by {100 * first:.2g} %" if np.isfinite(first) else "altogether"  # where those vanish
         notes.append(
-            f"exact, discrete and formula are empty from t = {times[~known][0]:.4g} on: drift or noise differ there by "
-            f"{100 * bent[~known][0]:.2g} % from those of the critical point, within twice the displacement"
+            f"exact, discrete and formula are empty from t = {times[~known][0]:.4g} on: drift or noise differ there "
+            f"{much} from those of the critical point, within twice the displacement"
         )
     elif bent.max() > ROUNDING:
         notes.append(

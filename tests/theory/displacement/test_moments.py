@@ -61,6 +61,7 @@ def test_noise_that_vanishes_at_the_point_has_no_linear_equation():
     noise = ss.HessianNoise(ss.LossSurface(lambda w: (w**4).sum(), dim=2))
     found = theory(surface, noise, std=0.1)
     assert not np.isfinite(found.exact).any()
+    assert "drift or noise differ there altogether from" in found.notes[0]
 
 
 def test_what_has_no_sde_or_no_formula_says_so():

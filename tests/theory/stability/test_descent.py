@@ -128,6 +128,8 @@ def test_a_path_that_stays_at_a_stall_ends_there():
     ends = ends_of(sam, starts, t_max=0.5, points=points, stalls=found)
     assert ends["kind"].tolist() == ["stall", "stall"]
     assert ends["point"].tolist() == [0, 1]
+    beside = ends_of(sam, starts * 1.04, t_max=0.01, points=points, stalls=found)
+    assert beside["kind"].tolist() == ["moving", "moving"]
 
 
 def test_shares_count_every_start_once():
