@@ -133,3 +133,14 @@ def test_a_jump_of_the_drift_inside_a_cell(c):
     exact = ss.exact_escape_times(dynamics, start=[0.0001], region=ss.Box([-low], [high]))
     beside = -(1e-4 / c + k * np.expm1(c * 1e-4) / c)
     assert exact.mean_time == pytest.approx(-(high + k * above) / c - beside, rel=1e-10)
+
+
+def test_the_error_that_is_stated_holds_the_real_one():
+    """A drift that turns within a cell, u(0) = ∫₀¹ e^{-Φ(x)} ∫₀ˣ e^Φ for Φ = -cos(kx)/2 and a = 2, by trapezoids."""
+    k, x = 1500.0, np.linspace(0, 1, 400_001)
+    dynamics = ss.SGD(ss.LossSurface(lambda w: torch.cos(k * w[0]) / 2, dim=1), ss.IsotropicNoise(1.0), lr=2.0)
+    exact = ss.exact_escape_times(dynamics, start=[0.0], region=ss.Box([-1.0], [1.0]))
+    inner = np.exp(-np.cos(k * x) / 2)
+    inner = np.append(0.0, np.cumsum((inner[1:] + inner[:-1]) / 2 * x[1]))
+    expected = np.trapezoid(np.exp(np.cos(k * x) / 2) * inner, x)
+    assert abs(exact.mean_time - expected) < exact.error_estimate < 1e-6
