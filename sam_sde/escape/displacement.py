@@ -143,26 +143,26 @@ class DisplacementRun:
         n_failed = 0
         for first in range(0, self.n_paths, block_size):
             paths = torch.arange(first, min(first + block_size, self.n_paths), device=self.device)
-            added, failed = self._block(paths)
+            added, failed = self._block(paths, report)
             sums, n_failed = sums + added, n_failed + failed
-            report((first + len(paths)) / self.n_paths)
         with np.errstate(all="ignore"):
             mean, fourth = sums / self.n_paths
             error = np.sqrt((fourth - mean**2).clip(min=0) / max(self.n_paths - 1, 1))
         known = np.isfinite(mean) & np.isfinite(error)
         return Squares(np.where(known, mean, np.nan), np.where(known, error, np.nan), n_failed)
 
-    def _block(self, paths: torch.Tensor) -> tuple[np.ndarray, int]:
+    def _block(self, paths: torch.Tensor, report: Callable[[float], None]) -> tuple[np.ndarray, int]:
         """The sums (2, times, directions) over paths of x² and x⁴, and how many paths are not finite at the end."""
         integration, dynamics = self.integration, self.integration.dynamics
         state = start_states(self.start, dynamics, integration.stream, paths, self.dtype)
         advance = ENGINES[self.engine].prepare(integration, state.to(self.dtype))
         location = torch.from_numpy(self.expansion.location).to(self.device)
         vectors = torch.from_numpy(self.expansion.eigenvectors).to(self.device)
+        first, last = int(paths[0]), self.steps[-1]
         sums, observed = [], iter([*self.steps, math.inf])
         next_one, step = next(observed), 0
-        while step < self.steps[-1]:
-            n_steps = min(STEPS_AT_ONCE, self.steps[-1] - step)
+        while step < last:
+            n_steps = min(STEPS_AT_ONCE, last - step)
             chunk = advance(integration, state, paths, step, n_steps)
             while next_one <= step + n_steps:
                 w = dynamics.weights(chunk.exact(next_one - step, slice(None)))
@@ -170,6 +170,7 @@ class DisplacementRun:
                 sums.append(torch.stack([squares.sum(0), squares.square().sum(0)]))
                 next_one = next(observed)
             state, step = chunk.end, step + n_steps
+            report((first + len(paths) * step / last) / self.n_paths)
         failed = int((~torch.isfinite(state).all(-1)).sum())
         return torch.stack(sums, dim=1).cpu().numpy(), failed
 

@@ -24,6 +24,7 @@ from sam_sde.theory.displacement.gap import comparable, gap_formula
 
 # What `run` says that is about escapes, or that a run of displacements finds for itself.
 NOT_OURS = ("crossing", "block_size", "task_timeout")
+SILENCE = 15.0  # seconds
 
 
 @dataclass
@@ -68,7 +69,7 @@ class DisplacementExperiment:
             )
 
     def execute(self, report: Callable[[str], None], destination: Destination | None = None) -> None:
-        """Integrates arm after arm; `report` is called with each. One that fails is left behind.
+        """Integrates arm after arm; `report` is told of each, and how far it is. One that fails is left behind.
 
         Raises
             Exception: what the first arm raised, or KeyboardInterrupt, where no arm was finished.
@@ -77,7 +78,7 @@ class DisplacementExperiment:
 
         def one(arm: str) -> None:
             report(arm)
-            self.found[arm] = self.runs[arm].execute()
+            self.found[arm] = self.runs[arm].execute(_now_and_then(report, arm))
 
         def ended() -> None:
             self.wall_time = time.perf_counter() - begin
@@ -173,3 +174,16 @@ class DisplacementExperiment:
         yield "displacement", self.table
         if not self.gaps.empty:
             yield "displacement_gaps", self.gaps
+
+
+def _now_and_then(report: Callable[[str], None], arm: str) -> Callable[[float], None]:
+    """Tells `report` what share of an arm is done, after each so many seconds."""
+    told = time.perf_counter()
+
+    def tell(share: float) -> None:
+        nonlocal told
+        if time.perf_counter() - told >= SILENCE and share < 1:
+            told = time.perf_counter()
+            report(f"{arm}: {100 * share:.0f} %")
+
+    return tell

@@ -139,3 +139,10 @@ def test_without_a_section_it_goes_to_the_time_of_the_escape():
 def test_bad_configurations_are_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
         experiment(**changes)
+
+
+def test_a_long_arm_tells_how_far_it_is(monkeypatch):
+    monkeypatch.setattr("sam_sde.jobs.displacement.SILENCE", 0.0)
+    said = []
+    experiment(arms={"SGD": {"kind": "sgd"}}, run={"n_paths": 10}, displacement={"t_max": 1.28}).execute(said.append)
+    assert said == ["SGD", "SGD: 25 %", "SGD: 50 %", "SGD: 75 %"]
