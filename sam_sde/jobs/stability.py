@@ -146,7 +146,7 @@ class StabilityExperiment:
         found: dict[str, Any] = {
             "bounds": None if self.bounds is None else self.bounds.tolist(),
             "t_max": self.t_max,
-            "compared_at": {"lr": lr, "momentum": momentum, "rho": rho},
+            "compared_at": {"lr": lr, "momentum": momentum, "nesterov": self._compared.nesterov, "rho": rho},
             "critical_rho": self.critical_rhos,
             "warnings": self.cautions,
         }
@@ -169,9 +169,13 @@ class StabilityExperiment:
     @property
     def compared_at(self) -> tuple[float, float, float]:
         """Learning rate, momentum and ρ at which GD, USAM and SAM are compared: those of the first arm with a ρ."""
-        with_rho = [dynamics for dynamics in self.arms.values() if getattr(dynamics, "rho", 0.0)]
-        first = (with_rho or list(self.arms.values()))[0]
+        first = self._compared
         return first.lr, first.momentum, getattr(first, "rho", 0.0)
+
+    @property
+    def _compared(self) -> GradientDynamics:
+        with_rho = [dynamics for dynamics in self.arms.values() if getattr(dynamics, "rho", 0.0)]
+        return (with_rho or list(self.arms.values()))[0]
 
     @property
     def cautions(self) -> list[str]:
@@ -190,7 +194,8 @@ class StabilityExperiment:
     def points_table(self) -> pd.DataFrame:
         """The critical points, and whether they attract GD, USAM and SAM."""
         lr, momentum, rho = self.compared_at
-        return points_table(self.surface, self.points, lr=lr, momentum=momentum, rho=rho)
+        options = {"lr": lr, "momentum": momentum, "nesterov": self._compared.nesterov, "rho": rho}
+        return points_table(self.surface, self.points, **options)
 
 
 def _around(setting: Setting) -> np.ndarray:

@@ -17,10 +17,10 @@ MOST_COORDINATES = 16  # that a table has
 
 
 def points_table(
-    surface: LossSurface, points: Sequence[Critical], *, lr: float, momentum: float, rho: float
+    surface: LossSurface, points: Sequence[Critical], *, lr: float, momentum: float, nesterov: bool, rho: float
 ) -> pd.DataFrame:
     """One row a critical point; of GD, USAM and SAM, all at this lr, momentum and ρ, whether it attracts them."""
-    plain = {"lr": lr, "momentum": momentum}
+    plain = {"lr": lr, "momentum": momentum, "nesterov": nesterov}
     three: dict[str, Dynamics] = {
         "attracts_gd": SGD(surface, NoNoise(), **plain),
         "attracts_usam": USAM(surface, NoNoise(), rho=rho, **plain),

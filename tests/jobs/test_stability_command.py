@@ -61,7 +61,7 @@ def test_files_and_record(out):
     files = {f"{name}.csv" for name in tables} | {"stability.json", "portrait.png", "portrait.pdf"}
     assert {path.name for path in out.iterdir()} == files
     record = json.loads((out / "stability.json").read_text())
-    assert record["compared_at"] == {"lr": 0.01, "momentum": 0.0, "rho": 0.4}
+    assert record["compared_at"] == {"lr": 0.01, "momentum": 0.0, "nesterov": False, "rho": 0.4}
     assert record["critical_rho"]["SAM"] == pytest.approx(0.0948, abs=2e-4)
     assert record["critical_rho"]["USAM"] == pytest.approx(0.5, abs=0.01)  # Theorem 1, up to terms in the step
 
@@ -120,6 +120,18 @@ def test_without_a_list_the_points_are_searched_around_the_region():
     assert table["kind"].tolist() == ["minimum", "saddle"]
     np.testing.assert_allclose(table["loss"], [0, 1], atol=1e-12)
     np.testing.assert_array_equal(table["trapping_radius"], [np.nan, 0.4])
+
+
+def test_the_points_are_judged_with_nesterovs_momentum_where_the_arm_has_it():
+    """At a minimum heavy ball is attracted up to lr = 2(1+γ)/max λ = 1.5, Nesterov's to 0.75."""
+    for nesterov, attracted in ((False, 1.0), (True, 0.0)):
+        arms = {"SAM": {"kind": "sam", "rho": 0.1, "momentum": 0.5, "nesterov": nesterov, "lr": 1.0}}
+        surface = {"name": "quadratic", "eigenvalues": [2.0, 1.0]}
+        changes = {"arms": arms, "surface": surface, "escape": {"t_max": 1}}
+        found = executed(**changes, stability={"trap": None, "bounds": [[-1, -1], [1, 1]]})
+        table, arms_table = found.points_table(), dict(found.tables())["stability_arms"]
+        assert table[["attracts_gd", "attracts_usam", "attracts_sam"]].to_numpy().tolist() == [[attracted] * 3]
+        assert arms_table["attracts"].tolist() == [attracted]
 
 
 def test_starts_that_are_still_moving_are_told_of():
