@@ -65,7 +65,8 @@ def displacement(
         exact: the same of the linearized SDE, by matrix exponentials
         discrete: the same of the algorithm, by its recursion
         formula: Theorem 2 of Kim et al., with momentum Theorem 3, with ρ = 0 Xie et al.'s; see `formulas`
-        formula_valid: 1 where that is within 5 % of `exact`, of `discrete` where the algorithm was run, and 0 where not
+        formula_valid: 1 where a bound says that it is within 5 % of `exact`, of `discrete` where the algorithm was run,
+            and 0 elsewhere, where it may be off by less
 
     What is not known is empty, and a UserWarning says why: no equation is linear for normalized SAM, for schedules and
     for a switch, and the linear ones end where drift or noise are others than at the critical point. The memory grows
