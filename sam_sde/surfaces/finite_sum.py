@@ -13,6 +13,8 @@ from sam_sde.surfaces.surface import CriticalPoint, LossSurface
 
 # Numbers that the work on a block of paths and samples may hold in each of its tensors: 64 MB in float32.
 NUMBERS_AT_ONCE = 2**24
+# Where each sample has a gradient of its own there are many such tensors, and larger ones are twice as slow: 16 MB.
+GRADIENTS_AT_ONCE = 2**22
 
 # A network's layers hold more numbers than its input.
 LAYERS_OVER_INPUT = 8
@@ -69,9 +71,9 @@ class FiniteSum(LossSurface):
         """What some samples have of the mean loss of one path."""
         return self._losses_of_one(w, data).sum() / self.n_samples
 
-    def _blocks(self, n_paths: int) -> Iterator[tuple[slice, list[slice]]]:
-        """Blocks of paths, each with its blocks of samples."""
-        pairs = max(1, NUMBERS_AT_ONCE // self._numbers)
+    def _blocks(self, n_paths: int, numbers: int | None = None) -> Iterator[tuple[slice, list[slice]]]:
+        """Blocks of paths, each with its blocks of samples; numbers: in each tensor, by default NUMBERS_AT_ONCE."""
+        pairs = max(1, (numbers or NUMBERS_AT_ONCE) // self._numbers)
         paths, samples = max(1, pairs // self.n_samples), min(pairs, self.n_samples)
         for first in range(0, n_paths, paths):
             yield slice(first, first + paths), [slice(i, i + samples) for i in range(0, self.n_samples, samples)]
@@ -80,13 +82,15 @@ class FiniteSum(LossSurface):
     def _numbers(self) -> int:
         return max(self.dim, LAYERS_OVER_INPUT * self.samples.numbers)
 
-    def _summed(self, part: Callable[..., torch.Tensor], w: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+    def _summed(
+        self, part: Callable[..., torch.Tensor], w: torch.Tensor, *others: torch.Tensor, numbers: int | None = None
+    ) -> torch.Tensor:
         """Σ over blocks of samples of part(w, data, *others), for each block of paths."""
         data = self.samples.like(w)
         return torch.cat(
             [
                 sum(part(w[paths], take(data, some), *(other[paths] for other in others)) for some in samples)
-                for paths, samples in self._blocks(len(w))
+                for paths, samples in self._blocks(len(w), numbers)
             ]
         )
 
@@ -165,11 +169,11 @@ class FiniteSum(LossSurface):
 
     def mean_squared_gradient(self, w: torch.Tensor) -> torch.Tensor:
         """(1/n) Σ_i ‖∇ℓ_i(w)‖² (paths,)."""
-        return self._summed(torch.func.vmap(self._squares, (0, None)), w)
+        return self._summed(torch.func.vmap(self._squares, (0, None)), w, numbers=GRADIENTS_AT_ONCE)
 
     def mean_squared_gradient_slope(self, w: torch.Tensor) -> torch.Tensor:
         """∇_w of `mean_squared_gradient` (paths, dim)."""
-        return self._summed(torch.func.vmap(self._squares_slope, (0, None)), w)
+        return self._summed(torch.func.vmap(self._squares_slope, (0, None)), w, numbers=GRADIENTS_AT_ONCE)
 
     def _squares(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
         gradients = torch.func.vmap(torch.func.grad(self.sample_loss), (None, 0))(w, data)

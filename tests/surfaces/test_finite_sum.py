@@ -34,6 +34,7 @@ def w(generator):
 @pytest.fixture(params=[2**24, 150, 1], ids=["one block", "blocks of paths", "one sample a block"])
 def surface(request, data, monkeypatch):
     monkeypatch.setattr(finite_sum, "NUMBERS_AT_ONCE", request.param)
+    monkeypatch.setattr(finite_sum, "GRADIENTS_AT_ONCE", request.param)
     return ss.FiniteSum(neuron, data, DIM)
 
 
