@@ -13,6 +13,9 @@ SMALLEST_BLOCK = 64
 # In the states of a block in all steps of a chunk, from which a look for exits takes no longer than the steps.
 CHUNK_NUMBERS = 2**19
 
+# In all states of a chunk, half a GB: of many weights fewer steps go together, but SHORTEST_CHUNK at least.
+MOST_NUMBERS, SHORTEST_CHUNK = 2**26, 8
+
 # A GPU has room and use for many more paths at a time than a processor's cache: 33 states of 2^24 numbers are 2 GB.
 LARGER_ON_GPU = 2**7
 
@@ -60,7 +63,9 @@ class Engine:
         blocks = math.ceil(paths_per_worker / max(SMALLEST_BLOCK, fitting))
         return max(SMALLEST_BLOCK, math.ceil(paths_per_worker / blocks))
 
-    def chunk_of(self, block_size: int, numbers: int) -> int:
+    def chunk_of(self, block_size: int, numbers: int, on_gpu: bool) -> int:
         """Steps between two looks for exits from a block of paths with so many numbers in the state of each."""
-        times = CHUNK_NUMBERS // (self.chunk * block_size * numbers)
-        return max(self.chunk, min(self.longest_chunk, self.chunk * times))
+        larger, state = LARGER_ON_GPU if on_gpu else 1, block_size * numbers
+        longer = self.chunk * (CHUNK_NUMBERS // (self.chunk * state))
+        fitting = MOST_NUMBERS * larger // state // self.chunk_unit * self.chunk_unit
+        return max(SHORTEST_CHUNK, min(fitting, max(self.chunk, min(self.longest_chunk, longer))))

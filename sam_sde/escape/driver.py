@@ -84,7 +84,7 @@ def prepare(
         block_size = default_block_size(dynamics, engine, n_paths, workers, device)
     block_size = checks.whole("block_size", block_size, low=1)
     if chunk is None:
-        chunk = ENGINES[engine].chunk_of(min(block_size, n_paths), dynamics.state_dim)
+        chunk = ENGINES[engine].chunk_of(min(block_size, n_paths), dynamics.state_dim, device.type == "cuda")
     chunk = checks.whole("chunk", chunk, low=1)
     chunk_unit = ENGINES[engine].chunk_unit
     return EscapeRun(

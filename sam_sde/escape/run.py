@@ -101,7 +101,7 @@ class EscapeRun:
     def with_engine(self, engine: str) -> "EscapeRun":
         """The same paths by another engine."""
         block_size = default_block_size(self.problem.dynamics, engine, self.n_paths, self.workers, self.device)
-        chunk = ENGINES[engine].chunk_of(block_size, self.problem.dynamics.state_dim)
+        chunk = ENGINES[engine].chunk_of(block_size, self.problem.dynamics.state_dim, self.device.type == "cuda")
         return replace(self, engine=engine, block_size=block_size, chunk=chunk)
 
     @property

@@ -107,6 +107,14 @@ def test_an_engine_more_is_an_entry_of_the_table(monkeypatch):
     assert result.engine == "other"
 
 
+def test_chunks_are_longer_for_few_numbers_and_shorter_where_memory_would_grow():
+    chunks = {n: ENGINES["discrete"].chunk_of(64, n, on_gpu=False) for n in (2, 1210, 10**5, 10**7)}
+    assert chunks == {2: 32, 1210: 32, 10**5: 10, 10**7: 8}
+    compiled = ENGINES["compiled"]
+    assert [compiled.chunk_of(n, 2, on_gpu=False) for n in (100, 2**16, 2**22)] == [128, 32, 8]
+    assert compiled.chunk_of(2**22, 2, on_gpu=True) == 32
+
+
 def test_blocks_are_of_one_size_and_as_many_for_each_worker():
     engine = replace(ENGINES["torchsde"], block_coordinates=2**12, largest_block=2**10)
     sizes = {paths: engine.block_size(2, paths, on_gpu=False) for paths in (1, 64, 1024, 1025, 3000, 4096)}
