@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from kramers import FirstPassage1D
 from scipy.integrate import quad
 
 import sam_sde as ss
@@ -59,6 +60,26 @@ def test_a_drift_that_jumps_up_to_times_of_1e290(depth):
     assert np.isfinite([exact.standard_deviation, exact.error_estimate]).all()
     if depth > 1:
         assert exact.rate * exact.mean_time == pytest.approx(1, rel=1e-6)
+
+
+@pytest.mark.parametrize("noise", [1.0, 0.1, 0.02, 0.005])
+@pytest.mark.parametrize("start", [-1.0, 0.3])
+def test_a_tilted_double_well_beside_the_package_kramers(noise, start):
+    """Mean, deviation, rate and sides of dw = -V' dt + √(2D) dW in V = (w² - 1)²/4 + w/10, up to 1e22."""
+    surface = ss.LossSurface(lambda w: (w[0] ** 2 - 1) ** 2 / 4 + w[0] / 10, dim=1)
+    dynamics = ss.SGD(surface, ss.IsotropicNoise(np.sqrt(2 * noise)), lr=1.0)
+    found = ss.exact_escape_times(dynamics, start=[start], region=ss.Box([-1.4], [1.2]))
+    witness = FirstPassage1D(
+        lambda x: ((x**2 - 1) ** 2 / 4 + x / 10) / noise,
+        D=noise,
+        domain=(-1.4, 1.2),
+        left="absorbing",
+        right="absorbing",
+    )
+    assert found.mean_time == pytest.approx(witness.mean_time(start).value, rel=1e-6)
+    assert found.standard_deviation == pytest.approx(witness.variance(start).value ** 0.5, rel=1e-6)
+    assert found.rate == pytest.approx(witness.decay_rate().value, rel=1e-6)
+    assert found.sides["high"] == pytest.approx(witness.splitting(start).value, rel=1e-6)
 
 
 @pytest.mark.parametrize(("kink", "beside"), [(0.0, 0.0), (0.0, 0.1), (0.1234567, 0.0), (0.1234567, 0.05321)])
