@@ -13,6 +13,9 @@ from sam_sde.escape.precision import precision_warnings
 from sam_sde.escape.start import Start, start_states
 from sam_sde.surfaces import FiniteSum
 
+# Of the algorithm: nothing is compiled for a check.
+UNCOMPILED = ENGINES["discrete"]
+
 
 def default_block_size(dynamics: Dynamics, engine: str, n_paths: int, workers: int, device: torch.device) -> int:
     """How many paths an engine integrates together where it is not told."""
@@ -82,7 +85,7 @@ class EscapeRun:
             t, z = times(0.0, state), uneven(state, problem.dynamics.channels)
             step = problem.dynamics.f(t, state) + problem.dynamics.g_prod(t, state, z)
         else:
-            step = ENGINES[self.engine].prepare(problem, state)(problem, state, paths, 0, 1).states[-1]
+            step = UNCOMPILED.prepare(problem, state)(problem, state, paths, 0, 1).states[-1]
         lost = int((~torch.isfinite(step)).any(-1).sum())
         if lost:
             raise ArgumentError("start", f"a step from there is not finite for {lost} of {len(w)} paths")

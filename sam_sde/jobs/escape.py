@@ -10,7 +10,7 @@ import pandas as pd
 from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError
 from sam_sde.config.schema import Config
-from sam_sde.engines import fitting_engines
+from sam_sde.engines import ENGINES, fitting_engines
 from sam_sde.escape import (
     EscapeInterrupted,
     EscapeResult,
@@ -176,7 +176,8 @@ class Experiment:
 
     def entry(self, store: Store, arm: str, run: EscapeRun, fresh: bool = False, needed: bool = False) -> Entry:
         """What the store has of a run, by another engine if it has that and nobody asks for one."""
-        others = set(fitting_engines(self.setting.asked_engine(arm), run.problem)) - {run.engine}
+        fitting = fitting_engines(self.setting.asked_engine(arm), run.problem)
+        others = {engine for engine in fitting if ENGINES[engine].suits(run.problem)} - {run.engine}
         choices = [run, *map(run.with_engine, sorted(others))]
         identities = [(identity_of(self.setting, arm, choice), choice) for choice in choices]
         there = [pair for pair in identities if store.holds(pair[0])]

@@ -62,3 +62,18 @@ def test_all_random_starts_are_inside():
             region=ss.Ball([0.0], 0.2),
             **RUN,
         )
+
+
+def test_nothing_is_compiled_for_a_check(monkeypatch):
+    from sam_sde.escape import prepare
+
+    monkeypatch.setattr("sam_sde.engines.compiled.engine._functions", None)
+    run = prepare(
+        ss.SGD(quadratic([1.0]), ss.IsotropicNoise(0.1), lr=0.05),
+        start=ss.NormalStart([0.0], 0.01),
+        region=ss.Ball([0.0], 0.2),
+        engine="compiled_discrete",
+        t_max=1.0,
+        n_paths=50,
+    )
+    assert run.with_engine("discrete").with_engine("compiled_discrete").engine == "compiled_discrete"
