@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sam_sde.jobs.arms import ArmByArm
     from sam_sde.jobs.results import Destination
     from sam_sde.jobs.sweep import Study
+    from sam_sde.reproduction.run import Reproduction
 
 # What torch's allocator for the CPU says, on Linux and on Windows: it has no error of its own.
 ALLOCATOR_WORDS = (
@@ -72,8 +73,8 @@ def results_of(command: str, out: Path | None, config: Path) -> Iterator["Destin
         raise KeyboardInterrupt(destination.told) from None
 
 
-def end_as(*runs: "ArmByArm | Study") -> None:
-    """Says which arms failed, each with its traceback, and ends the command where not all is done."""
+def end_as(*runs: "ArmByArm | Study | Reproduction") -> None:
+    """Says which arms or statements failed, each with its traceback, and ends the command where not all is done."""
     for name, error in [item for run in runs for item in run.errors.items()]:
         known = isinstance(error, InputError) or out_of_memory(error)
         if not known:

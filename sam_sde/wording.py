@@ -241,3 +241,8 @@ def _p_value(value: float) -> str:
 
 def _known(value: float) -> bool:
     return value == value  # not NaN
+
+
+def verdicts_text(verdicts: dict[str, str]) -> TextTable:
+    """The verdict on each statement of the papers."""
+    return TextTable("Verdicts", ("statement", "verdict"), list(verdicts.items()))

@@ -23,6 +23,7 @@ FLOORS = [
     ["weak", "rare"],
     ["config"],
     ["jobs"],
+    ["reproduction"],
     ["figures", "wording"],
     ["report"],
     ["terminal"],

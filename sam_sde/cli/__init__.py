@@ -10,7 +10,7 @@ import sys
 
 # In the order in which help lists the commands.
 # isort: off
-from sam_sde.cli import escapes, algorithms, theory, folders  # noqa: F401
+from sam_sde.cli import escapes, algorithms, theory, reproduction, folders  # noqa: F401
 
 # isort: on
 from sam_sde.cli.options import app

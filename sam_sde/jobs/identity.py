@@ -12,7 +12,7 @@ from sam_sde.config.building import Setting
 from sam_sde.escape import EscapeRun
 
 # What changes no path: it comes after them.
-LATER = ("cli", "config", "figures", "jobs", "report", "statistics", "terminal", "wording")
+LATER = ("cli", "config", "figures", "jobs", "report", "reproduction", "statistics", "terminal", "wording")
 
 
 def identity_of(setting: Setting, arm: str, run: EscapeRun) -> dict[str, Any]:

@@ -56,24 +56,32 @@ class Page:
     warnings_elsewhere: int = 0
 
 
-def render(page: Page) -> str:
-    """The page as HTML; every text is escaped."""
-    environment = Environment(
+def environment(*, escaping: bool = True) -> Environment:
+    """The templates of this room."""
+    return Environment(
         loader=PackageLoader("sam_sde.report"),
-        autoescape=True,
+        autoescape=escaping,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def render(page: Page) -> str:
+    """The page as HTML; every text is escaped."""
     drawings = [part.drawing for part in page.parts if part.drawing is not None]
-    return environment.get_template("report.html").render(
-        page=page,
-        lines=lines_of(page.arms),
-        dark=DARK,
-        figures={drawing.name: json.loads(drawing.figure.to_json()) for drawing in drawings},
-        plotly=get_plotlyjs() if drawings else "",
-        with_interval=with_interval,
-        prose=prose,
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            page=page,
+            lines=lines_of(page.arms),
+            dark=DARK,
+            figures={drawing.name: json.loads(drawing.figure.to_json()) for drawing in drawings},
+            plotly=get_plotlyjs() if drawings else "",
+            with_interval=with_interval,
+            prose=prose,
+        )
     )
 
 
