@@ -62,7 +62,7 @@ def by_basin(size: Size) -> pd.DataFrame:
             ends = ends_of(usam(eigenvalues, rho, lr=BASIN_LR), starts, t_max=BASIN_TIME, points=points)
             rows.append((case, "USAM", rho, len(starts), float((ends["kind"] == "saddle").mean())))
         # normalized SAM is trapped where ‖∇ℓ‖ < ρ|λ|, so from starts inside of that
-        for rho in SAM_RHOS:
+        for rho in size.of(SAM_RHOS[::3], SAM_RHOS, SAM_RHOS):
             sam = SAM(surface, IsotropicNoise(1.0), lr=0.05, batch_size=BATCH, rho=rho)
             inside = starts * 0.9 * rho / (3.0 * np.sqrt(len(eigenvalues)))
             ends = ends_of(sam, inside, t_max=20.0, points=points)
@@ -90,7 +90,7 @@ def by_paths(size: Size, workers: int) -> pd.DataFrame:
     options = {
         "start": [0.0, 0.0],
         "region": Slab([0.0, 0.0], direction=[1.0, 0.0], half_width=RADIUS),
-        "t_max": size.of(40.0, 200.0, 400.0),
+        "t_max": size.of(25.0, 200.0, 400.0),
         "n_paths": size.of(300, 4000, 40_000),
     }
     sgd = SGD(surface, IsotropicNoise(1.0), lr=LR, batch_size=BATCH)

@@ -58,7 +58,7 @@ def gaps(size: Size) -> pd.DataFrame:
     options["n_paths"] = size.of(1000, 10_000, 100_000)
     formula = corollary_1(EIGENVALUES[0], lr=GAP_LR, batch_size=BATCH, t=GAP_TIME, rho=GAP_RHO)
     sgd = SGD(surface, noise, lr=GAP_LR, batch_size=BATCH)
-    seeds = size.seeds(size.of(6, 12, 24))
+    seeds = size.seeds(size.of(4, 12, 24))
     references = [displacement(sgd, seed=seed, **options).iloc[0] for seed in seeds]
     rows = []
     for drift, ascent in MODES:
