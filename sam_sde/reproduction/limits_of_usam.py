@@ -86,14 +86,17 @@ def judge(tables: Tables) -> Judgement:
     )
     inside_of = int(limits["admitted"].sum())
     cold, warm = (row_of(shares, momentum=0.0, start=start) for start in ("cold", "warm"))
+    stalled = "share of runs that end at a stall, no critical point (γ = 0)"
+    fewer = bool(warm["stall"] < cold["stall"])
     rows += [
-        Row("share of runs that end at a stall, no critical point (γ = 0)", "above 0 (arXiv 2509.21818)", cold["stall"], bool(cold["stall"] > 0), finding=True),
-        Row("the same after a warm start with SGD", "fewer", warm["stall"], bool(warm["stall"] < cold["stall"]), finding=True),
-    ]  # fmt: skip
+        Row(stalled, "above 0 (arXiv 2509.21818)", cold["stall"], bool(cold["stall"] > 0), finding=True),
+        Row("the same after a warm start with SGD", "fewer", warm["stall"], fewer, finding=True),
+    ]
     return Judgement(
         rows,
-        f"{inside_of} of {len(limits)} eigenvalues of the points at which runs ended satisfy 0 ≤ λ(1+ρλ) ≤ 2(1+β)/η (from "
-        f"{limits['curvature'].min():.3g} to {limits['curvature'].max():.3g}), saddles and maxima with λ < -1/ρ among them "
+        f"{inside_of} of {len(limits)} eigenvalues of the points at which runs ended satisfy 0 ≤ λ(1+ρλ) ≤ "
+        f"2(1+β)/η (from "
+        f"{limits['curvature'].min():.3g} to {limits['curvature'].max():.3g}), saddles with λ < -1/ρ among them "
         f"({ended} runs); {100 * cold['stall']:.2g} % of the runs stall where ∇ℓ does not vanish, and "
         f"{100 * warm['stall']:.2g} % after a warm start with SGD.",
     )
@@ -103,7 +106,8 @@ STATEMENT = Statement(
     name="limits-of-usam",
     where="Bolte et al. (arXiv 2510.09034); arXiv 2509.21818",
     claim="Limits of USAM with momentum β satisfy 0 ≤ λ(1+ρλ) ≤ 2(1+β)/η, which admits λ < -1/ρ.",
-    ran="USAM without noise on Himmelblau's function from a grid of starts, with and without momentum and a warm start.",
+    ran="USAM without noise on Himmelblau's function from a grid of starts, with and without momentum and a warm "
+    "start.",
     rule="Holds if every eigenvalue of every critical point at which a run ended satisfies the inequality.",
     measure=measure,
     judge=judge,

@@ -85,14 +85,16 @@ def judge(tables: Tables) -> Judgement:
         )
     )
     rows.append(Row("power of ρ with which that 1 - γ falls", "negative", fit.slope, bool(fit.slope < 0), finding=True))
-    first, third = rows[0], rows[1]
-    low, high = needed.iloc[0], needed.iloc[-1]
+    low, high, most, smallest = needed.iloc[0], needed.iloc[-1], table["momentum"].max(), table["batch_size"].min()
     return Judgement(
         rows,
-        f"{first.what.split(': ')[1].split(' with ')[1].split(',')[0]} shortens SAM's stay to {first.measured:.2g} and "
-        f"{third.what.split(' with ')[1].split(',')[0]} to {third.measured:.2g} of itself (SDE, ρ = {RHO:g}); a larger ρ needs "
-        f"a larger γ, {low['momentum']:.2g} at ρ = {low['rho']:g} and {high['momentum']:.3g} at ρ = {high['rho']:g} to leave "
-        f"as soon as plain SGD.",
+        f"As an SDE at ρ = {RHO:g}, γ = {most:g} shortens SAM's stay to {rows[0].measured:.2g} of itself and B = "
+        f"{smallest:g} "
+        f"to {rows[1].measured:.2g}, the algorithm's to {rows[2].measured:.2g} and {rows[3].measured:.2g}; a "
+        f"larger ρ needs a "
+        f"larger γ, {low['momentum']:.2g} at ρ = {low['rho']:g} and {high['momentum']:.3g} at ρ = "
+        f"{high['rho']:g}, to leave as "
+        f"soon as plain SGD.",
     )
 
 
@@ -101,7 +103,8 @@ STATEMENT = Statement(
     where="Kim et al., Theorem 3 and its consequences",
     claim="Larger momentum and smaller batches help SAM escape from saddles; a larger ρ needs a larger momentum.",
     ran="Normalized SAM from the saddle (x² - y²)/2: γ × B at ρ = 0.03, as SDE and as algorithm, restricted to t_max.",
-    rule="A shorter stay holds if the 95 % intervals of the two mean times are apart; the momentum needed if it rises with ρ.",
+    rule="A shorter stay holds if the 95 % intervals of the two mean times are apart; the momentum needed if it "
+    "rises with ρ.",
     measure=measure,
     judge=judge,
 )

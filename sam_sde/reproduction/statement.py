@@ -57,9 +57,9 @@ class Judgement:
 class Statement:
     """A statement of a paper, as it can be run.
 
-    name: for --only, and of its folder. where: in which paper, and where there. claim: what is said there. measure: runs
-    it (size, folder for work that resumes, workers) and returns tables by name. judge: rows and reason, from the tables
-    as they are read back from their files. rule: by which a row holds. ran: what is run, in one sentence.
+    name: for --only, and of its folder. where: in which paper, and where there. claim: what is said there. ran: what is
+    run, in one sentence. rule: by which a row holds. measure: runs it (size, folder for work that resumes, workers) and
+    returns tables by name. judge: rows and reason, from the tables as they are read back from their files.
     """
 
     name: str

@@ -75,8 +75,7 @@ def judge(tables: Tables) -> Judgement:
         ratio = found.formula / found.discrete
         rows.append(
             Row(
-                f"formula over the algorithm's exact variance, step {found.steps}, η = {found.lr:g}, ρ = {found.rho:g}, "
-                f"{window}",
+                f"formula over the exact variance, step {found.steps}, η = {found.lr:g}, ρ = {found.rho:g}, {window}",
                 "1" if asked else "not 1",
                 ratio,
                 bool(abs(ratio - 1) <= TOLERANCE) == bool(asked),
@@ -88,7 +87,7 @@ def judge(tables: Tables) -> Judgement:
         )
         rows.append(
             Row(
-                f"paths of the algorithm over its exact variance, step {found.steps}, η = {found.lr:g}, ρ = {found.rho:g}",
+                f"paths over the exact variance, step {found.steps}, η = {found.lr:g}, ρ = {found.rho:g}",
                 "1",
                 found.msd / found.discrete,
                 bool(agrees),
@@ -118,7 +117,8 @@ def judge(tables: Tables) -> Judgement:
     return Judgement(
         rows,
         f"With C₂ = t/η the formula for SGD is {late['formula'] / late['discrete']:.4g} times the algorithm's variance "
-        f"after {STEPS[-1]} steps, {early['formula'] / early['discrete']:.3g} times after {STEPS[0]}, before 1/(1-γ), and "
+        f"after {STEPS[-1]} steps, {early['formula'] / early['discrete']:.3g} times after {STEPS[0]}, before "
+        f"1/(1-γ), and "
         f"off by up to {worst:.3g} times where (1-γ)² is not far above η|λ|; for SAM it has the drift of Theorem 2 "
         f"({of_sam['formula'] / of_sam['discrete']:.3g} times); with C₂ = η/t as printed the ballistic term is "
         f"{middle['printed'] / middle['share']:.2g} times what it should be at step 300.",
@@ -129,7 +129,8 @@ STATEMENT = Statement(
     name="theorem-3",
     where="Kim et al., Theorem 3",
     claim="With momentum the displacement is C₁(1-e^{-C₂(1-γ)})²/((1-γ)³B) + C₃(1-e^{-C₄/(1-γ)})/((1-γ)B).",
-    ran="Heavy-ball SGD, and USAM with a full-batch ascent, from a saddle with noise |H|: paths and the exact recursion.",
+    ran="Heavy-ball SGD, and USAM with a full-batch ascent, from a saddle with noise |H|: paths and the exact "
+    "recursion.",
     rule=(
         f"In its window, (1-γ)² > 100 η|λ| and from {LATE}/(1-γ) steps on, the formula holds within "
         f"{100 * TOLERANCE:g} % of the algorithm's exact variance; outside, a finding confirms that it does not."

@@ -168,9 +168,12 @@ def judge_beale(tables: Tables) -> Judgement:
     )
     return Judgement(
         rows,
-        f"SAM with ρ = 0.5 comes within {NEAR:g} of the saddle after {swings['arrived_at']:g} steps and stays, with ρ = 1 "
-        f"after {row_of(runs, rho=1.0)['arrived_at']:g}, and ρ = 0.1 passes it; the turn is at ρ = {facts['critical_rho']:.3g}, "
-        f"{facts['critical_rho'] / facts['threshold_of_usam']:.2g} times Theorem 1's 1/|λ| = {facts['threshold_of_usam']:.3g}, "
+        f"SAM with ρ = 0.5 comes within {NEAR:g} of the saddle after {swings['arrived_at']:g} steps and stays, "
+        f"with ρ = 1 "
+        f"after {row_of(runs, rho=1.0)['arrived_at']:g}, and ρ = 0.1 passes it; the turn is at ρ = "
+        f"{facts['critical_rho']:.3g}, "
+        f"{facts['critical_rho'] / facts['threshold_of_usam']:.2g} times Theorem 1's 1/|λ| = "
+        f"{facts['threshold_of_usam']:.3g}, "
         "as normalized SAM is held by a ball of radius ρ.",
     )
 
@@ -263,7 +266,8 @@ PLANE = Statement(
     where="Kim et al., x² - y²",
     claim="From (-3, -0.01) GD leaves the saddle within 500 steps, and SAM with ρ = 0.5 does not.",
     ran="GD and normalized SAM without noise, η = 0.01; SAM also with the accumulated gradients of the published code.",
-    rule=f"GD leaves at |y| = {LEFT:g}, SAM stays where |y| < {NEAR:g} after {PLANE_STEPS} steps; numbers within their rounding.",
+    rule=f"GD leaves at |y| = {LEFT:g}, SAM stays where |y| < {NEAR:g} after {PLANE_STEPS} steps; numbers within "
+    f"their rounding.",
     measure=measure_plane,
     judge=judge_plane,
 )

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import linregress, t as student
+from scipy.stats import linregress
+from scipy.stats import t as student
 
 from sam_sde.dynamics import SGD
 from sam_sde.noise import EmpiricalNoise, IsotropicNoise, NoNoise
@@ -75,7 +76,8 @@ STATEMENT = Statement(
     name="xie-escape",
     where="Xie et al. (arXiv 2002.03495), escape times",
     claim="The mean escape time from a minimum grows exponentially with B and with 1/η.",
-    ran="SGD in a double well of one dimension with isotropic noise: exact mean times, and straight lines through them.",
+    ran="SGD in a double well of one dimension with isotropic noise: exact mean times, and straight lines "
+    "through them.",
     rule=f"A line is straight where r² > {STRAIGHT}; a slope holds within {100 * SLOPE:g} % of 2ΔL/(ησ²).",
     measure=measure,
     judge=judge,
@@ -131,8 +133,10 @@ PREMISE = Statement(
     name="noise-premise",
     where="Xie et al., Kim et al.: premise",
     claim="The covariance of the gradient noise is proportional to |H|.",
-    ran="Small perceptrons trained by gradient descent: variance of the samples' gradients along each eigenvector of H.",
-    rule=f"Holds if the 95 % interval of the power, of a line through the logarithms where λ > {FLATTEST:g} λ_max, contains 1.",
+    ran="Small perceptrons trained by gradient descent: variance of the samples' gradients along each "
+    "eigenvector of H.",
+    rule=f"Holds if the 95 % interval of the power, of a line through the logarithms where λ > {FLATTEST:g} "
+    f"λ_max, contains 1.",
     measure=measure_premise,
     judge=judge_premise,
 )
