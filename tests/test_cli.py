@@ -502,7 +502,7 @@ def test_simulate_draws_no_picture_of_three_coordinates(tmp_path):
     assert names(tmp_path / "out") == {"trajectories.csv", "trajectories.json"}
 
 
-@pytest.mark.parametrize("command", ["escape", "simulate", "plot", "report", "validate", "list"])
+@pytest.mark.parametrize("command", ["escape", "simulate", "reproduce", "plot", "report", "validate", "list"])
 def test_every_command_explains_itself(command):
     assert app.info.name == "sam-sde"
     assert command in invoke("--help").stdout

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from sam_sde.cli import app
 from sam_sde.jobs.record import RECORDS
 from sam_sde.jobs.tables import TABLES
+from sam_sde.reproduction.run import COLUMNS, RECORD, TABLE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,6 +57,7 @@ def test_every_command_is_explained():
             "stability",
             "displacement",
             "action",
+            "reproduce",
             "plot",
             "report",
             "validate",
@@ -67,4 +69,9 @@ def test_every_command_is_explained():
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_every_table_and_column_is_explained(table):
     for name in (table.file, RECORDS[table.command], *table.columns, *table.optional):
+        assert f"`{name}`" in README, name
+
+
+def test_every_column_of_a_reproduction_is_explained():
+    for name in (TABLE, RECORD, *COLUMNS):
         assert f"`{name}`" in README, name

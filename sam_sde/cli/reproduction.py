@@ -39,7 +39,7 @@ def reproduce(
     if quick and thin:
         raise ArgumentError("--thin", "expected at most one of --quick and --thin, got both")
     size = Size("thin" if thin else "quick" if quick else "full", seed)
-    reproduction = Reproduction(chosen(only or ()), size, out, workers)
+    reproduction = Reproduction(chosen(only or ()), size, out, workers, beside=chosen(()))
     reproduction.execute(lambda line: say(line, error=True))
     if reproduction.judged:
         write_report(reproduction)

@@ -8,12 +8,12 @@ import torch
 from sam_sde.dynamics import SAM, SGD, PerturbedSGD, Switch
 from sam_sde.noise import IsotropicNoise
 from sam_sde.reproduction.measuring import followed, ratio, times_of
+from sam_sde.reproduction.saddle import BATCH, EIGENVALUES, LR, place
 from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
-from sam_sde.reproduction.worse_than_sgd import EIGENVALUES, place
 from sam_sde.surfaces.separable import quadratic
 
-LR, BATCH, RHO = 0.01, 32, 0.03
+RHO = 0.03
 LATE = 3.0  # the time of SGD before SAM comes
 LOOKAHEAD_STEP = 0.03  # of the descent within the perturbation, as long as what ρ is at a gradient of 1
 

@@ -25,7 +25,7 @@ RECORD = "tables.json"
 # Rooms that no table follows from.
 NOT_MEASURED_BY = ("cli", "figures", "report", "terminal", "wording", "endings", "__main__")
 # Of this room, what each statement needs beside its own module.
-SHARED = ("measuring.py", "size.py")
+SHARED = ("measuring.py", "saddle.py", "size.py")
 
 
 @dataclass(frozen=True)

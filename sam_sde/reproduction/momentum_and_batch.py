@@ -8,9 +8,9 @@ from scipy.optimize import brentq
 from scipy.stats import linregress
 
 from sam_sde.reproduction.measuring import followed, times_of
+from sam_sde.reproduction.saddle import exact_time, place, saddle
 from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables
-from sam_sde.reproduction.worse_than_sgd import exact_time, place, saddle
 
 RHO = 0.03
 MODELS = {"SDE": False, "algorithm": True}

@@ -31,13 +31,15 @@ class Reproduction:
     """Statements to be run at a size, with their tables in `out`, and what came out.
 
     judged: the judgement of each statement that has ended; computed: those that were not on disk. errors: of those that
-    failed. seconds: that their measurements took. interrupted: whether an interrupt ended the run.
+    failed. seconds: that their measurements took. interrupted: whether an interrupt ended the run. beside: statements
+    in their order, of which those are judged as well whose tables are there.
     """
 
     statements: list[Statement]
     size: Size
     out: Path
     workers: int = 1
+    beside: list[Statement] = field(default_factory=list)
     judged: dict[str, Judgement] = field(default_factory=dict)
     computed: list[str] = field(default_factory=list)
     errors: dict[str, Exception] = field(default_factory=dict)
@@ -53,6 +55,9 @@ class Reproduction:
         """
         make_folder(self.out)
         with used_by_one(self.out):
+            if self.beside:
+                asked = {each.name for each in self.statements}
+                self.statements = [s for s in self.beside if s.name in asked or self.kept(s).record() is not None]
             try:
                 for statement in self.statements:
                     self._run(statement, report)

@@ -252,7 +252,8 @@ BEALE = Statement(
     name="beale",
     where="Kim et al., Beale function",
     claim="From (1, 2) SAM with ρ = 0.5 and 1 is drawn into the saddle (0, 1), and with ρ = 0.1 and GD are not.",
-    ran="Normalized SAM without noise, η = 1e-3/80 as in the published code (the text has 1e-4).",
+    ran="Normalized SAM without noise, η = 1e-3/80 as in the published code; the critical ρ, but for the full size, at "
+    "the text's η = 1e-4.",
     rule=(
         f"Trapped is a distance of less than {NEAR:g} from the saddle at the end; the cosine swings where its lowest "
         "value in the second half of the run is below -0.9, and does not where it is above 0.9."

@@ -10,31 +10,14 @@ from sam_sde.noise import IsotropicNoise
 from sam_sde.rare import rare_escape_times
 from sam_sde.regions import Ball
 from sam_sde.reproduction.measuring import followed, ratio
+from sam_sde.reproduction.saddle import BATCH, exact_time, place, saddle
 from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
 from sam_sde.surfaces.separable import quadratic
-from sam_sde.theory.exact import exact_escape_times
 
-LR, BATCH, RADIUS = 0.01, 32, 0.5
-EIGENVALUES = [1.0, -1.0]
 RHO = 0.02  # of the conditions: the exponent ρ²|λ|B/η is 1.3
 # A sharp minimum: the SDE of the algorithm with the same batch has the noise (1+ρλ)² there.
 SHARP, SHARP_RADIUS, SHARP_RHO, SHARP_LR = 10.0, 0.012, 0.05, 0.01
-
-
-def saddle(rho: float, *, lr: float = LR, batch_size: int = BATCH, dim: int = 2, **options):
-    """SAM, or SGD for ρ = 0, at the saddle; in one dimension at the unstable axis alone."""
-    surface, noise = quadratic(EIGENVALUES[-dim:]), IsotropicNoise(1.0)
-    options = {"lr": lr, "batch_size": batch_size, **options}
-    return SAM(surface, noise, rho=rho, **options) if rho else SGD(surface, noise, **options)
-
-
-def place(dim: int = 2) -> dict:
-    return {"start": [0.0] * dim, "region": Ball([0.0] * dim, RADIUS)}
-
-
-def exact_time(dynamics) -> float:
-    return exact_escape_times(dynamics, **place(dynamics.dim)).mean_time
 
 
 def by_rho(size: Size) -> pd.DataFrame:

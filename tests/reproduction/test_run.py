@@ -91,6 +91,14 @@ def test_an_error_is_told_and_the_others_go_on(tmp_path):
     assert record["statements"] == {"plain": HOLDS}
 
 
+def test_one_alone_is_reported_beside_those_that_are_there(tmp_path):
+    other, absent = replace(PLAIN, name="other"), replace(PLAIN, name="absent")
+    run(tmp_path, PLAIN)
+    one = Reproduction([other], THIN, tmp_path, beside=[PLAIN, absent, other])
+    one.execute(lambda line: None)
+    assert (list(one.judged), one.computed) == (["plain", "other"], ["other"])
+
+
 def test_an_interrupt_keeps_what_was_finished(tmp_path):
     reproduction = run(tmp_path, PLAIN, INTERRUPTED)
     assert reproduction.interrupted
@@ -122,7 +130,7 @@ def command(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("statements", "code"), [((PLAIN,), 0), ((FAILING, PLAIN), 1), ((PLAIN, INTERRUPTED), 130)], ids=str
+    ("statements", "code"), [((PLAIN,), 0), ((FAILING, PLAIN), 1), ((PLAIN, INTERRUPTED), 130)], ids=["done", "failed", "interrupted"]
 )
 def test_the_exit_code_tells_how_it_ended(command, tmp_path, statements, code):
     result = command(statements=statements)
