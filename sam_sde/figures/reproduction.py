@@ -6,10 +6,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sam_sde.figures.styles import BLUE, FONT, GREEN, ORANGE, VERMILLION, WIDTH, add_legend, new_figure, tidy
+from sam_sde.figures.styles import (
+    BLACK,
+    FONT,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY_BLUE,
+    VERMILLION,
+    WIDTH,
+    add_legend,
+    new_figure,
+    tidy,
+)
 
 Tables = Mapping[str, pd.DataFrame]
-COLOURS = [BLUE, ORANGE, GREEN, VERMILLION]
+# Of batch sizes: none is that of an optimizer.
+COLOURS = [ORANGE, SKY_BLUE, BLACK, GREY, PURPLE]
 
 
 def draw_ratios(tables: Tables) -> Figure:

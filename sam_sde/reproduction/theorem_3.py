@@ -116,7 +116,8 @@ def judge(tables: Tables) -> Judgement:
     worst = (outside["formula"] / outside["discrete"]).max()
     return Judgement(
         rows,
-        f"With C₂ = t/η the formula for SGD is {late['formula'] / late['discrete']:.4g} times the algorithm's variance "
+        f"With C₂ = t/η the formula for SGD is {late['formula'] / late['discrete']:.4g} times the algorithm's "
+        f"variance from rest "
         f"after {STEPS[-1]} steps, {early['formula'] / early['discrete']:.3g} times after {STEPS[0]}, before "
         f"1/(1-γ), and "
         f"off by up to {worst:.3g} times where (1-γ)² is not far above η|λ|; for SAM it has the drift of Theorem 2 "
