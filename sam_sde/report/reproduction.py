@@ -56,11 +56,10 @@ def write_reproduction(reproduction: Reproduction) -> list[Path]:
 def introduction(reproduction: Reproduction) -> list[str]:
     size, seconds = reproduction.size, sum(reproduction.seconds.values())
     return [
-        f"Size: {size.name}; seed {size.seed}; the measurements took {seconds:.3g} s. Every number comes from the CSV "
-        "files in the folder of its statement, and the verdicts are computed from these files.",
+        f"Size: {size.name}; seed {size.seed}; the measurements took {seconds:.3g} s. Every number comes from the "
+        "CSV files in the folder of its statement, and the verdicts are computed from these files.",
         "A reading of the papers with their numbers beside ours, and no more: where a statement does not hold as "
-        "printed "
-        "the reason is given, and most often what it says holds for a model next to the one that is run.",
+        "printed the reason is given, and most often what it says holds for a model next to the one that is run.",
     ]
 
 

@@ -86,9 +86,8 @@ def judge(tables: Tables) -> Judgement:
     no_help = [row.what.partition(":")[0] for row in rows if not row.holds]
     return Judgement(
         rows,
-        f"Both of the paper's cures shorten the stay, momentum 0.9 to {heavy:.2g} and a batch of 8 to "
-        f"{batch:.2g} of SAM's "
-        f"time (restricted to t = {best['t_max']:g}); the shortest is that of {best['cure']}, and "
+        f"Both of the paper's cures shorten the stay, momentum 0.9 to {heavy:.2g} and a batch of 8 to {batch:.2g} of "
+        f"SAM's time (restricted to t = {best['t_max']:g}); the shortest is that of {best['cure']}, and "
         f"{', '.join(no_help) or 'none'} {'do' if len(no_help) != 1 else 'does'} not help.",
     )
 

@@ -16,7 +16,7 @@ from sam_sde.theory.stability.descent import descend
 
 LR, RHO, MOMENTA = 0.002, 0.05, (0.0, 0.5)
 BOX = [[-4.5, -4.5], [4.5, 4.5]]
-TIME, WARM = 8.0, 0.5  # of a run, and of the SGD before it
+TIME, WARM = 6.0, 0.5  # of a run, and of the SGD before it
 STILL = 1e-7  # of a step
 CRITICAL = ("minimum", "saddle", "maximum")
 
@@ -94,10 +94,9 @@ def judge(tables: Tables) -> Judgement:
     ]
     return Judgement(
         rows,
-        f"{inside_of} of {len(limits)} eigenvalues of the points at which runs ended satisfy 0 ≤ λ(1+ρλ) ≤ "
-        f"2(1+β)/η (from "
-        f"{limits['curvature'].min():.3g} to {limits['curvature'].max():.3g}), saddles with λ < -1/ρ among them "
-        f"({ended} runs); {100 * cold['stall']:.2g} % of the runs stall where ∇ℓ does not vanish, and "
+        f"{inside_of} of {len(limits)} eigenvalues of the points at which runs ended satisfy 0 ≤ λ(1+ρλ) ≤ 2(1+β)/η "
+        f"(from {limits['curvature'].min():.3g} to {limits['curvature'].max():.3g}), saddles with λ < -1/ρ among "
+        f"them ({ended} runs); {100 * cold['stall']:.2g} % of the runs stall where ∇ℓ does not vanish, and "
         f"{100 * warm['stall']:.2g} % after a warm start with SGD.",
     )
 

@@ -89,12 +89,9 @@ def judge(tables: Tables) -> Judgement:
     return Judgement(
         rows,
         f"As an SDE at ρ = {RHO:g}, γ = {most:g} shortens SAM's stay to {rows[0].measured:.2g} of itself and B = "
-        f"{smallest:g} "
-        f"to {rows[1].measured:.2g}, the algorithm's to {rows[2].measured:.2g} and {rows[3].measured:.2g}; a "
-        f"larger ρ needs a "
-        f"larger γ, {low['momentum']:.2g} at ρ = {low['rho']:g} and {high['momentum']:.3g} at ρ = "
-        f"{high['rho']:g}, to leave as "
-        f"soon as plain SGD.",
+        f"{smallest:g} to {rows[1].measured:.2g}, the algorithm's to {rows[2].measured:.2g} and "
+        f"{rows[3].measured:.2g}; a larger ρ needs a larger γ, {low['momentum']:.2g} at ρ = {low['rho']:g} and "
+        f"{high['momentum']:.3g} at ρ = {high['rho']:g}, to leave as soon as plain SGD.",
     )
 
 

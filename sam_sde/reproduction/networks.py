@@ -81,11 +81,9 @@ def judge_toy(tables: Tables) -> Judgement:
         )
     return Judgement(
         rows,
-        f"{100 * sgd[0]:.3g} % of {seeds} seeds of SGD reach the global minimum, and {100 * (1 - sam[0]):.3g} % "
-        f"of SAM's at "
-        f"ρ = {last:g}; the mean loss rises from {losses.iloc[0]:.3g} to {losses.iloc[-1]:.3g}. Data and "
-        f"learning rate of "
-        "the paper are not published, and these are ours.",
+        f"{100 * sgd[0]:.3g} % of {seeds} seeds of SGD reach the global minimum, and {100 * (1 - sam[0]):.3g} % of "
+        f"SAM's at ρ = {last:g}; the mean loss rises from {losses.iloc[0]:.3g} to {losses.iloc[-1]:.3g}. Data and "
+        "learning rate of the paper are not published, and these are ours.",
     )
 
 
@@ -179,8 +177,7 @@ def judge_benchmark(tables: Tables) -> Judgement:
     return Judgement(
         rows,
         f"Momentum adds {gains[largest, 'SAM']:.2g} points to SAM and {gains[largest, 'SGD']:.2g} to SGD at B = "
-        f"{largest:g} "
-        "(20 and 5 in the paper); a perceptron on 8 × 8 digits, and so short a training, show the "
+        f"{largest:g} (20 and 5 in the paper); a perceptron on 8 × 8 digits, and so short a training, show the "
         "direction, and not the size on CIFAR-10.",
     )
 

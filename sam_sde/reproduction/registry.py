@@ -43,16 +43,14 @@ STATEMENTS: dict[str, Statement] = {
 # What the papers show and nothing here does, with the reason.
 NOT_REPRODUCED = {
     "CIFAR-10 with ResNet-18 and WideResNet (Kim et al.)": "the data set is not here; a perceptron on digits "
-    "stands in for "
-    "it, and a convolutional network, whose training is hours here, is left out.",
+    "stands in for it, and a convolutional network, whose training is hours here, is left out.",
     "Momentum × batch size on the autoencoder of digits": "hours at the number of paths that a verdict needs; "
     "`sam-sde sweep` with configs/autoencoder_digits.yaml has its pieces.",
     "The networks of Monzio Compagnoni et al. (Breast Cancer, Iris, teacher and student)": "the weak orders are "
-    "measured "
-    "on an embedded saddle, where an order can be told from the integrator's error; `sam-sde weak` runs the others.",
+    "measured on an embedded saddle, where an order can be told from the integrator's error; `sam-sde weak` runs "
+    "the others.",
     "Styblinski–Tang and logistic regression (Xie et al.)": "more than two weights have no exact times; the line "
-    "in B and "
-    "1/η is measured where they are exact.",
+    "in B and 1/η is measured where they are exact.",
     "Edge of stability of SAM (arXiv 2309.12488), power laws of loss-proportional noise (arXiv 2105.09557), adaptive "
     "optimizers (arXiv 2411.15958, 2506.00181, 2509.21614)": "a largest eigenvalue along runs, that noise, and those "
     "optimizers are not part of the package.",

@@ -13,8 +13,8 @@ HOLDS, IN_PART, NOT_AS_PRINTED = "holds", "holds in part", "does not hold as pri
 VERDICTS = (HOLDS, IN_PART, NOT_AS_PRINTED)
 
 VERDICT_RULE = (
-    "A statement holds if every row of the kind claim does, it does not hold as printed if none does, and otherwise it "
-    "holds in part. Rows of the kind finding say what was found beside it, and do not enter the verdict."
+    "A statement holds if every row of the kind claim does, it does not hold as printed if none does, and otherwise "
+    "it holds in part. Rows of the kind finding say what was found beside it, and do not enter the verdict."
 )
 
 Tables = Mapping[str, pd.DataFrame]

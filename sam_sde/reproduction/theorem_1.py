@@ -197,9 +197,9 @@ def _reason(tables: Tables) -> str:
     near, far = (row_of(exact, rho=rho)["mean_time_32"] / sgd for rho in (NEAR, 1.5))
     sam = tables["eigenvalues"].query("optimizer == 'SAM' and attracts == 1")["rho"].min()
     return (
-        f"Unnormalized SAM turns from repelled to attracted at 1/|λ|, by eigenvalue, basin and escape time ({near:.3g} "
-        f"times SGD's at ρ = {NEAR:g}/|λ|, {far:.3g} times at 1.5/|λ|), and all negative eigenvalues have to turn; "
-        f"normalized SAM, which the experiments run, is trapped already at ρ = {sam:g}."
+        "Unnormalized SAM turns from repelled to attracted at 1/|λ|, by eigenvalue, basin and escape time "
+        f"({near:.3g} times SGD's at ρ = {NEAR:g}/|λ|, {far:.3g} times at 1.5/|λ|), and all negative eigenvalues "
+        f"have to turn; normalized SAM, which the experiments run, is trapped already at ρ = {sam:g}."
     )
 
 
@@ -209,9 +209,10 @@ STATEMENT = Statement(
     claim="A saddle is an attractor of SAM if ρ > -1/λ for every negative eigenvalue λ.",
     ran="USAM and SAM on quadratic saddles of index 1 and 2: multipliers, starts without noise, escape times.",
     rule=(
-        "The threshold holds where the largest ρ that repels and the smallest that attracts enclose 1/|λ| within 0.05; "
-        "basins where no start below and every start above it ends at the saddle; escape times where they grow more "
-        "slowly than the batch size below and faster above it, and the interval of the ratio at 1.1/|λ| is above 3."
+        "The threshold holds where the largest ρ that repels and the smallest that attracts enclose 1/|λ| within "
+        "0.05; basins where no start below and every start above it ends at the saddle; escape times where they "
+        "grow more slowly than the batch size below and faster above it, and the interval of the ratio at 1.1/|λ| "
+        "is above 3."
     ),
     measure=measure,
     judge=judge,

@@ -147,11 +147,10 @@ def judge(tables: Tables) -> Judgement:
     far = run["formula"] / run["msd"]
     return Judgement(
         rows,
-        f"The formula describes the total gradient of ℓ(w + ρ∇ℓ) with a full-batch ascent (measured over formula "
-        f"{(own['msd'] / own['formula']).min():.3g} to {(own['msd'] / own['formula']).max():.3g}); for SAM as it "
-        f"is run, "
-        f"with one batch and no gradient through the ascent, it is {far.iloc[0]:.3g} times the displacement along "
-        f"λ = -1 and {far.iloc[1]:.3g} times along λ = 1 (ρ = {RHO:g}).",
+        "The formula describes the total gradient of ℓ(w + ρ∇ℓ) with a full-batch ascent (measured over formula "
+        f"{(own['msd'] / own['formula']).min():.3g} to {(own['msd'] / own['formula']).max():.3g}); for SAM as it is "
+        f"run, with one batch and no gradient through the ascent, it is {far.iloc[0]:.3g} times the displacement "
+        f"along λ = -1 and {far.iloc[1]:.3g} times along λ = 1 (ρ = {RHO:g}).",
     )
 
 
@@ -200,8 +199,8 @@ def judge_gaps(tables: Tables) -> Judgement:
         rows,
         f"The gap is {own['gap'] / own['formula']:.3g} times the printed one for the total gradient, "
         f"{full['gap'] / full['formula']:.3g} times for the stop-gradient with a full-batch ascent, and "
-        f"{run['gap'] / run['formula']:.3g} times with one batch for both gradients, where it begins with t and "
-        f"not t².",
+        f"{run['gap'] / run['formula']:.3g} times with one batch for both gradients, where it begins with t and not "
+        "t².",
     )
 
 

@@ -117,12 +117,11 @@ def judge(tables: Tables) -> Judgement:
     return Judgement(
         rows,
         f"With C₂ = t/η the formula for SGD is {late['formula'] / late['discrete']:.4g} times the algorithm's "
-        f"variance from rest "
-        f"after {STEPS[-1]} steps, {early['formula'] / early['discrete']:.3g} times after {STEPS[0]}, before "
-        f"1/(1-γ), and "
-        f"off by up to {worst:.3g} times where (1-γ)² is not far above η|λ|; for SAM it has the drift of Theorem 2 "
-        f"({of_sam['formula'] / of_sam['discrete']:.3g} times); with C₂ = η/t as printed the ballistic term is "
-        f"{middle['printed'] / middle['share']:.2g} times what it should be at step 300.",
+        f"variance from rest after {STEPS[-1]} steps, {early['formula'] / early['discrete']:.3g} times after "
+        f"{STEPS[0]}, before 1/(1-γ), and off by up to {worst:.3g} times where (1-γ)² is not far above η|λ|; for SAM "
+        f"it has the drift of Theorem 2 ({of_sam['formula'] / of_sam['discrete']:.3g} times); with C₂ = η/t as "
+        f"printed the ballistic term is {middle['printed'] / middle['share']:.2g} times what it should be at step "
+        "300.",
     )
 
 

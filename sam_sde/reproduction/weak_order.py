@@ -52,7 +52,7 @@ def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
             where = as_start(START, dynamics.dim), TIME, Stream(size.seed, repr(lr)), torch.device("cpu")
             compared = WeakComparison(optimizers(lr)[name.removesuffix(SECOND)], models, *where)
             function = observable(FUNCTION, dynamics.surface)
-            found = compared.differences([function], size.of(4000, 40_000, 400_000))
+            found = compared.differences([function], size.of(2000, 40_000, 400_000))
             rows += [(name, model, lr, *absolute_interval(*each[0])) for model, each in found.items()]
     return {"errors": pd.DataFrame(rows, columns=["optimizer", "model", "lr", "error", "error_low", "error_high"])}
 
@@ -92,9 +92,8 @@ def judge(tables: Tables) -> Judgement:
         rows,
         f"With ρ = {GROWTH:g}√η the errors vanish with η to the power {orders['SGD'][0]:.2g} (SGD), "
         f"{orders['USAM'][0]:.2g} (USAM) and {orders['SAM'][0]:.2g} (SAM), and with a fixed ρ USAM's does not "
-        f"({orders[FIXED][0]:.2g}), as the theory asks for ρ = O(√η); with SGD's covariance the error of the SDE "
-        f"of order "
-        f"2 on a quadratic is {rows[-1].measured:.3g} times as large.",
+        f"({orders[FIXED][0]:.2g}), as the theory asks for ρ = O(√η); with SGD's covariance the error of the SDE of "
+        f"order 2 on a quadratic is {rows[-1].measured:.3g} times as large.",
     )
 
 
@@ -105,8 +104,7 @@ STATEMENT = Statement(
     ran="Algorithms beside their SDEs on an embedded saddle: error of E‖w‖² at t = 1 against η, also with SGD's "
     "covariance.",
     rule=f"An order of 1 holds if the fitted one is above {0.75 * LEAST_ORDER:g} and its interval reaches "
-    f"{LEAST_ORDER:g}; the "
-    "covariance matters where the two errors' intervals are apart.",
+    f"{LEAST_ORDER:g}; the covariance matters where the two errors' intervals are apart.",
     measure=measure,
     judge=judge,
 )

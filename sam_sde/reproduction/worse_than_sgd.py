@@ -157,9 +157,8 @@ def judge(tables: Tables) -> Judgement:
     return Judgement(
         rows,
         f"At the saddle SAM stays longer under every condition, {rho['ratio']:.3g} times ({rho['ratio_low']:.3g} to "
-        f"{rho['ratio_high']:.3g}) at ρ = {rho['rho']:g} and {last['ratio']:.3g} times at ρ = {last['rho']:g}; "
-        f"at a sharp "
-        f"minimum the sign is the other one: late SAM leaves in {late['ratio']:.2g} of SGD's time.",
+        f"{rho['ratio_high']:.3g}) at ρ = {rho['rho']:g} and {last['ratio']:.3g} times at ρ = {last['rho']:g}; at a "
+        f"sharp minimum the sign is the other one: late SAM leaves in {late['ratio']:.2g} of SGD's time.",
     )
 
 
