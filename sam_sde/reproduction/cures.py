@@ -56,7 +56,7 @@ CLAIMED = ("momentum 0.9", "batch size 8")  # by Kim et al.
 
 
 def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
-    options = {**place(), "t_max": size.of(15.0, 60.0, 200.0), "n_paths": size.of(150, 2000, 20_000)}
+    options = {**place(), "t_max": size.of(10.0, 60.0, 200.0), "n_paths": size.of(150, 2000, 20_000)}
     found = {
         name: followed(dynamics, size, workers, arm=name, discrete=True, **options) for name, dynamics in arms().items()
     }
@@ -84,11 +84,11 @@ def judge(tables: Tables) -> Judgement:
     best = league.query("cure != 'SGD'").iloc[0]
     heavy, batch = (row_of(league, cure=name)["ratio"] for name in CLAIMED)
     no_help = [row.what.partition(":")[0] for row in rows if not row.holds]
+    others = f"all but {' and '.join(no_help)} help" if no_help else "all the others help as well"
     return Judgement(
         rows,
         f"Both of the paper's cures shorten the stay, momentum 0.9 to {heavy:.2g} and a batch of 8 to {batch:.2g} of "
-        f"SAM's time (restricted to t = {best['t_max']:g}); the shortest is that of {best['cure']}, and "
-        f"{', '.join(no_help) or 'none'} {'do' if len(no_help) != 1 else 'does'} not help.",
+        f"SAM's time (restricted to t = {best['t_max']:g}); the shortest is that of {best['cure']}, and {others}.",
     )
 
 

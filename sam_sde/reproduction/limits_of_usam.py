@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sam_sde.dynamics import SGD, USAM, Switch
+from sam_sde.dynamics import SGD, USAM, Dynamics, Switch
 from sam_sde.noise import NoNoise
 from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
@@ -16,14 +16,14 @@ from sam_sde.theory.stability.descent import descend
 
 LR, RHO, MOMENTA = 0.002, 0.05, (0.0, 0.5)
 BOX = [[-4.5, -4.5], [4.5, 4.5]]
-TIME, WARM = 6.0, 0.5  # of a run, and of the SGD before it
+TIME, WARM = 4.0, 0.5  # of a run, and of the SGD before it
 STILL = 1e-7  # of a step
 CRITICAL = ("minimum", "saddle", "maximum")
 
 
-def settled(usam: USAM, starts: np.ndarray) -> np.ndarray:
+def settled(dynamics: Dynamics, usam: USAM, starts: np.ndarray) -> np.ndarray:
     """Which runs (starts,) have come to rest: near a point that repels they may step to and fro without an end."""
-    ends = descend(usam, torch.from_numpy(starts), round(TIME / LR))
+    ends = descend(dynamics, torch.from_numpy(starts), round(TIME / LR))
     return ((descend(usam, ends, 1) - ends).norm(dim=-1) < STILL).numpy()
 
 
@@ -44,35 +44,35 @@ def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
             kinds = ends["kind"].value_counts(normalize=True)
             names = ("minimum", "saddle", "maximum", "stall", "moving", "lost")
             shares.append({"momentum": momentum, "start": start, **{name: kinds.get(name, 0.0) for name in names}})
-            if start == "warm":  # SGD can put a run on a point that repels USAM, to the last digit
-                continue
-            at_critical = ends[settled(usam, starts) & ends["kind"].isin(CRITICAL) & ends["point"].notna()]
+            at_critical = ends[settled(dynamics, usam, starts) & ends["kind"].isin(CRITICAL) & ends["point"].notna()]
             for number, count in at_critical["point"].value_counts().items():
                 point = points[int(number)]
                 inside = admitted(point.eigenvalues, lr=LR, rho=RHO, momentum=momentum)
                 for eigenvalue, fits in zip(point.eigenvalues, inside, strict=True):
                     curvature = eigenvalue * (1 + RHO * eigenvalue)
-                    rows.append((momentum, int(number), point.kind, count, eigenvalue, curvature, int(fits)))
-    columns = ["momentum", "point", "kind", "n_ended", "eigenvalue", "curvature", "admitted"]
+                    rows.append((momentum, start, int(number), point.kind, count, eigenvalue, curvature, int(fits)))
+    columns = ["momentum", "start", "point", "kind", "n_ended", "eigenvalue", "curvature", "admitted"]
     return {"limits": pd.DataFrame(rows, columns=columns), "shares": pd.DataFrame(shares)}
 
 
 def judge(tables: Tables) -> Judgement:
     limits, shares = tables["limits"], tables["shares"]
     rows = []
-    for momentum in MOMENTA:
-        found, bound = limits[limits["momentum"] == momentum], 2 * (1 + momentum) / LR
+    for (momentum, start), found in limits.groupby(["momentum", "start"], sort=False):
+        bound = 2 * (1 + momentum) / LR
         inside = (found["curvature"] >= 0) & (found["curvature"] <= bound)
         rows.append(
             Row(
-                f"γ = {momentum:g}: eigenvalues of limits with 0 ≤ λ(1+ρλ) ≤ {bound:g}, share",
-                "1",
+                f"γ = {momentum:g}, {start} start: eigenvalues of limits with 0 ≤ λ(1+ρλ) ≤ {bound:g}, share",
+                "1" if start == "cold" else "1, but that SGD can leave a run on a point that repels, to the last digit",
                 inside.mean(),
-                bool(inside.all() and len(found)),
+                bool(inside.all()),
                 found["curvature"].min(),
                 found["curvature"].max(),
+                finding=start == "warm",
             )
         )
+    limits = limits[limits["start"] == "cold"]
     below = limits[limits["eigenvalue"] < -1 / RHO]
     ended = below.drop_duplicates(["momentum", "point"])["n_ended"].sum()
     rows.append(

@@ -58,7 +58,7 @@ def by_basin(size: Size) -> pd.DataFrame:
         points = critical_points(surface)
         generator = np.random.default_rng(size.seed)
         starts = generator.uniform(-1.0, 1.0, (size.of(40, 200, 2000), len(eigenvalues)))
-        for rho in BASIN_RHOS:
+        for rho in size.of(BASIN_RHOS[1:3], BASIN_RHOS, BASIN_RHOS):
             ends = ends_of(usam(eigenvalues, rho, lr=BASIN_LR), starts, t_max=BASIN_TIME, points=points)
             rows.append((case, "USAM", rho, len(starts), float((ends["kind"] == "saddle").mean())))
         # normalized SAM is trapped where ‖∇ℓ‖ < ρ|λ|, so from starts inside of that
@@ -90,7 +90,7 @@ def by_paths(size: Size, workers: int) -> pd.DataFrame:
     options = {
         "start": [0.0, 0.0],
         "region": Slab([0.0, 0.0], direction=[1.0, 0.0], half_width=RADIUS),
-        "t_max": size.of(25.0, 200.0, 400.0),
+        "t_max": size.of(15.0, 200.0, 400.0),
         "n_paths": size.of(300, 4000, 40_000),
     }
     sgd = SGD(surface, IsotropicNoise(1.0), lr=LR, batch_size=BATCH)

@@ -8,7 +8,7 @@ import torch
 
 from sam_sde.dynamics import SAM, SGD, USAM
 from sam_sde.escape.displacement import displacement
-from sam_sde.noise import HessianNoise, IsotropicNoise
+from sam_sde.noise import FrozenHessianNoise, IsotropicNoise
 from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
 from sam_sde.statistics.intervals import Z
@@ -37,7 +37,7 @@ def _surface():
 def displacements(size: Size) -> pd.DataFrame:
     """Mean-squared displacement at t = 1 along both axes, of paths, beside exact moments and Theorem 2."""
     surface = _surface()
-    noise = HessianNoise(surface)
+    noise = FrozenHessianNoise(surface, [0.0, 0.0])
     frames = []
     for drift, ascent in MODES:
         dynamics = USAM(surface, noise, lr=LR, batch_size=BATCH, rho=RHO, drift=drift, ascent=ascent)
@@ -53,7 +53,7 @@ def displacements(size: Size) -> pd.DataFrame:
 def gaps(size: Size) -> pd.DataFrame:
     """How much less USAM is displaced than SGD along the unstable axis, of paths that share their noise."""
     surface = _surface()
-    noise = HessianNoise(surface)
+    noise = FrozenHessianNoise(surface, [0.0, 0.0])
     options = {"start": [0.0, 0.0], "t_max": GAP_TIME, "times": [GAP_TIME], "directions": [0]}
     options["n_paths"] = size.of(1000, 10_000, 100_000)
     formula = corollary_1(EIGENVALUES[0], lr=GAP_LR, batch_size=BATCH, t=GAP_TIME, rho=GAP_RHO)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from sam_sde.dynamics import SGD, USAM
 from sam_sde.escape.displacement import displacement
-from sam_sde.noise import HessianNoise
+from sam_sde.noise import FrozenHessianNoise
 from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
 from sam_sde.surfaces.separable import quadratic
@@ -41,7 +41,7 @@ def ballistic() -> pd.DataFrame:
 
 def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
     surface = quadratic([EIGENVALUE, 1.0])
-    noise = HessianNoise(surface)
+    noise = FrozenHessianNoise(surface, [0.0, 0.0])
     frames = []
     for (lr, momentum), rho in ((INSIDE, 0.0), (OUTSIDE, 0.0), (INSIDE, RHO)):
         options = {"lr": lr, "batch_size": BATCH, "momentum": momentum}

@@ -61,7 +61,7 @@ def cosines(dynamics, points: np.ndarray) -> np.ndarray:
 
 def measure_beale(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
     surface = beale()
-    n_steps = size.of(3000, 20_000, 100_000)
+    n_steps = size.of(2600, 20_000, 100_000)
     runs, kept = [], []
     for rho in BEALE_RHOS:
         dynamics = optimizer(surface, BEALE_LR, rho)
@@ -79,7 +79,7 @@ def measure_beale(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFr
     # To the same end in an eighth of the steps; in the full size at the published step.
     lr = size.of(TEXT_LR, TEXT_LR, BEALE_LR)
     low, high, tolerance = size.of((0.298, 0.308, 0.002), (0.2, 0.4, 0.001), (0.0, 1.0, 0.001))
-    bracket = {"low": low, "high": high, "tolerance": tolerance, "t_max": size.of(0.3, 1.25, 1.25)}
+    bracket = {"low": low, "high": high, "tolerance": tolerance, "t_max": size.of(0.25, 1.25, 1.25)}
     found = critical_rho(optimizer(surface, lr, 0.1), BEALE_START, BEALE_SADDLE, **bracket)
     lost = trajectory(optimizer(surface, BEALE_LR, 0.1, USAM), BEALE_START, 100)
     facts = {

@@ -130,7 +130,9 @@ def command(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("statements", "code"), [((PLAIN,), 0), ((FAILING, PLAIN), 1), ((PLAIN, INTERRUPTED), 130)], ids=["done", "failed", "interrupted"]
+    ("statements", "code"),
+    [((PLAIN,), 0), ((FAILING, PLAIN), 1), ((PLAIN, INTERRUPTED), 130)],
+    ids=["done", "failed", "interrupted"],
 )
 def test_the_exit_code_tells_how_it_ended(command, tmp_path, statements, code):
     result = command(statements=statements)
