@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from sam_sde.cli.arm_by_arm import run_arms
 from sam_sde.cli.options import Changes, ConfigFile, Out, app
 from sam_sde.endings import end_as, reports_errors, results_of
 from sam_sde.terminal import print_table, say
@@ -46,18 +47,9 @@ def simulate(
 @reports_errors
 def weak(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
     """Compare each optimizer with its SDE: weak errors at several learning rates, and the order they vanish in."""
-    from sam_sde.config.building import Setting
-    from sam_sde.config.loading import load_config
-    from sam_sde.figures.folder import draw_result
     from sam_sde.jobs.weak import WeakExperiment
 
-    experiment = WeakExperiment(Setting(load_config(config, changes or ()), config.parent))
-    with results_of("weak", out, config) as destination:
-        experiment.execute(lambda arm, lr: say(f"{arm}: lr {lr:g}", error=True), destination)
-        try:
-            experiment.write(destination)
-        finally:
-            print_table(weak_text(experiment.errors, experiment.orders))
-        draw_result(destination.written, "weak")
-        say(f"written to {destination.written}")
-    end_as(experiment.arms)
+    def tell(found: WeakExperiment) -> None:
+        print_table(weak_text(found.errors, found.orders))
+
+    run_arms("weak", WeakExperiment, tell, config=config, out=out, changes=changes)

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from sam_sde.cli.arm_by_arm import run_arms
 from sam_sde.cli.options import Changes, ConfigFile, Out, app
-from sam_sde.endings import end_as, reports_errors, results_of
+from sam_sde.endings import reports_errors, results_of
 from sam_sde.terminal import print_caution, print_table, say
 from sam_sde.wording import action_text, basins_lines, displacement_text, exact_text, stability_text
 
@@ -15,21 +16,12 @@ if TYPE_CHECKING:
 @reports_errors
 def exact(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
     """Compute escape times without paths, in one or two dimensions: mean, deviation, rate, survival, exits by side."""
-    from sam_sde.config.building import Setting
-    from sam_sde.config.loading import load_config
-    from sam_sde.figures.folder import draw_result
     from sam_sde.jobs.exact import ExactExperiment
 
-    experiment = ExactExperiment(Setting(load_config(config, changes or ()), config.parent))
-    with results_of("exact", out, config) as destination:
-        experiment.execute(lambda arm: say(arm, error=True), destination)
-        try:
-            experiment.write(destination)
-        finally:
-            print_table(exact_text(experiment.summary))
-        draw_result(destination.written, "exact")
-        say(f"written to {destination.written}")
-    end_as(experiment.arms)
+    def tell(found: ExactExperiment) -> None:
+        print_table(exact_text(found.summary))
+
+    run_arms("exact", ExactExperiment, tell, config=config, out=out, changes=changes)
 
 
 @app.command()
@@ -54,23 +46,14 @@ def stability(config: ConfigFile, out: Out = None, changes: Changes = None) -> N
 @reports_errors
 def action(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
     """The most likely way out of the region, and the exponent of the escape time; draws no random numbers."""
-    from sam_sde.config.building import Setting
-    from sam_sde.config.loading import load_config
-    from sam_sde.figures.folder import draw_result
     from sam_sde.jobs.action import ActionExperiment
 
-    experiment = ActionExperiment(Setting(load_config(config, changes or ()), config.parent))
-    with results_of("action", out, config) as destination:
-        experiment.execute(lambda arm: say(arm, error=True), destination)
-        try:
-            experiment.write(destination)
-        finally:
-            print_table(action_text(experiment.summary))
-            for sentence in experiment.cautions:
-                print_caution(sentence)
-        draw_result(destination.written, "action")
-        say(f"written to {destination.written}")
-    end_as(experiment.arms)
+    def tell(found: ActionExperiment) -> None:
+        print_table(action_text(found.summary))
+        for sentence in found.cautions:
+            print_caution(sentence)
+
+    run_arms("action", ActionExperiment, tell, config=config, out=out, changes=changes)
 
 
 def print_stability(experiment: "StabilityExperiment") -> None:
@@ -91,20 +74,11 @@ def print_stability(experiment: "StabilityExperiment") -> None:
 @reports_errors
 def displacement(config: ConfigFile, out: Out = None, changes: Changes = None) -> None:
     """Mean-squared displacement from a critical point over time: paths, exact moments, and the published formulas."""
-    from sam_sde.config.building import Setting
-    from sam_sde.config.loading import load_config
-    from sam_sde.figures.folder import draw_result
     from sam_sde.jobs.displacement import DisplacementExperiment
 
-    experiment = DisplacementExperiment(Setting(load_config(config, changes or ()), config.parent))
-    with results_of("displacement", out, config) as destination:
-        experiment.execute(lambda arm: say(arm, error=True), destination)
-        try:
-            experiment.write(destination)
-        finally:
-            print_table(displacement_text(experiment.table))
-            for sentence in experiment.cautions:
-                print_caution(sentence)
-        draw_result(destination.written, "displacement")
-        say(f"written to {destination.written}")
-    end_as(experiment.arms)
+    def tell(found: DisplacementExperiment) -> None:
+        print_table(displacement_text(found.table))
+        for sentence in found.cautions:
+            print_caution(sentence)
+
+    run_arms("displacement", DisplacementExperiment, tell, config=config, out=out, changes=changes)

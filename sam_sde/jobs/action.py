@@ -1,6 +1,5 @@
 """The most likely ways out of the arms of a configuration."""
 
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from sam_sde.engines import asked_engine
 from sam_sde.escape import NormalStart
 from sam_sde.jobs.arms import ArmByArm
 from sam_sde.jobs.landscape import landscape_tables
-from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
 from sam_sde.jobs.tables import by_arm
 from sam_sde.theory.action import LeastAction, least_action, require_action
@@ -27,7 +25,7 @@ class ActionExperiment:
 
     Attributes
         found: what was found for each arm. arms: what became of the arms. cautions: a sentence for each thing that
-        limits what is said of an arm. wall_time: seconds.
+        limits what is said of an arm.
 
     Raises
         ConfigError: an arm that has no such way, with the reason.
@@ -37,7 +35,6 @@ class ActionExperiment:
     arms: ArmByArm = field(init=False)
     found: dict[str, LeastAction] = field(default_factory=dict)
     cautions: list[str] = field(default_factory=list)
-    wall_time: float = 0.0
 
     def __post_init__(self):
         config = self.setting.config
@@ -72,7 +69,6 @@ class ActionExperiment:
         Raises
             Exception: what the first arm raised, or KeyboardInterrupt, where no arm was finished.
         """
-        begin = time.perf_counter()
 
         def one(arm: str) -> None:
             report(arm)
@@ -83,14 +79,7 @@ class ActionExperiment:
             self.cautions += [f"{arm}: {warning.message}" for warning in caught]
             self.cautions += [f"{arm}: {sentence}" for sentence in _limits(self.found[arm])]
 
-        def ended() -> None:
-            self.wall_time = time.perf_counter() - begin
-            if destination is not None and self.arms.unfinished:
-                destination.keep(*self._result())
-
-        self.arms.run(one, ended)
-        if not self.found:
-            self.arms.raise_the_first()
+        self.arms.run_kept(one, self._result, destination)
 
     @property
     def summary(self) -> pd.DataFrame:
@@ -102,14 +91,7 @@ class ActionExperiment:
         destination.write(*self._result())
 
     def _result(self) -> tuple[Iterator[tuple[str, pd.DataFrame]], dict[str, Any]]:
-        record = make_record(
-            "action",
-            self.setting.config.model_dump(),
-            self.setting.folder,
-            wall_time=self.wall_time,
-            interrupted=self.arms.interrupted,
-            unfinished=self.arms.unfinished,
-        )
+        record = self.arms.record("action", self.setting)
         found = {arm: _numbers(each) for arm, each in self.found.items()}
         return self._tables(), record | {"actions": found, "warnings": self.cautions}
 

@@ -16,7 +16,6 @@ from sam_sde.config.schema import Displacement as Section
 from sam_sde.engines import ENGINES
 from sam_sde.escape.displacement import DisplacementRun, Squares, prepare_displacement
 from sam_sde.jobs.arms import ArmByArm
-from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
 from sam_sde.jobs.tables import TABLES, by_arm
 from sam_sde.statistics.intervals import Z
@@ -39,7 +38,6 @@ class DisplacementExperiment:
     runs: dict[str, DisplacementRun] = field(init=False)
     arms: ArmByArm = field(init=False)
     found: dict[str, Squares] = field(default_factory=dict)
-    wall_time: float = 0.0
 
     def __post_init__(self):
         self.runs = {arm: self._run(arm) for arm in self.config.arms}
@@ -74,20 +72,12 @@ class DisplacementExperiment:
         Raises
             Exception: what the first arm raised, or KeyboardInterrupt, where no arm was finished.
         """
-        begin = time.perf_counter()
 
         def one(arm: str) -> None:
             report(arm)
             self.found[arm] = self.runs[arm].execute(_now_and_then(report, arm))
 
-        def ended() -> None:
-            self.wall_time = time.perf_counter() - begin
-            if destination is not None and self.arms.unfinished:
-                destination.keep(*self._result())
-
-        self.arms.run(one, ended)
-        if not self.found:
-            self.arms.raise_the_first()
+        self.arms.run_kept(one, self._result, destination)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -149,14 +139,7 @@ class DisplacementExperiment:
         destination.write(*self._result())
 
     def _result(self) -> tuple[Iterator[tuple[str, pd.DataFrame]], dict[str, Any]]:
-        record = make_record(
-            "displacement",
-            self.config.model_dump(),
-            self.setting.folder,
-            wall_time=self.wall_time,
-            interrupted=self.arms.interrupted,
-            unfinished=self.arms.unfinished,
-        )
+        record = self.arms.record("displacement", self.setting)
         expansion = next(iter(self.runs.values())).expansion
         record |= {
             "at": expansion.location.tolist(),

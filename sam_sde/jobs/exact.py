@@ -1,6 +1,5 @@
 """Exact escape times of the arms of a configuration."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,6 @@ from sam_sde.engines import asked_engine
 from sam_sde.errors import InputError
 from sam_sde.escape import NormalStart
 from sam_sde.jobs.arms import ArmByArm
-from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
 from sam_sde.jobs.tables import by_arm
 from sam_sde.theory.exact import ExactEscape, exact_escape_times, require_solvable
@@ -27,7 +25,7 @@ class ExactExperiment:
     """The exact escape times of the arms, all of them checked before any is solved.
 
     Attributes
-        found: what was found for each arm. arms: what became of the arms. wall_time: seconds.
+        found: what was found for each arm. arms: what became of the arms.
 
     Raises
         ConfigError: an arm that cannot be solved, with the reason.
@@ -36,7 +34,6 @@ class ExactExperiment:
     setting: Setting
     arms: ArmByArm = field(init=False)
     found: dict[str, ExactEscape] = field(default_factory=dict)
-    wall_time: float = 0.0
 
     def __post_init__(self):
         for arm in self.setting.config.arms:
@@ -49,20 +46,12 @@ class ExactExperiment:
         Raises
             Exception: what the first arm raised, or KeyboardInterrupt, where no arm was finished.
         """
-        begin = time.perf_counter()
 
         def one(arm: str) -> None:
             report(arm)
             self.found[arm] = solve_arm(self.setting, arm)
 
-        def ended() -> None:
-            self.wall_time = time.perf_counter() - begin
-            if destination is not None and self.arms.unfinished:
-                destination.keep(*self._result())
-
-        self.arms.run(one, ended)
-        if not self.found:
-            self.arms.raise_the_first()
+        self.arms.run_kept(one, self._result, destination)
 
     @property
     def summary(self) -> pd.DataFrame:
@@ -74,14 +63,7 @@ class ExactExperiment:
         destination.write(*self._result())
 
     def _result(self) -> tuple[list[tuple[str, pd.DataFrame]], dict[str, Any]]:
-        record = make_record(
-            "exact",
-            self.setting.config.model_dump(),
-            self.setting.folder,
-            wall_time=self.wall_time,
-            interrupted=self.arms.interrupted,
-            unfinished=self.arms.unfinished,
-        )
+        record = self.arms.record("exact", self.setting)
         curves = by_arm({arm: each.survival() for arm, each in self.found.items()})
         return [("exact", self.summary), ("exact_survival", curves)], record
 

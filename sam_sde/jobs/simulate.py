@@ -1,6 +1,5 @@
 """Whole trajectories of a few paths, written with what lies beneath them."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from sam_sde.escape import Trajectory, trajectories
 from sam_sde.jobs.arms import ArmByArm
 from sam_sde.jobs.escape import Experiment
 from sam_sde.jobs.landscape import landscape_tables
-from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
 from sam_sde.jobs.trajectories import trajectory_table
 
@@ -19,7 +17,7 @@ class Simulation:
     """The first `paths` paths of each arm, or the one numbered `replay`, with every `every`-th state of each.
 
     Attributes
-        kept: the trajectories of each arm. arms: what became of the arms. wall_time: seconds.
+        kept: the trajectories of each arm. arms: what became of the arms.
     """
 
     def __init__(self, experiment: Experiment, *, paths: int, replay: int | None, every: int):
@@ -30,7 +28,6 @@ class Simulation:
         }
         self.kept: dict[str, list[Trajectory]] = {}
         self.arms = ArmByArm(experiment.runs)
-        self.wall_time = 0.0
 
     def execute(self) -> None:
         """Integrates arm after arm; one that fails is left behind, an interrupt ends it with what was finished.
@@ -38,25 +35,14 @@ class Simulation:
         Raises
             Exception: what the first arm raised, or KeyboardInterrupt, where no arm was finished.
         """
-        begin = time.perf_counter()
-        self.arms.run(self._run)
-        self.wall_time = time.perf_counter() - begin
-        if not self.kept:
-            self.arms.raise_the_first()
+        self.arms.run_kept(self._run, tuple)
 
     def _run(self, arm: str) -> None:
         self.kept[arm] = trajectories(self.experiment.runs[arm], self.numbers[arm], self.every)
 
     def write(self, destination: Destination) -> list[Path]:
         """Writes trajectories.csv, for surfaces of two coordinates the tables of a picture, and the record."""
-        record = make_record(
-            "simulate",
-            self.experiment.config.model_dump(),
-            self.experiment.setting.folder,
-            wall_time=self.wall_time,
-            interrupted=self.arms.interrupted,
-            unfinished=self.arms.unfinished,
-        )
+        record = self.arms.record("simulate", self.experiment.setting)
         return destination.write(self._tables(), record)
 
     def _tables(self) -> Iterator[tuple[str, pd.DataFrame]]:

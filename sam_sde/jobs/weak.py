@@ -1,6 +1,5 @@
 """Each optimizer of a configuration beside its SDE, at several learning rates."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,6 @@ from sam_sde.config.schema import Config
 from sam_sde.engines import asked_engine
 from sam_sde.escape import as_start, resolve_device
 from sam_sde.jobs.arms import ArmByArm
-from sam_sde.jobs.record import make_record
 from sam_sde.jobs.results import Destination
 from sam_sde.jobs.tables import ABLATION, TABLES
 from sam_sde.random import Stream
@@ -39,7 +37,6 @@ class WeakExperiment:
     comparisons: dict[str, list[WeakComparison]] = field(init=False)
     arms: ArmByArm = field(init=False)
     rows: list[tuple] = field(default_factory=list)
-    wall_time: float = 0.0
 
     def __post_init__(self):
         section = self.config.weak
@@ -72,8 +69,8 @@ class WeakExperiment:
     def config(self) -> Config:
         return self.setting.config
 
-    def execute(self, report: Callable[[str, float], None], destination: Destination | None = None) -> None:
-        """Runs all comparisons; `report` is called with (arm, lr) before each.
+    def execute(self, report: Callable[[str], None], destination: Destination | None = None) -> None:
+        """Runs all comparisons; `report` is told of each.
 
         An arm that fails is left behind, an interrupt ends it with the arms that were finished; they are kept at the
         destination as long as others are not.
@@ -81,22 +78,13 @@ class WeakExperiment:
         Raises
             Exception: what the first arm raised, or KeyboardInterrupt, where no arm was finished.
         """
-        begin = time.perf_counter()
+        self.arms.run_kept(lambda arm: self._run(arm, report), self._result, destination)
 
-        def ended() -> None:
-            self.wall_time = time.perf_counter() - begin
-            if destination is not None and self.arms.unfinished:
-                destination.keep(*self._result())
-
-        self.arms.run(lambda arm: self._run(arm, report), ended)
-        if not self.rows:
-            self.arms.raise_the_first()
-
-    def _run(self, arm: str, report: Callable[[str, float], None]) -> None:
+    def _run(self, arm: str, report: Callable[[str], None]) -> None:
         rows = []
         for comparison in self.comparisons[arm]:
             lr = comparison.algorithm.lr
-            report(arm, lr)
+            report(f"{arm}: lr {lr:g}")
             with locating("weak"):
                 found = comparison.differences(self.observables, self.config.weak.n_paths)
             for name, differences in found.items():
@@ -122,14 +110,7 @@ class WeakExperiment:
 
     def _result(self) -> tuple[list[tuple[str, pd.DataFrame]], dict[str, Any]]:
         """The tables and their record."""
-        record = make_record(
-            "weak",
-            self.config.model_dump(),
-            self.setting.folder,
-            wall_time=self.wall_time,
-            interrupted=self.arms.interrupted,
-            unfinished=self.arms.unfinished,
-        )
+        record = self.arms.record("weak", self.setting)
         return [("weak", self.errors), ("weak_order", self.orders)], record
 
 

@@ -42,7 +42,7 @@ def experiment(**changes):
 
 def orders(**changes):
     found = experiment(**changes)
-    found.execute(lambda arm, lr: None)
+    found.execute(lambda what: None)
     return found.orders.set_index(["arm", "test_function"])["order"].unstack()
 
 
@@ -121,7 +121,7 @@ def test_an_arm_that_looks_like_no_name_is_drawn_again(arm, tmp_path, monkeypatc
     monkeypatch.setattr("sam_sde.figures.folder.DPI", 30)
     document = yaml.safe_load(STILL)
     found = experiment(arms={arm: document["arms"]["SGD"]}, weak={"test_functions": ["loss"]})
-    found.execute(lambda arm, lr: None)
+    found.execute(lambda what: None)
     found.write(Destination(tmp_path, "weak"))
     result = CliRunner().invoke(app, ["plot", str(tmp_path)])
     assert result.exit_code == 0, result.output
@@ -154,7 +154,7 @@ def test_the_sde_that_is_exact_on_quadratics_has_far_smaller_errors(tmp_path):
     """By more than ten at the largest step, of mean and of second moment."""
     (tmp_path / "config.yaml").write_text(EXACT, encoding="utf-8")
     experiment = WeakExperiment(Setting(load_config(tmp_path / "config.yaml", ())))
-    experiment.execute(lambda arm, lr: None)
+    experiment.execute(lambda what: None)
     errors = experiment.errors[experiment.errors["lr"] == 0.1].set_index(["arm", "test_function"])
     for arm, function in itertools.product(("SGD", "USAM"), ("squared_norm", "x0")):
         usual, exact = (errors.loc[(name, function)] for name in (arm, f"{arm} (exact)"))
