@@ -25,6 +25,9 @@ NOISE_WORDS = {
     "general": "noise that depends on the state",
 }
 
+# In coordinates: what torch takes to be called for a step of a block, however few paths are in it.
+CALLS_OF_A_STEP = 2**15
+
 METHODS = tuple(dict.fromkeys(m for engine in ENGINES.values() for ms in engine.methods.values() for m in ms))
 
 
@@ -53,7 +56,7 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
     """
     asked_engine(engine).check(problem)
     fitting = fitting_engines(engine, problem)
-    work = n_paths * problem.n_steps * problem.dynamics.dim
+    work = problem.n_steps * (n_paths * problem.dynamics.dim + CALLS_OF_A_STEP)
     worth = {name: ENGINES[name].worth_from for name in fitting}
     paying = [name for name in fitting if work >= worth[name] and ENGINES[name].suits(problem)]
     chosen = max(paying, key=worth.get) if paying else min(fitting, key=worth.get)

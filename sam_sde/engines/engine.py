@@ -34,7 +34,7 @@ class Engine:
     check: raises ArgumentError for an integration that it was not made for.
     default_crossing: that of an escape of which none is said.
     suits: whether it may be chosen for an integration unasked.
-    worth_from: coordinates of all paths in all steps from which its preparation pays.
+    worth_from: coordinates of all paths in all steps, the calls counted in, from which its preparation pays.
     chunk: steps between two looks for exits, a multiple of chunk_unit; longest_chunk: of few paths, where a look takes
         longer than the steps between.
     in_threads: whether blocks may go side by side in threads, since it hardly ever holds the interpreter's lock.

@@ -25,6 +25,7 @@ def problem(dynamics=SGD, t_max=1.0, **options) -> EscapeProblem:
     [
         ("euler", 100, 1.0, "torchsde"),
         ("euler", 10**6, 100.0, "compiled"),
+        ("euler", 1, 200.0, "compiled"),  # each step takes its calls
         ("srk", 10**6, 100.0, "torchsde"),
         ("heun", 100, 1.0, "torchsde"),
     ],
@@ -94,12 +95,12 @@ def test_an_engine_says_all_that_is_asked_of_it(engine):
 
 def test_an_engine_more_is_an_entry_of_the_table(monkeypatch):
     """Between torchsde and the compiled one, for problems that suit it."""
-    other = replace(ENGINES["torchsde"], worth_from=1e4, suits=lambda problem: problem.dynamics.momentum == 0)
+    other = replace(ENGINES["torchsde"], worth_from=2e7, suits=lambda problem: problem.dynamics.momentum == 0)
     monkeypatch.setitem(choice.ENGINES, "other", other)
     monkeypatch.setitem(choice.ONE_OF, "auto", [*choice.ONE_OF["auto"], "other"])
     heavy = ss.SGD(SADDLE, WHITE, lr=0.01, momentum=0.9)
-    assert [choose_engine("auto", problem(), n) for n in (1, 10**3, 10**7)] == ["torchsde", "other", "compiled"]
-    assert choose_engine("auto", problem(heavy), 10**3) == "torchsde"
+    assert [choose_engine("auto", problem(), n) for n in (1, 10**5, 10**7)] == ["torchsde", "other", "compiled"]
+    assert choose_engine("auto", problem(heavy), 10**5) == "torchsde"
     assert choose_engine("other", problem(heavy), 1) == "other"
     result = ss.escape_times(
         SGD, start=[0, 0], region=ss.Ball([0, 0], 1.0), t_max=0.1, n_paths=3, engine="other", device="cpu"

@@ -34,9 +34,9 @@ def test_the_ladder_of_an_ornstein_uhlenbeck_process(z):
 @pytest.mark.slow
 def test_one_of_them_by_the_reference_engine():
     result = ss.rare_escape_times(
-        ornstein_uhlenbeck(lr=0.05), start=[0.0], region=Below(3.0), walkers=200, repeats=4, engine="torchsde"
+        ornstein_uhlenbeck(lr=0.05), start=[0.0], region=Below(2.0), walkers=200, repeats=4, engine="torchsde"
     )
-    assert_known(result.mean_time, LADDER[3])
+    assert_known(result.mean_time, LADDER[2])
 
 
 @pytest.mark.slow
@@ -51,6 +51,7 @@ def test_the_same_in_a_hundred_coordinates():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_out_of_a_double_well_in_ten_thousand_million():
     """dw = -V' dt + √(2D) dW with V = (w² - 1)²/4, from -1 to 1: E τ = ∫₋₁¹ ∫₋∞ʸ exp((V(y) - V(x))/D) dx dy / D."""
     diffusion = 0.0113
@@ -63,7 +64,7 @@ def test_out_of_a_double_well_in_ten_thousand_million():
     surface = ss.LossSurface(lambda w: (w[0] ** 2 - 1) ** 2 / 4, dim=1)
     dynamics = ss.SGD(surface, ss.IsotropicNoise(math.sqrt(2 * diffusion * 4 / 0.1)), lr=0.1, batch_size=4)
     result = ss.rare_escape_times(
-        dynamics, start=[-1.0], region=Below(1.0), score=lambda w: w[0], walkers=200, repeats=4, engine="torchsde"
+        dynamics, start=[-1.0], region=Below(1.0), score=lambda w: w[0], walkers=200, repeats=4, engine="compiled"
     )
     assert_known(result.mean_time, expected, allowed=0.05)
 
@@ -85,6 +86,7 @@ class AroundTheRight(ss.Region):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_a_score_that_leads_past_the_way_out_is_not_trusted():
     """x, where most paths leave the left hole by way of the top one."""
     surface = ss.LossSurface(three_holes, dim=2)
@@ -97,7 +99,7 @@ def test_a_score_that_leads_past_the_way_out_is_not_trusted():
             score=lambda w: w[0],
             walkers=100,
             repeats=6,
-            engine="torchsde",
+            engine="compiled",
         )
 
 

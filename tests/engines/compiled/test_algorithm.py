@@ -53,7 +53,7 @@ def test_so_are_those_with_noise_that_depends_on_the_state():
 
 @pytest.mark.slow
 def test_so_are_those_that_are_compiled():
-    assert_equal(*escapes(CASES["SAM"]))
+    assert_equal(*escapes(CASES["SAM"], t_max=1.0))
 
 
 @pytest.mark.usefixtures("uncompiled")

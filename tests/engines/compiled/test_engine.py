@@ -56,7 +56,7 @@ def escape(case: str, **options) -> ss.EscapeResult:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ["SAM, ball", "SAM, twenty coordinates"])
 def test_paths_agree_with_torchsde_to_rounding(case):
     exact, fast = (escape(case, dtype="float64", engine=engine) for engine in ("torchsde", "compiled"))
     assert (exact.engine, fast.engine) == ("torchsde", "compiled")
@@ -64,6 +64,12 @@ def test_paths_agree_with_torchsde_to_rounding(case):
     np.testing.assert_array_equal(exact.outcome, fast.outcome)
     np.testing.assert_allclose(fast.times, exact.times, rtol=1e-9)
     np.testing.assert_allclose(fast.exit_points, exact.exit_points, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("case", ["SGD, oblique noise, box, shift", "heavy balls, schedules and a switch"])
+def test_so_do_those_of_what_would_be_compiled(case):
+    test_paths_agree_with_torchsde_to_rounding(case)
 
 
 @pytest.mark.slow
@@ -90,6 +96,14 @@ def test_blocks_chunks_and_few_companions_change_nothing():
         other = escape("SAM, ball", engine="compiled", n_paths=64, **options)
         np.testing.assert_allclose(other.times, reference.times, rtol=1e-6)
     assert reference.replay(7).times[-1] == pytest.approx(reference.times[7], rel=1e-6)
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("n_paths", [1, 2, 9])
+def test_few_paths_are_those_of_many(n_paths):
+    few, many = (escape("SAM, ball", engine="compiled", n_paths=n) for n in (n_paths, 20))
+    assert few.engine == "compiled"
+    np.testing.assert_allclose(few.times, many.times[:n_paths], rtol=1e-6)
 
 
 @pytest.mark.slow

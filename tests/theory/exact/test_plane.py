@@ -76,7 +76,7 @@ def test_brownian_motion_in_a_box():
     assert exact.standard_deviation == pytest.approx(np.sqrt(spread - exact.mean_time**2), rel=1e-3)
 
 
-@pytest.mark.parametrize(("z", "close"), [(1.5, 3e-3), pytest.param(7.2, 1e-2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("z", "close"), [(1.5, 3e-3), pytest.param(7.2, 3e-2, marks=pytest.mark.slow)])
 def test_one_and_two_dimensions_agree_on_a_product_and_on_the_same_turned_by_30_degrees(z, close):
     """Times of 1 and 1e10, out of a box whose other sides are far; turned, with a full covariance.
 
@@ -95,7 +95,7 @@ def test_one_and_two_dimensions_agree_on_a_product_and_on_the_same_turned_by_30_
     point = ROTATION @ [start, 0.0]
     turned = quadratic(eigenvalues, covariance, ROTATION), point, ss.LevelSet(level), np.abs(ROTATION) @ high + start
     for problem in (straight, turned):
-        coarse, fine = (mean_on_grid(*problem, spacing) for spacing in ((1.0, 0.5) if z < 2 else (0.5, 0.25)))
+        coarse, fine = (mean_on_grid(*problem, spacing) for spacing in ((1.0, 0.5) if z < 2 else (0.7, 0.35)))
         assert fine * (fine / coarse) ** (1 / 3) == pytest.approx(line.mean_time, rel=close)
 
 
