@@ -386,13 +386,13 @@ def test_a_loss_that_raises_hangs_or_returns_nan_costs_the_other_conditions_noth
         surface={"python": "losses.py:saddle", "dim": 2},
         sweep={"surface.python": [f"losses.py:{name}" for name in names]},
         arms={"SGD": {"kind": "sgd"}},
-        run=CONFIG["run"] | {"task_timeout": 5.0},
+        run=CONFIG["run"] | {"n_paths": 20, "task_timeout": 4.0},
     )
-    result = sweep(config, tmp_path / "out", "--workers", "2", code=1)
+    result = sweep(config, tmp_path / "out", "--workers", "1", code=1)
     summary = pd.read_csv(tmp_path / "out" / "summary.csv", index_col="surface.python")
     assert list(summary.index) == ["losses.py:saddle", "losses.py:not_a_number"]
     assert list(summary["n_failed"] > 0) == [False, True]
     unfinished = json.loads((tmp_path / "out" / "sweep.json").read_text())["unfinished"]
     assert "a step that it does not like" in unfinished["surface.python = losses.py:raises, SGD"]
-    assert "did not end within task_timeout = 5 seconds" in unfinished["surface.python = losses.py:hangs, SGD"]
+    assert "did not end within task_timeout = 4 seconds" in unfinished["surface.python = losses.py:hangs, SGD"]
     assert "paths failed" in "".join(result.output.split("\n"))

@@ -21,7 +21,7 @@ def assert_known(time, expected: float, allowed: float = ALLOWED) -> None:
     assert abs(math.log(time.value / expected)) < 4.5 * time.relative_error + allowed
 
 
-@pytest.mark.parametrize("z", [3, 6, *(pytest.param(z, marks=pytest.mark.slow) for z in (2, 4, 5, 7, 8))])
+@pytest.mark.parametrize("z", [3, 6, *(pytest.param(z, marks=pytest.mark.slow) for z in (4, 8))])
 def test_the_ladder_of_an_ornstein_uhlenbeck_process(z):
     result = ss.rare_escape_times(
         ornstein_uhlenbeck(lr=0.05), start=[0.0], region=Below(z), walkers=500, repeats=6, engine="compiled"
@@ -51,7 +51,6 @@ def test_the_same_in_a_hundred_coordinates():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("uncompiled")
 def test_out_of_a_double_well_in_ten_thousand_million():
     """dw = -V' dt + √(2D) dW with V = (w² - 1)²/4, from -1 to 1: E τ = ∫₋₁¹ ∫₋∞ʸ exp((V(y) - V(x))/D) dx dy / D."""
     diffusion = 0.0113
@@ -64,7 +63,7 @@ def test_out_of_a_double_well_in_ten_thousand_million():
     surface = ss.LossSurface(lambda w: (w[0] ** 2 - 1) ** 2 / 4, dim=1)
     dynamics = ss.SGD(surface, ss.IsotropicNoise(math.sqrt(2 * diffusion * 4 / 0.1)), lr=0.1, batch_size=4)
     result = ss.rare_escape_times(
-        dynamics, start=[-1.0], region=Below(1.0), score=lambda w: w[0], walkers=200, repeats=4, engine="compiled"
+        dynamics, start=[-1.0], region=Below(1.0), score=lambda w: w[0], walkers=200, repeats=4, engine="torchsde"
     )
     assert_known(result.mean_time, expected, allowed=0.05)
 
@@ -86,7 +85,6 @@ class AroundTheRight(ss.Region):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("uncompiled")
 def test_a_score_that_leads_past_the_way_out_is_not_trusted():
     """x, where most paths leave the left hole by way of the top one."""
     surface = ss.LossSurface(three_holes, dim=2)
@@ -99,7 +97,7 @@ def test_a_score_that_leads_past_the_way_out_is_not_trusted():
             score=lambda w: w[0],
             walkers=100,
             repeats=6,
-            engine="compiled",
+            engine="torchsde",
         )
 
 
