@@ -27,6 +27,11 @@ def make_ready(run: EscapeRun) -> None:
     prepared(run)
 
 
+def forget(run: EscapeRun) -> None:
+    """Gives up what was prepared for it, and the memory that its blocks used."""
+    _kept.pop(run, None)
+
+
 def integrate_block(
     run: EscapeRun, first: int, report: Callable[[BlockReport], None], recorder: Recorder | None
 ) -> BlockResult:

@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 
 from sam_sde.engines import BlockResult
+from sam_sde.escape.blocks import forget
 from sam_sde.escape.processes import processes
 from sam_sde.escape.progress import Progress, Tally
 from sam_sde.escape.result import EscapeResult
@@ -108,6 +109,8 @@ def compute(works: list[Work], executor: Executor | None = None, n_processes: in
     elif n_blocks > 1 and workers > 1 and run.in_threads and n_processes is None and not limited:
         with threads(workers) as crew:
             compute_on(lambda: crew, works, AT_ONCE_EACH * workers)
+        for work in works:
+            forget(work.run)
     elif limited or (n_blocks > 1 and workers > 1):
         compute_on(lambda: processes(workers), works, AT_ONCE_EACH * workers)
     else:

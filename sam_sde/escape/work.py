@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sam_sde.escape.blocks import integrate_block
+from sam_sde.escape.blocks import forget, integrate_block
 from sam_sde.escape.progress import BlockReport
 from sam_sde.escape.run import EscapeRun
 from sam_sde.escape.trajectory import Recorder
@@ -73,3 +73,4 @@ def compute_here(works: Iterable[Work]) -> None:
             work.ended(first, block)
             if block.interrupted_at is not None:
                 raise KeyboardInterrupt
+        forget(work.run)

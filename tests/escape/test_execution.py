@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import sam_sde as ss
+from sam_sde.escape import blocks
 from sam_sde.escape.channel import Channel
 from sam_sde.escape.workers import threads
 
@@ -35,6 +36,14 @@ def test_any_executor_computes_the_blocks(executor):
         np.testing.assert_array_equal(getattr(shared, name), getattr(alone, name))
     assert getattr(executor, "tasks", 4) == 4  # blocks of 64 of 200 paths
     assert seen[-1] == ss.Progress(200, int((alone.outcome == ss.Outcome.ESCAPED).sum()), 1.0)
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize(("engine", "workers"), [("discrete", 1), ("compiled", 1), ("compiled", 2)])
+def test_a_run_that_has_ended_keeps_nothing_of_what_its_blocks_used(engine, workers):
+    """A study has thousands of them."""
+    result = ss.escape_times(SGD, engine=engine, workers=workers, **OPTIONS)
+    assert result.run not in blocks._kept
 
 
 def test_threads_of_torch_s_own_are_as_many_as_before():

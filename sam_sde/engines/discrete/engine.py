@@ -47,32 +47,35 @@ def check(integration: Integration) -> None:
 
 def prepare(integration: Integration, start: torch.Tensor) -> Advance:
     """The function that advances blocks like `start` (paths, state_dim)."""
-    return partial(advance, dtype=start.dtype)
+    return DiscreteSteps(start.dtype)
 
 
-@torch.no_grad()
-def advance(
-    integration: Integration,
-    state: torch.Tensor,
-    paths: torch.Tensor,
-    first_step: int,
-    n_steps: int,
-    dtype: torch.dtype | None = None,
-) -> Chunk:
-    """Takes n_steps from `state` (paths, state_dim) at `first_step`; `paths` are the paths' numbers.
+class DiscreteSteps:
+    """Advances paths, with gradients in `dtype`; the states themselves are in float64."""
 
-    dtype: that in which gradients are evaluated; default that of the state. The states themselves are in float64.
-    """
-    dtype = dtype or state.dtype
-    states, active = empty_steps(n_steps + 1, state.double()), None
-    states[0] = state
-    for i in range(n_steps):
-        step, t = first_step + i, (first_step + i) * integration.dt
-        if integration.dynamics.active(t) is not active:
-            active = integration.dynamics.active(t)
-            take = _steps(active, integration.stream, paths, dtype, step)
-        states[i + 1] = take(step, times(t, states[i]), states[i])
-    return Chunk(states, dtype)
+    def __init__(self, dtype: torch.dtype):
+        self._dtype = dtype
+        # Kept from chunk to chunk: what is new to a process takes longer to get than to fill.
+        self._states = torch.empty(0)
+
+    @torch.no_grad()
+    def __call__(
+        self, integration: Integration, state: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int
+    ) -> Chunk:
+        states, active = self._room(n_steps + 1, state), None
+        states[0] = state
+        for i in range(n_steps):
+            step, t = first_step + i, (first_step + i) * integration.dt
+            if integration.dynamics.active(t) is not active:
+                active = integration.dynamics.active(t)
+                take = _steps(active, integration.stream, paths, self._dtype, step)
+            states[i + 1] = take(step, times(t, states[i]), states[i])
+        return Chunk(states, self._dtype)
+
+    def _room(self, n_states: int, state: torch.Tensor) -> torch.Tensor:
+        if self._states.shape != (n_states, *state.shape):
+            self._states = empty_steps(n_states, state.double())
+        return self._states
 
 
 def _steps(
