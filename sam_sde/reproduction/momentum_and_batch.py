@@ -1,13 +1,11 @@
 """Kim et al.: momentum and small batches help SAM off the saddle; as SDE and as algorithm."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import linregress
 
-from sam_sde.reproduction.measuring import followed, times_of
+from sam_sde.reproduction.measuring import Bench, times_of
 from sam_sde.reproduction.saddle import exact_time, place, saddle
 from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables
@@ -17,18 +15,18 @@ MODELS = {"SDE": False, "algorithm": True}
 LARGEST_MOMENTUM = 0.9999
 
 
-def grid(size: Size, workers: int) -> pd.DataFrame:
+def grid(bench: Bench) -> pd.DataFrame:
     """The mean time of SAM at the saddle, restricted to t_max, for momenta and batch sizes."""
-    momenta = size.of([0.0, 0.9], [0.0, 0.5, 0.9], [0.0, 0.3, 0.6, 0.9, 0.95])
-    batches = size.of([8, 32], [8, 32, 64], [8, 16, 32, 64, 128])
-    options = {**place(), "t_max": size.of(15.0, 60.0, 200.0), "n_paths": size.of(150, 2000, 20_000)}
+    momenta = bench.size.of([0.0, 0.9], [0.0, 0.5, 0.9], [0.0, 0.3, 0.6, 0.9, 0.95])
+    batches = bench.size.of([8, 32], [8, 32, 64], [8, 16, 32, 64, 128])
+    options = {**place(), "t_max": bench.size.of(15.0, 60.0, 200.0), "n_paths": bench.size.of(150, 2000, 20_000)}
     rows = []
     for model, discrete in MODELS.items():
         for batch in batches:
             for momentum in momenta:
                 dynamics = saddle(RHO, batch_size=batch, momentum=momentum)
                 arm = f"{batch} {momentum}"
-                found = followed(dynamics, size, workers, arm=arm, discrete=discrete, **options)
+                found = bench.followed(dynamics, arm=arm, discrete=discrete, **options)
                 rows.append({"model": model, "momentum": momentum, "batch_size": batch, **times_of(found)})
     return pd.DataFrame(rows)
 
@@ -48,8 +46,9 @@ def momentum_needed(size: Size) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["rho", "momentum", "damping"])
 
 
-def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
-    return {"grid": grid(size, workers), "momentum_needed": momentum_needed(size)}
+def measure(bench: Bench) -> dict[str, pd.DataFrame]:
+    needed = bench.once("momentum_needed", momentum_needed, bench.size)
+    return {"grid": grid(bench), "momentum_needed": needed}
 
 
 def judge(tables: Tables) -> Judgement:

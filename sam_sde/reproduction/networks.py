@@ -1,7 +1,5 @@
 """Kim et al.'s networks: the toy network of two weights, and a stand-in for their benchmark."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
@@ -10,7 +8,7 @@ from sam_sde.dynamics import SAM, SGD
 from sam_sde.escape.start import NormalStart
 from sam_sde.noise import EmpiricalNoise
 from sam_sde.regions import LossAbove
-from sam_sde.reproduction.measuring import followed
+from sam_sde.reproduction.measuring import Bench
 from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables
 from sam_sde.statistics.intervals import wilson_interval
@@ -29,15 +27,15 @@ def arm(surface, noise, rho: float, **options):
     return SAM(surface, noise, rho=rho, ascent="same", **options) if rho else SGD(surface, noise, **options)
 
 
-def measure_toy(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
+def measure_toy(bench: Bench) -> dict[str, pd.DataFrame]:
     surface = toy_network(n=50, label_noise=0.1, seed=0)
     noise = EmpiricalNoise(surface)
-    seeds = size.of(60, 300, 1000)
+    seeds = bench.size.of(60, 300, 1000)
     options = {"start": NormalStart([0.1, 0.1], std=0.05), "region": LossAbove(surface, 0.0042), "t_max": 10.0}
     frames = []
-    for rho in size.of(TOY_RHOS[::3], TOY_RHOS, TOY_RHOS):
+    for rho in bench.size.of(TOY_RHOS[::3], TOY_RHOS, TOY_RHOS):
         dynamics = arm(surface, noise, rho, lr=0.01, batch_size=8)
-        found = followed(dynamics, size, workers, arm=f"{rho}", discrete=True, n_paths=seeds, **options)
+        found = bench.followed(dynamics, arm=f"{rho}", discrete=True, n_paths=seeds, **options)
         frames.append(found.ends(seeds).assign(rho=rho))
     columns = ["rho", "path", "outcome", "loss", "saddle_loss", "state", "gradient_norm"]
     at_saddle = surface.value(torch.zeros(1, 2, dtype=torch.float64)).item()
@@ -125,20 +123,20 @@ class Trained:
         return np.array(found)
 
 
-def measure_benchmark(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
-    trained = Trained(size)
+def measure_benchmark(bench: Bench) -> dict[str, pd.DataFrame]:
+    trained = Trained(bench.size)
     surface = trained.surface
     noise = EmpiricalNoise(surface)
-    seeds, epochs = size.of((3, 2), (6, 6), (20, 30))
+    seeds, epochs = bench.size.of((3, 2), (6, 6), (20, 30))
     rho, lr, rows = 0.2, 0.05, []
-    for batch in size.of([64], [32, 256], [32, 128, 512]):
+    for batch in bench.size.of([64], [32, 256], [32, 128, 512]):
         steps = int(np.ceil(epochs * 1400 / batch))
         for momentum in MOMENTA:
             for name, radius in (("SGD", 0.0), ("SAM", rho)):
                 dynamics = arm(surface, noise, radius, lr=lr, batch_size=batch, momentum=momentum)
                 start = NormalStart([0.0] * surface.dim, std=0.1)  # as wide as weights of 64 inputs are made
                 options = {"start": start, "region": LossAbove(surface, 1e-9), "t_max": steps * lr, "n_paths": seeds}
-                found = followed(dynamics, size, workers, arm=f"{name} {batch} {momentum}", discrete=True, **options)
+                found = bench.followed(dynamics, arm=f"{name} {batch} {momentum}", discrete=True, **options)
                 losses = surface.value(torch.from_numpy(found.exit_points)).numpy()
                 for seed, (right, loss) in enumerate(zip(trained.accuracy(found.exit_points), losses, strict=True)):
                     rows.append((name, batch, momentum, seed, 100 * right, loss))

@@ -18,8 +18,8 @@ from sam_sde.reproduction.statement import HOLDS, IN_PART, NOT_AS_PRINTED, Judge
 MEASURED = []
 
 
-def measure(size, folder, workers):
-    MEASURED.append(size.name)
+def measure(bench):
+    MEASURED.append(bench.size.name)
     return {"numbers": pd.DataFrame({"name": ["a", "<b>"], "value": [0.1 + 0.2, 2.0]})}
 
 
@@ -29,11 +29,11 @@ def judge(tables):
     return Judgement(rows, f"The first is {values[0]:g} <script>.")
 
 
-def fails(size, folder, workers):
+def fails(bench):
     raise ZeroDivisionError("of the test")
 
 
-def is_interrupted(size, folder, workers):
+def is_interrupted(bench):
     raise KeyboardInterrupt
 
 
