@@ -10,13 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from sam_sde.dynamics import Dynamics
+from sam_sde.dynamics import SAM, SGD, Dynamics
 from sam_sde.escape import compare, execute
 from sam_sde.escape.driver import prepare
 from sam_sde.escape.result import EscapeResult
 from sam_sde.files import make_folder, write_csv
 from sam_sde.jobs.store import Store, key_of
+from sam_sde.noise import Noise
 from sam_sde.reproduction.size import Size
+from sam_sde.surfaces import LossSurface
 
 TIMES = ("rmst", "rmst_low", "rmst_high", "fraction_escaped", "t_max")
 
@@ -79,6 +81,11 @@ class Bench:
             raise ValueError(f"the statement has two of the name {name!r}: give each its own")
         self._used.add((kind, name))
         return {"statement": self.key, kind: name}
+
+
+def sgd_or_sam(surface: LossSurface, noise: Noise, rho: float, **options: Any) -> Dynamics:
+    """SAM with one minibatch for both of its gradients, or SGD for ρ = 0."""
+    return SAM(surface, noise, rho=rho, ascent="same", **options) if rho else SGD(surface, noise, **options)
 
 
 def times_of(result: EscapeResult) -> dict[str, float]:

@@ -8,7 +8,7 @@ from scipy.stats import linregress
 from sam_sde.reproduction.measuring import Bench, times_of
 from sam_sde.reproduction.saddle import exact_time, place, saddle
 from sam_sde.reproduction.size import Size
-from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables
+from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
 
 RHO = 0.03
 MODELS = {"SDE": False, "algorithm": True}
@@ -51,21 +51,18 @@ def measure(bench: Bench) -> dict[str, pd.DataFrame]:
     return {"grid": grid(bench), "momentum_needed": needed}
 
 
-def judge(tables: Tables) -> Judgement:
-    table, rows = tables["grid"], []
-    for model in MODELS:
-        of_model = table[table["model"] == model]
+def shorter_stays(grid: pd.DataFrame, of: str = "") -> list[Row]:
+    """For each model: the time at the saddle with the largest γ, and with the smallest B, over that without either."""
+    rows = []
+    for model, of_model in grid.groupby("model", sort=False):
         largest, most = of_model["batch_size"].max(), of_model["momentum"].max()
         smallest = of_model["batch_size"].min()
-
-        def at(momentum: float, batch: float, table: pd.DataFrame = of_model) -> pd.Series:
-            return table[(table["momentum"] == momentum) & (table["batch_size"] == batch)].iloc[0]
-
-        plain = at(0.0, largest)
-        for what, other in ((f"γ = {most:g}", at(most, largest)), (f"B = {smallest:g}", at(0.0, smallest))):
+        plain = row_of(of_model, momentum=0.0, batch_size=largest)
+        for what, momentum, batch in ((f"γ = {most:g}", most, largest), (f"B = {smallest:g}", 0.0, smallest)):
+            other = row_of(of_model, momentum=momentum, batch_size=batch)
             rows.append(
                 Row(
-                    f"{model}: mean time at the saddle with {what}, over that with γ = 0, B = {largest:g}",
+                    f"{of}{model}: mean time at the saddle with {what}, over that with γ = 0, B = {largest:g}",
                     "below 1",
                     other["rmst"] / plain["rmst"],
                     bool(other["rmst_high"] < plain["rmst_low"]),
@@ -73,6 +70,11 @@ def judge(tables: Tables) -> Judgement:
                     other["rmst_high"] / plain["rmst_low"],
                 )
             )
+    return rows
+
+
+def judge(tables: Tables) -> Judgement:
+    table, rows = tables["grid"], shorter_stays(tables["grid"])
     needed = tables["momentum_needed"]
     fit = linregress(np.log(needed["rho"]), np.log(needed["damping"]))
     rows.append(
