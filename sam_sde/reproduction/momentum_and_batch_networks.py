@@ -47,7 +47,7 @@ def measure(bench: Bench) -> dict[str, pd.DataFrame]:
             "crossing": "none",  # where steps end, in the SDE as in the algorithm
         }
         for model, discrete in MODELS.items():
-            n_paths = size.of(12, 40, 100) if not discrete else size.of(30, 100, 400)
+            n_paths = size.of(8, 40, 100) if not discrete else size.of(24, 100, 400)
             for batch in batches:
                 for momentum in momenta:
                     dynamics = SAM(surface, noise, lr=LR, batch_size=batch, rho=RHO, momentum=momentum)

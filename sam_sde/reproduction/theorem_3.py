@@ -53,7 +53,7 @@ def measure(bench: Bench) -> dict[str, pd.DataFrame]:
             t_max=steps[-1] * lr,
             times=[k * lr for k in steps],
             directions=[0],
-            n_paths=bench.size.of(1000, 20_000, 100_000),
+            n_paths=bench.size.of(1000, 8000, 100_000),
             seed=bench.size.seed,
             engine="discrete",
         )

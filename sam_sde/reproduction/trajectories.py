@@ -59,7 +59,7 @@ def cosines(dynamics, points: np.ndarray) -> np.ndarray:
 
 def measure_beale(bench: Bench) -> dict[str, pd.DataFrame]:
     surface = beale()
-    n_steps = bench.size.of(2600, 20_000, 100_000)
+    n_steps = bench.size.of(2600, 8000, 100_000)
     runs, kept = [], []
     for rho in BEALE_RHOS:
         dynamics = optimizer(surface, BEALE_LR, rho)

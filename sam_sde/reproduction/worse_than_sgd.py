@@ -22,7 +22,7 @@ def by_rho(size: Size) -> pd.DataFrame:
     """The exact mean escape times against ρ."""
     rhos = [
         0.0,
-        *size.of([0.02], [0.01, 0.02, 0.04, 0.06, 0.08, 0.1], np.linspace(0.01, 0.1, 10).round(3).tolist()),
+        *size.of([0.02], [0.01, 0.02, 0.06, 0.1], np.linspace(0.01, 0.1, 10).round(3).tolist()),
     ]
     times = [exact_time(saddle(rho)) for rho in rhos]
     return pd.DataFrame({"rho": rhos, "mean_time": times, "ratio": np.array(times) / times[0]})

@@ -146,7 +146,12 @@ def test_the_exit_code_tells_how_it_ended(command, tmp_path, statements, code):
 
 
 def test_bad_arguments_end_the_command_before_any_work(command):
-    for arguments, said in ((["--only", "plane"], "did you mean 'plain'"), (["--quick"], "at most one of")):
+    cluster = ["--scheduler", "tcp://127.0.0.1:9", "--workers", "2"]
+    for arguments, said in (
+        (["--only", "plane"], "did you mean 'plain'"),
+        (["--quick"], "at most one of"),
+        (cluster, "has its own"),
+    ):
         result = command(*arguments)
         assert result.exit_code == 2
         assert said in result.output
