@@ -22,6 +22,8 @@ from sam_sde.surfaces import LossSurface
 
 TIMES = ("rmst", "rmst_low", "rmst_high", "fraction_escaped", "t_max")
 
+SHARES = 16  # of an arm, that an executor with an unknown number of workers is given
+
 
 @dataclass
 class Bench:
@@ -29,7 +31,7 @@ class Bench:
 
     folder: of what is kept on the way, until the tables are written. key: of all that the numbers follow from.
     workers: how many share the paths of an arm; executor: stands in their place, anything with the interface of
-    `concurrent.futures.Executor`. How many there are changes no number.
+    `concurrent.futures.Executor`. How many there are changes no number, but for the rounding of blocks of another size.
     """
 
     size: Size
@@ -49,7 +51,9 @@ class Bench:
             ValueError: the statement has another arm of this name.
         """
         identity = self._identity("arm", f"{arm}, {'algorithm' if discrete else 'SDE'}")
-        block_size = math.ceil(options["n_paths"] / self.size.of(1, 2, 8))
+        # An arm of minutes is kept as a whole, unless it is shared: small blocks cost more calls for the same paths.
+        n_blocks = max(self.size.of(1, 1, 4), self.workers, 1 if self.executor is None else SHARES)
+        block_size = math.ceil(options["n_paths"] / n_blocks)
         given = {
             "engine": "discrete" if discrete else self.size.engine,
             "seed": self.size.seed,

@@ -88,7 +88,7 @@ def by_paths(bench: Bench) -> pd.DataFrame:
     options = {
         "start": [0.0, 0.0],
         "region": Slab([0.0, 0.0], direction=[1.0, 0.0], half_width=RADIUS),
-        "t_max": bench.size.of(15.0, 200.0, 400.0),
+        "t_max": bench.size.of(15.0, 100.0, 400.0),
         "n_paths": bench.size.of(300, 4000, 40_000),
     }
     sgd = SGD(surface, IsotropicNoise(1.0), lr=LR, batch_size=BATCH)
