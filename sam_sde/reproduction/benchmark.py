@@ -103,7 +103,7 @@ def measure_perceptron(bench: Bench) -> dict[str, pd.DataFrame]:
 
 
 def measure_convolutional(bench: Bench) -> dict[str, pd.DataFrame]:
-    seeds, epochs = bench.size.of((2, 0.5), (5, 5), (10, 12))
+    seeds, epochs = bench.size.of((2, 0.5), (5, 5), (8, 12))
     return measure(bench, convolutional, seeds, epochs, bench.size.of([32], [256], [32, 128, 512]))
 
 

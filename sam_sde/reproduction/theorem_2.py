@@ -60,7 +60,7 @@ def gaps(bench: Bench) -> pd.DataFrame:
     surface = _surface()
     noise = FrozenHessianNoise(surface, [0.0, 0.0])
     options = {"start": [0.0, 0.0], "t_max": GAP_TIME, "times": [GAP_TIME], "directions": [0]}
-    options["n_paths"] = bench.size.of(1000, 10_000, 100_000)
+    options["n_paths"] = bench.size.of(1000, 10_000, 50_000)
     formula = corollary_1(EIGENVALUES[0], lr=GAP_LR, batch_size=BATCH, t=GAP_TIME, rho=GAP_RHO)
     sgd = SGD(surface, noise, lr=GAP_LR, batch_size=BATCH)
     seeds = bench.size.seeds(bench.size.of(4, 12, 24))

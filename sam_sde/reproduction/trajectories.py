@@ -76,7 +76,7 @@ def measure_beale(bench: Bench) -> dict[str, pd.DataFrame]:
     saddle = next(p for p in critical_points(surface) if np.allclose(p.location, BEALE_SADDLE, atol=1e-6))
     # To the same end in an eighth of the steps; in the full size at the published step.
     lr = bench.size.of(TEXT_LR, TEXT_LR, BEALE_LR)
-    low, high, tolerance = bench.size.of((0.298, 0.308, 0.002), (0.2, 0.4, 0.001), (0.0, 1.0, 0.001))
+    low, high, tolerance = bench.size.of((0.298, 0.308, 0.002), (0.2, 0.4, 0.001), (0.1, 0.5, 0.001))
     bracket = {"low": low, "high": high, "tolerance": tolerance, "t_max": bench.size.of(0.25, 1.25, 1.25)}
     found = critical_rho(optimizer(surface, lr, 0.1), BEALE_START, BEALE_SADDLE, **bracket)
     lost = trajectory(optimizer(surface, BEALE_LR, 0.1, USAM), BEALE_START, 100)

@@ -55,7 +55,7 @@ def errors_of(name: str, lr: float, size: Size) -> pd.DataFrame:
     models = {"own": dynamics} | ({} if ablation is None else {"SGD's covariance": ablation})
     where = as_start(START, dynamics.dim), TIME, Stream(size.seed, repr(lr)), torch.device("cpu")
     compared = WeakComparison(optimizers(lr)[name.removesuffix(SECOND)], models, *where)
-    found = compared.differences([observable(FUNCTION, dynamics.surface)], size.of(2000, 40_000, 400_000))
+    found = compared.differences([observable(FUNCTION, dynamics.surface)], size.of(2000, 40_000, 200_000))
     rows = [(name, model, lr, *absolute_interval(*each[0])) for model, each in found.items()]
     return pd.DataFrame(rows, columns=["optimizer", "model", "lr", "error", "error_low", "error_high"])
 
