@@ -47,8 +47,8 @@ STATEMENTS: dict[str, Statement] = {
 # What the papers show and nothing here does, with the reason.
 NOT_REPRODUCED = {
     "CIFAR-10 with ResNet-18 and WideResNet (Kim et al.)": "the data set is not here; a perceptron and a small "
-    "convolutional network on digits stand in for it, which show a direction and no size: 8 × 8 images, a hundredth of "
-    "a percent of the weights, and minutes of training.",
+    "convolutional network on digits stand in for it, which show a direction and no size: 8 × 8 images, a few "
+    "thousand weights, and minutes of training.",
     "The networks of Monzio Compagnoni et al. (Breast Cancer, Iris, teacher and student)": "the weak orders are "
     "measured on an embedded saddle, where an order can be told from the integrator's error; `sam-sde weak` runs "
     "the others.",
