@@ -1,15 +1,12 @@
 """What helps SAM off the saddle, compared in one table: each as the algorithm that it is."""
 
-from pathlib import Path
-
 import pandas as pd
 import torch
 
 from sam_sde.dynamics import SAM, SGD, PerturbedSGD, Switch
 from sam_sde.noise import IsotropicNoise
-from sam_sde.reproduction.measuring import followed, ratio, times_of
+from sam_sde.reproduction.measuring import Bench, ratio, times_of
 from sam_sde.reproduction.saddle import BATCH, EIGENVALUES, LR, place
-from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
 from sam_sde.surfaces.separable import quadratic
 
@@ -55,11 +52,9 @@ def arms() -> dict:
 CLAIMED = ("momentum 0.9", "batch size 8")  # by Kim et al.
 
 
-def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
-    options = {**place(), "t_max": size.of(10.0, 60.0, 200.0), "n_paths": size.of(150, 2000, 20_000)}
-    found = {
-        name: followed(dynamics, size, workers, arm=name, discrete=True, **options) for name, dynamics in arms().items()
-    }
+def measure(bench: Bench) -> dict[str, pd.DataFrame]:
+    options = {**place(), "t_max": bench.size.of(10.0, 60.0, 200.0), "n_paths": bench.size.of(150, 2000, 20_000)}
+    found = {name: bench.followed(dynamics, arm=name, discrete=True, **options) for name, dynamics in arms().items()}
     rows = [
         {"cure": name, **times_of(each), **(ratio(each, found["SAM"]) if name != "SAM" else {})}
         for name, each in found.items()

@@ -3,12 +3,14 @@
 OUT/NAME/TABLE.csv     the tables
 OUT/NAME/tables.json   what they were made from, written last: without it, or where it says another key, all is
                        computed again
+OUT/NAME/work/         until then what has ended of it, see `sam_sde.reproduction.measuring.Bench`
 """
 
 import hashlib
 import json
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -38,14 +40,13 @@ class Kept:
 
     @property
     def work(self) -> Path:
-        """Where the statement keeps work that resumes by itself."""
+        """Where a statement that is being measured keeps what has ended."""
         return self.folder / "work"
 
     @property
     def key(self) -> str:
-        """Of all that the tables follow from."""
-        module = sys.modules[self.statement.measure.__module__]
-        parts = (_source(), Path(module.__file__).read_text(encoding="utf-8"), self.size.name, str(self.size.seed))
+        """Of all that the tables follow from; of the code as it was when it was first asked for, see `read_code`."""
+        parts = (_source(), _own_source(self.statement), self.size.name, str(self.size.seed))
         return hashlib.sha256("\0".join((self.statement.name, *parts)).encode()).hexdigest()[:20]
 
     def record(self) -> dict | None:
@@ -90,6 +91,19 @@ class Kept:
             "warnings": warnings,
         }
         write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", self.folder / RECORD)
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+def read_code(statements: Iterable[Statement]) -> None:
+    """Reads the code that their keys are of, before anything runs: an edit during a run is not of what is running."""
+    for statement in statements:
+        _own_source(statement)
+    _source()
+
+
+@cache
+def _own_source(statement: Statement) -> str:
+    return Path(sys.modules[statement.measure.__module__].__file__).read_text(encoding="utf-8")
 
 
 @cache

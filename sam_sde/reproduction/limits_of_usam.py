@@ -1,14 +1,12 @@
 """Bolte et al. (arXiv 2510.09034): which points unnormalized SAM can end at; and where it stalls."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
 
 from sam_sde.dynamics import SGD, USAM, Dynamics, Switch
 from sam_sde.noise import NoNoise
-from sam_sde.reproduction.size import Size
+from sam_sde.reproduction.measuring import Bench
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
 from sam_sde.surfaces.closed_forms import himmelblau
 from sam_sde.theory.stability import admitted, critical_points, ends_of, stalls
@@ -27,17 +25,17 @@ def settled(dynamics: Dynamics, usam: USAM, starts: np.ndarray) -> np.ndarray:
     return ((descend(usam, ends, 1) - ends).norm(dim=-1) < STILL).numpy()
 
 
-def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
+def measure(bench: Bench) -> dict[str, pd.DataFrame]:
     surface = himmelblau()
     points = critical_points(surface, BOX)
-    side = size.of(12, 30, 60)
+    side = bench.size.of(12, 30, 60)
     axis = np.linspace(-4.5, 4.5, side)
     starts = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
     rows, shares = [], []
     for momentum in MOMENTA:
         options = {"lr": LR, "batch_size": 1, "momentum": momentum}
         usam = USAM(surface, NoNoise(), rho=RHO, **options)
-        found = stalls(usam, points, BOX, starts=size.of(24, 64, 256))
+        found = stalls(usam, points, BOX, starts=bench.size.of(24, 64, 256))
         runs = {"cold": usam, "warm": Switch(SGD(surface, NoNoise(), **options), usam, at=WARM)}
         for start, dynamics in runs.items():
             ends = ends_of(dynamics, starts, t_max=TIME, points=points, stalls=found)

@@ -1,34 +1,32 @@
 """Kim et al.: momentum and small batches help SAM off the saddle; as SDE and as algorithm."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import linregress
 
-from sam_sde.reproduction.measuring import followed, times_of
+from sam_sde.reproduction.measuring import Bench, times_of
 from sam_sde.reproduction.saddle import exact_time, place, saddle
 from sam_sde.reproduction.size import Size
-from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables
+from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
 
 RHO = 0.03
 MODELS = {"SDE": False, "algorithm": True}
 LARGEST_MOMENTUM = 0.9999
 
 
-def grid(size: Size, workers: int) -> pd.DataFrame:
+def grid(bench: Bench) -> pd.DataFrame:
     """The mean time of SAM at the saddle, restricted to t_max, for momenta and batch sizes."""
-    momenta = size.of([0.0, 0.9], [0.0, 0.5, 0.9], [0.0, 0.3, 0.6, 0.9, 0.95])
-    batches = size.of([8, 32], [8, 32, 64], [8, 16, 32, 64, 128])
-    options = {**place(), "t_max": size.of(15.0, 60.0, 200.0), "n_paths": size.of(150, 2000, 20_000)}
+    momenta = bench.size.of([0.0, 0.9], [0.0, 0.5, 0.9], [0.0, 0.3, 0.6, 0.9, 0.95])
+    batches = bench.size.of([8, 32], [8, 32, 64], [8, 16, 32, 64, 128])
+    options = {**place(), "t_max": bench.size.of(15.0, 60.0, 200.0), "n_paths": bench.size.of(150, 2000, 20_000)}
     rows = []
     for model, discrete in MODELS.items():
         for batch in batches:
             for momentum in momenta:
                 dynamics = saddle(RHO, batch_size=batch, momentum=momentum)
                 arm = f"{batch} {momentum}"
-                found = followed(dynamics, size, workers, arm=arm, discrete=discrete, **options)
+                found = bench.followed(dynamics, arm=arm, discrete=discrete, **options)
                 rows.append({"model": model, "momentum": momentum, "batch_size": batch, **times_of(found)})
     return pd.DataFrame(rows)
 
@@ -48,25 +46,23 @@ def momentum_needed(size: Size) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["rho", "momentum", "damping"])
 
 
-def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
-    return {"grid": grid(size, workers), "momentum_needed": momentum_needed(size)}
+def measure(bench: Bench) -> dict[str, pd.DataFrame]:
+    needed = bench.once("momentum_needed", momentum_needed, bench.size)
+    return {"grid": grid(bench), "momentum_needed": needed}
 
 
-def judge(tables: Tables) -> Judgement:
-    table, rows = tables["grid"], []
-    for model in MODELS:
-        of_model = table[table["model"] == model]
+def shorter_stays(grid: pd.DataFrame, of: str = "") -> list[Row]:
+    """For each model: the time at the saddle with the largest γ, and with the smallest B, over that without either."""
+    rows = []
+    for model, of_model in grid.groupby("model", sort=False):
         largest, most = of_model["batch_size"].max(), of_model["momentum"].max()
         smallest = of_model["batch_size"].min()
-
-        def at(momentum: float, batch: float, table: pd.DataFrame = of_model) -> pd.Series:
-            return table[(table["momentum"] == momentum) & (table["batch_size"] == batch)].iloc[0]
-
-        plain = at(0.0, largest)
-        for what, other in ((f"γ = {most:g}", at(most, largest)), (f"B = {smallest:g}", at(0.0, smallest))):
+        plain = row_of(of_model, momentum=0.0, batch_size=largest)
+        for what, momentum, batch in ((f"γ = {most:g}", most, largest), (f"B = {smallest:g}", 0.0, smallest)):
+            other = row_of(of_model, momentum=momentum, batch_size=batch)
             rows.append(
                 Row(
-                    f"{model}: mean time at the saddle with {what}, over that with γ = 0, B = {largest:g}",
+                    f"{of}{model}: mean time at the saddle with {what}, over that with γ = 0, B = {largest:g}",
                     "below 1",
                     other["rmst"] / plain["rmst"],
                     bool(other["rmst_high"] < plain["rmst_low"]),
@@ -74,6 +70,11 @@ def judge(tables: Tables) -> Judgement:
                     other["rmst_high"] / plain["rmst_low"],
                 )
             )
+    return rows
+
+
+def judge(tables: Tables) -> Judgement:
+    table, rows = tables["grid"], shorter_stays(tables["grid"])
     needed = tables["momentum_needed"]
     fit = linregress(np.log(needed["rho"]), np.log(needed["damping"]))
     rows.append(

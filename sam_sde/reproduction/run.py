@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -17,7 +18,8 @@ import pandas as pd
 from sam_sde.files import make_folder, used_by_one, write_csv, write_text
 from sam_sde.interrupts import interrupts_wait
 from sam_sde.jobs.record import PACKAGES
-from sam_sde.reproduction.kept import Kept
+from sam_sde.reproduction.kept import Kept, read_code
+from sam_sde.reproduction.measuring import Bench
 from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Statement
 
@@ -32,13 +34,14 @@ class Reproduction:
 
     judged: the judgement of each statement that has ended; computed: those that were not on disk. errors: of those that
     failed. seconds: that their measurements took. interrupted: whether an interrupt ended the run. beside: statements
-    in their order, of which those are judged as well whose tables are there.
+    in their order, of which those are judged as well whose tables are there. workers, executor: see `Bench`.
     """
 
     statements: list[Statement]
     size: Size
     out: Path
     workers: int = 1
+    executor: Executor | None = None
     beside: list[Statement] = field(default_factory=list)
     judged: dict[str, Judgement] = field(default_factory=dict)
     computed: list[str] = field(default_factory=list)
@@ -53,6 +56,7 @@ class Reproduction:
         Raises
             ArgumentError: `out` cannot be written to. InputError: another process uses it.
         """
+        read_code([*self.statements, *self.beside])
         make_folder(self.out)
         with used_by_one(self.out):
             if self.beside:
@@ -92,7 +96,7 @@ class Reproduction:
     def _measure(self, statement: Statement, kept: Kept) -> None:
         begin = time.perf_counter()
         with _collected() as said:
-            tables = statement.measure(self.size, kept.work, self.workers)
+            tables = statement.measure(Bench(self.size, kept.work, kept.key, self.workers, self.executor))
         with interrupts_wait():
             kept.write(tables, time.perf_counter() - begin, said)
 

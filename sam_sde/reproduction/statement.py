@@ -3,11 +3,10 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from sam_sde.reproduction.size import Size
+from sam_sde.reproduction.measuring import Bench
 
 HOLDS, IN_PART, NOT_AS_PRINTED = "holds", "holds in part", "does not hold as printed"
 VERDICTS = (HOLDS, IN_PART, NOT_AS_PRINTED)
@@ -58,8 +57,8 @@ class Statement:
     """A statement of a paper, as it can be run.
 
     name: for --only, and of its folder. where: in which paper, and where there. claim: what is said there. ran: what is
-    run, in one sentence. rule: by which a row holds. measure: runs it (size, folder for work that resumes, workers) and
-    returns tables by name. judge: rows and reason, from the tables as they are read back from their files.
+    run, in one sentence. rule: by which a row holds. measure: runs it, and returns tables by name. judge: rows and
+    reason, from the tables as they are read back from their files.
     """
 
     name: str
@@ -67,7 +66,7 @@ class Statement:
     claim: str
     ran: str
     rule: str
-    measure: Callable[[Size, Path, int], dict[str, pd.DataFrame]]
+    measure: Callable[[Bench], dict[str, pd.DataFrame]]
     judge: Callable[[Tables], Judgement]
 
 

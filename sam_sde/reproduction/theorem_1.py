@@ -1,14 +1,12 @@
 """Theorem 1 of Kim et al.: above ρ = 1/|λ| a saddle attracts unnormalized SAM."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from sam_sde.dynamics import SAM, SGD, USAM
 from sam_sde.noise import IsotropicNoise
 from sam_sde.regions import Ball, Slab
-from sam_sde.reproduction.measuring import followed, ratio
+from sam_sde.reproduction.measuring import Bench, ratio
 from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
 from sam_sde.surfaces.separable import quadratic
@@ -83,31 +81,31 @@ def by_exact_time() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["rho", *(f"mean_time_{batch}" for batch in BATCHES), "power_of_batch_size"])
 
 
-def by_paths(size: Size, workers: int) -> pd.DataFrame:
+def by_paths(bench: Bench) -> pd.DataFrame:
     """The ratio of USAM's escape time to SGD's, of paths from the saddle over |y| = 0.1."""
     eigenvalues = CASES["index 1"]
     surface = quadratic(eigenvalues)
     options = {
         "start": [0.0, 0.0],
         "region": Slab([0.0, 0.0], direction=[1.0, 0.0], half_width=RADIUS),
-        "t_max": size.of(15.0, 200.0, 400.0),
-        "n_paths": size.of(300, 4000, 40_000),
+        "t_max": bench.size.of(15.0, 100.0, 400.0),
+        "n_paths": bench.size.of(300, 4000, 40_000),
     }
     sgd = SGD(surface, IsotropicNoise(1.0), lr=LR, batch_size=BATCH)
-    reference = followed(sgd, size, workers, arm="SGD", **options)
+    reference = bench.followed(sgd, arm="SGD", **options)
     rows = []
-    for rho in size.of([FAR], [0.5, NEAR, FAR], [0.5, NEAR, 1.0, FAR]):
-        found = followed(usam(eigenvalues, rho), size, workers, arm=f"USAM {rho}", **options)
+    for rho in bench.size.of([FAR], [0.5, NEAR, FAR], [0.5, NEAR, 1.0, FAR]):
+        found = bench.followed(usam(eigenvalues, rho), arm=f"USAM {rho}", **options)
         rows.append({"rho": rho, **ratio(found, reference), "fraction_escaped": found.summary()["fraction_escaped"]})
     return pd.DataFrame(rows)
 
 
-def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
+def measure(bench: Bench) -> dict[str, pd.DataFrame]:
     return {
         "eigenvalues": by_eigenvalue(),
-        "basins": by_basin(size),
+        "basins": by_basin(bench.size),
         "exact_times": by_exact_time(),
-        "escape_ratios": by_paths(size, workers),
+        "escape_ratios": by_paths(bench),
     }
 
 

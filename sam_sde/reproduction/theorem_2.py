@@ -1,14 +1,14 @@
 """Theorem 2 and Corollary 1 of Kim et al.: how far noise takes SAM from the saddle, under each model of SAM."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 import torch
 
 from sam_sde.dynamics import SAM, SGD, USAM
 from sam_sde.escape.displacement import displacement
 from sam_sde.noise import FrozenHessianNoise, IsotropicNoise
+from sam_sde.reproduction.measuring import Bench
 from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
 from sam_sde.statistics.intervals import Z
@@ -34,39 +34,44 @@ def _surface():
     return quadratic(EIGENVALUES)
 
 
-def displacements(size: Size) -> pd.DataFrame:
+def displacements(bench: Bench) -> pd.DataFrame:
     """Mean-squared displacement at t = 1 along both axes, of paths, beside exact moments and Theorem 2."""
     surface = _surface()
     noise = FrozenHessianNoise(surface, [0.0, 0.0])
     frames = []
     for drift, ascent in MODES:
         dynamics = USAM(surface, noise, lr=LR, batch_size=BATCH, rho=RHO, drift=drift, ascent=ascent)
-        found = displacement(
-            dynamics, start=[0.0, 0.0], t_max=TIME, times=[TIME], n_paths=size.of(4000, 40_000, 400_000), seed=size.seed
-        )
+        options = {"start": [0.0, 0.0], "t_max": TIME, "times": [TIME], "seed": bench.size.seed}
+        options["n_paths"] = bench.size.of(4000, 40_000, 400_000)
+        found = bench.once(f"{drift} {ascent}", displacement, dynamics, **options)
         found = found[["eigenvalue", "time", "msd", "msd_low", "msd_high", "exact", "discrete"]]
         formula = [theorem_2(each, lr=LR, batch_size=BATCH, t=TIME, rho=RHO) for each in EIGENVALUES]
         frames.append(found.assign(drift=drift, ascent=ascent, formula=formula))
     return pd.concat(frames, ignore_index=True)
 
 
-def gaps(size: Size) -> pd.DataFrame:
+def over_seeds(dynamics, seeds: Sequence[int], options: dict) -> pd.DataFrame:
+    """The displacement for each seed, a row each."""
+    return pd.concat([displacement(dynamics, seed=seed, **options) for seed in seeds], ignore_index=True)
+
+
+def gaps(bench: Bench) -> pd.DataFrame:
     """How much less USAM is displaced than SGD along the unstable axis, of paths that share their noise."""
     surface = _surface()
     noise = FrozenHessianNoise(surface, [0.0, 0.0])
     options = {"start": [0.0, 0.0], "t_max": GAP_TIME, "times": [GAP_TIME], "directions": [0]}
-    options["n_paths"] = size.of(1000, 10_000, 100_000)
+    options["n_paths"] = bench.size.of(1000, 10_000, 50_000)
     formula = corollary_1(EIGENVALUES[0], lr=GAP_LR, batch_size=BATCH, t=GAP_TIME, rho=GAP_RHO)
     sgd = SGD(surface, noise, lr=GAP_LR, batch_size=BATCH)
-    seeds = size.seeds(size.of(4, 12, 24))
-    references = [displacement(sgd, seed=seed, **options).iloc[0] for seed in seeds]
+    seeds = bench.size.seeds(bench.size.of(4, 12, 24))
+    references = bench.once("SGD", over_seeds, sgd, seeds, options)
     rows = []
     for drift, ascent in MODES:
         usam = USAM(surface, noise, lr=GAP_LR, batch_size=BATCH, rho=GAP_RHO, drift=drift, ascent=ascent)
-        of_usam = [displacement(usam, seed=seed, **options).iloc[0] for seed in seeds]
-        each = [reference["msd"] - own["msd"] for reference, own in zip(references, of_usam, strict=True)]
-        gap, error = np.mean(each), np.std(each, ddof=1) / len(each) ** 0.5
-        exact = references[0]["exact"] - of_usam[0]["exact"]
+        of_usam = bench.once(f"{drift} {ascent}", over_seeds, usam, seeds, options)
+        each = references["msd"] - of_usam["msd"]
+        gap, error = each.mean(), each.std(ddof=1) / len(each) ** 0.5
+        exact = references["exact"].iloc[0] - of_usam["exact"].iloc[0]
         rows.append((drift, ascent, gap, gap - Z * error, gap + Z * error, exact, formula))
     return pd.DataFrame(rows, columns=["drift", "ascent", "gap", "gap_low", "gap_high", "exact", "formula"])
 
@@ -101,12 +106,12 @@ def beside_the_saddle(size: Size) -> pd.DataFrame:
     )
 
 
-def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
-    return {"displacements": displacements(size), "noise_at_saddle": beside_the_saddle(size)}
+def measure(bench: Bench) -> dict[str, pd.DataFrame]:
+    return {"displacements": displacements(bench), "noise_at_saddle": beside_the_saddle(bench.size)}
 
 
-def measure_gaps(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
-    return {"gaps": gaps(size)}
+def measure_gaps(bench: Bench) -> dict[str, pd.DataFrame]:
+    return {"gaps": gaps(bench)}
 
 
 def _named(drift: str, ascent: str) -> str:

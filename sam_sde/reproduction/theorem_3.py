@@ -1,14 +1,12 @@
 """Theorem 3 of Kim et al.: displacement with momentum, inside of its window and outside."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from sam_sde.dynamics import SGD, USAM
 from sam_sde.escape.displacement import displacement
 from sam_sde.noise import FrozenHessianNoise
-from sam_sde.reproduction.size import Size
+from sam_sde.reproduction.measuring import Bench
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
 from sam_sde.surfaces.separable import quadratic
 from sam_sde.theory.displacement import heavy_ball_displacement
@@ -39,7 +37,7 @@ def ballistic() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["steps", "share", "consistent", "printed"])
 
 
-def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
+def measure(bench: Bench) -> dict[str, pd.DataFrame]:
     surface = quadratic([EIGENVALUE, 1.0])
     noise = FrozenHessianNoise(surface, [0.0, 0.0])
     frames = []
@@ -47,14 +45,16 @@ def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
         options = {"lr": lr, "batch_size": BATCH, "momentum": momentum}
         dynamics = USAM(surface, noise, rho=rho, **options) if rho else SGD(surface, noise, **options)
         steps = [k for k in STEPS if k * lr <= 5.0 and (rho == 0 or k >= LATE)]
-        found = displacement(
+        found = bench.once(
+            f"{lr} {momentum} {rho}",
+            displacement,
             dynamics,
             start=[0.0, 0.0],
             t_max=steps[-1] * lr,
             times=[k * lr for k in steps],
             directions=[0],
-            n_paths=size.of(1000, 20_000, 100_000),
-            seed=size.seed,
+            n_paths=bench.size.of(1000, 8000, 100_000),
+            seed=bench.size.seed,
             engine="discrete",
         )
         of_formula = {"lr": lr, "momentum": momentum, "batch_size": BATCH}

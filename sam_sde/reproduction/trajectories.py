@@ -1,7 +1,5 @@
 """Kim et al.'s trajectories: normalized SAM without noise on the Beale function, and on x² - y²."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
@@ -9,7 +7,7 @@ import torch
 from sam_sde.dynamics import SAM, SGD, USAM
 from sam_sde.escape.simulation import simulate
 from sam_sde.noise import NoNoise
-from sam_sde.reproduction.size import Size
+from sam_sde.reproduction.measuring import Bench
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
 from sam_sde.surfaces import LossSurface
 from sam_sde.surfaces.closed_forms import beale
@@ -59,9 +57,9 @@ def cosines(dynamics, points: np.ndarray) -> np.ndarray:
     return torch.nn.functional.cosine_similarity(gradients, perturbed, eps=1e-300).numpy()
 
 
-def measure_beale(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
+def measure_beale(bench: Bench) -> dict[str, pd.DataFrame]:
     surface = beale()
-    n_steps = size.of(2600, 20_000, 100_000)
+    n_steps = bench.size.of(2600, 8000, 100_000)
     runs, kept = [], []
     for rho in BEALE_RHOS:
         dynamics = optimizer(surface, BEALE_LR, rho)
@@ -77,9 +75,9 @@ def measure_beale(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFr
     columns = ["rho", "steps", "arrived_at", "distance_at_end", "lowest_cosine", "highest_cosine"]
     saddle = next(p for p in critical_points(surface) if np.allclose(p.location, BEALE_SADDLE, atol=1e-6))
     # To the same end in an eighth of the steps; in the full size at the published step.
-    lr = size.of(TEXT_LR, TEXT_LR, BEALE_LR)
-    low, high, tolerance = size.of((0.298, 0.308, 0.002), (0.2, 0.4, 0.001), (0.0, 1.0, 0.001))
-    bracket = {"low": low, "high": high, "tolerance": tolerance, "t_max": size.of(0.25, 1.25, 1.25)}
+    lr = bench.size.of(TEXT_LR, TEXT_LR, BEALE_LR)
+    low, high, tolerance = bench.size.of((0.298, 0.308, 0.002), (0.2, 0.4, 0.001), (0.1, 0.5, 0.001))
+    bracket = {"low": low, "high": high, "tolerance": tolerance, "t_max": bench.size.of(0.25, 1.25, 1.25)}
     found = critical_rho(optimizer(surface, lr, 0.1), BEALE_START, BEALE_SADDLE, **bracket)
     lost = trajectory(optimizer(surface, BEALE_LR, 0.1, USAM), BEALE_START, 100)
     facts = {
@@ -175,7 +173,7 @@ def judge_beale(tables: Tables) -> Judgement:
     )
 
 
-def measure_plane(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
+def measure_plane(bench: Bench) -> dict[str, pd.DataFrame]:
     surface = quadratic([2.0, -2.0])  # x² - y²
     gd = trajectory(optimizer(surface, PLANE_LR, 0.0), PLANE_START, PLANE_STEPS)
     runs = [("GD", 0.0, gd)]
@@ -190,7 +188,7 @@ def measure_plane(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFr
         rows.append((name, rho, left[0] if len(left) else np.nan, end["x0"], end["x1"]))
     critical = [
         (lr, critical_rho(optimizer(surface, lr, 0.1), PLANE_START, [0.0, 0.0], t_max=PLANE_STEPS * PLANE_LR, high=0.3))
-        for lr in (PLANE_LR, *size.of((), (PLANE_LR / 10,), (PLANE_LR / 10, PLANE_LR / 100)))
+        for lr in (PLANE_LR, *bench.size.of((), (PLANE_LR / 10,), (PLANE_LR / 10, PLANE_LR / 100)))
     ]
     return {
         "runs": pd.DataFrame(rows, columns=["optimizer", "rho", "left_at", "x0_at_end", "x1_at_end"]),

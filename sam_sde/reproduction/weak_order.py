@@ -1,7 +1,5 @@
 """Monzio Compagnoni et al.: the SDEs describe the algorithms, and SGD's covariance in them does not."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
@@ -10,6 +8,7 @@ from sam_sde.dynamics import SAM, SGD, USAM
 from sam_sde.escape.start import as_start
 from sam_sde.noise import IsotropicNoise
 from sam_sde.random import Stream
+from sam_sde.reproduction.measuring import Bench
 from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables
 from sam_sde.statistics.weak_order import absolute_interval, fitted_order
@@ -43,18 +42,22 @@ def optimizers(lr: float) -> dict:
     }
 
 
-def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
-    rows = []
-    for lr in LRS:
-        for name, dynamics in optimizers(lr).items():
-            ablation = with_sgd_noise(dynamics)
-            models = {"own": dynamics} | ({} if ablation is None else {"SGD's covariance": ablation})
-            where = as_start(START, dynamics.dim), TIME, Stream(size.seed, repr(lr)), torch.device("cpu")
-            compared = WeakComparison(optimizers(lr)[name.removesuffix(SECOND)], models, *where)
-            function = observable(FUNCTION, dynamics.surface)
-            found = compared.differences([function], size.of(2000, 40_000, 400_000))
-            rows += [(name, model, lr, *absolute_interval(*each[0])) for model, each in found.items()]
-    return {"errors": pd.DataFrame(rows, columns=["optimizer", "model", "lr", "error", "error_low", "error_high"])}
+def measure(bench: Bench) -> dict[str, pd.DataFrame]:
+    names = list(optimizers(LRS[0]))
+    frames = [bench.once(f"{name} {lr}", errors_of, name, lr, bench.size) for lr in LRS for name in names]
+    return {"errors": pd.concat(frames, ignore_index=True)}
+
+
+def errors_of(name: str, lr: float, size: Size) -> pd.DataFrame:
+    """Those of an optimizer's SDE at a learning rate, with its own covariance and with SGD's."""
+    dynamics = optimizers(lr)[name]
+    ablation = with_sgd_noise(dynamics)
+    models = {"own": dynamics} | ({} if ablation is None else {"SGD's covariance": ablation})
+    where = as_start(START, dynamics.dim), TIME, Stream(size.seed, repr(lr)), torch.device("cpu")
+    compared = WeakComparison(optimizers(lr)[name.removesuffix(SECOND)], models, *where)
+    found = compared.differences([observable(FUNCTION, dynamics.surface)], size.of(2000, 40_000, 200_000))
+    rows = [(name, model, lr, *absolute_interval(*each[0])) for model, each in found.items()]
+    return pd.DataFrame(rows, columns=["optimizer", "model", "lr", "error", "error_low", "error_high"])
 
 
 def judge(tables: Tables) -> Judgement:

@@ -1,7 +1,5 @@
 """Xie et al., A diffusion theory: the time out of a minimum is exponential in batch size over learning rate."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from scipy.stats import linregress
@@ -10,7 +8,7 @@ from scipy.stats import t as student
 from sam_sde.dynamics import SGD
 from sam_sde.noise import EmpiricalNoise, IsotropicNoise, NoNoise
 from sam_sde.regions import Slab
-from sam_sde.reproduction.size import Size
+from sam_sde.reproduction.measuring import Bench
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables
 from sam_sde.surfaces.data import load_dataset
 from sam_sde.surfaces.networks import mlp
@@ -31,8 +29,8 @@ def mean_time(lr: float, batch_size: int) -> float:
     return exact_escape_times(sgd, start=[-1.0], region=region).mean_time
 
 
-def measure(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
-    count = size.of(6, 9, 15)
+def measure(bench: Bench) -> dict[str, pd.DataFrame]:
+    count = bench.size.of(6, 9, 15)
     batches = np.linspace(BATCH, 4 * BATCH, count).round().astype(int)
     inverses = np.linspace(1 / LR, 4 / LR, count)
     rows = [("batch_size", batch, mean_time(LR, int(batch))) for batch in batches]
@@ -84,14 +82,14 @@ STATEMENT = Statement(
 )
 
 
-def measure_premise(size: Size, folder: Path, workers: int) -> dict[str, pd.DataFrame]:
+def measure_premise(bench: Bench) -> dict[str, pd.DataFrame]:
     """Eigenvalues of the Hessian of a trained network, and the covariance of its samples' gradients along each."""
     frames = []
-    for data, hidden in size.of(
+    for data, hidden in bench.size.of(
         [("iris", 3)], [("iris", 4), ("wine", 4)], [("iris", 4), ("wine", 8), ("breast_cancer", 6)]
     ):
-        for steps in size.of([300], [300, 3000], [300, 3000, 30_000]):
-            surface = mlp(load_dataset(data), hidden=hidden, seed=size.seed)
+        for steps in bench.size.of([300], [300, 3000], [300, 3000, 30_000]):
+            surface = mlp(load_dataset(data), hidden=hidden, seed=bench.size.seed)
             trainer = SGD(surface, NoNoise(), lr=0.5, batch_size=1)
             w = descend(trainer, surface.initial_weights[None].double(), steps)
             values, vectors = np.linalg.eigh(surface.hessian(w)[0].detach().numpy())

@@ -18,8 +18,8 @@ from sam_sde.reproduction.statement import HOLDS, IN_PART, NOT_AS_PRINTED, Judge
 MEASURED = []
 
 
-def measure(size, folder, workers):
-    MEASURED.append(size.name)
+def measure(bench):
+    MEASURED.append(bench.size.name)
     return {"numbers": pd.DataFrame({"name": ["a", "<b>"], "value": [0.1 + 0.2, 2.0]})}
 
 
@@ -29,11 +29,11 @@ def judge(tables):
     return Judgement(rows, f"The first is {values[0]:g} <script>.")
 
 
-def fails(size, folder, workers):
+def fails(bench):
     raise ZeroDivisionError("of the test")
 
 
-def is_interrupted(size, folder, workers):
+def is_interrupted(bench):
     raise KeyboardInterrupt
 
 
@@ -146,7 +146,12 @@ def test_the_exit_code_tells_how_it_ended(command, tmp_path, statements, code):
 
 
 def test_bad_arguments_end_the_command_before_any_work(command):
-    for arguments, said in ((["--only", "plane"], "did you mean 'plain'"), (["--quick"], "at most one of")):
+    cluster = ["--scheduler", "tcp://127.0.0.1:9", "--workers", "2"]
+    for arguments, said in (
+        (["--only", "plane"], "did you mean 'plain'"),
+        (["--quick"], "at most one of"),
+        (cluster, "has its own"),
+    ):
         result = command(*arguments)
         assert result.exit_code == 2
         assert said in result.output
