@@ -57,6 +57,10 @@ def cosines(dynamics, points: np.ndarray) -> np.ndarray:
     return torch.nn.functional.cosine_similarity(gradients, perturbed, eps=1e-300).numpy()
 
 
+def distance_from_saddle(path: pd.DataFrame) -> np.ndarray:
+    return np.hypot(path["x0"] - BEALE_SADDLE[0], path["x1"] - BEALE_SADDLE[1]).to_numpy()
+
+
 def measure_beale(bench: Bench) -> dict[str, pd.DataFrame]:
     surface = beale()
     n_steps = bench.size.of(2600, 8000, 100_000)
@@ -64,7 +68,7 @@ def measure_beale(bench: Bench) -> dict[str, pd.DataFrame]:
     for rho in BEALE_RHOS:
         dynamics = optimizer(surface, BEALE_LR, rho)
         path = trajectory(dynamics, BEALE_START, n_steps)
-        distance = np.hypot(path["x0"] - BEALE_SADDLE[0], path["x1"] - BEALE_SADDLE[1]).to_numpy()
+        distance = distance_from_saddle(path)
         near = np.flatnonzero(distance < NEAR)
         points = path[["x0", "x1"]].to_numpy()
         cosine = cosines(dynamics, points) if rho else np.ones(len(points))
@@ -80,6 +84,10 @@ def measure_beale(bench: Bench) -> dict[str, pd.DataFrame]:
     bracket = {"low": low, "high": high, "tolerance": tolerance, "t_max": bench.size.of(0.25, 1.25, 1.25)}
     found = critical_rho(optimizer(surface, lr, 0.1), BEALE_START, BEALE_SADDLE, **bracket)
     lost = trajectory(optimizer(surface, BEALE_LR, 0.1, USAM), BEALE_START, 100)
+    ends = {
+        rho: distance_from_saddle(trajectory(optimizer(surface, TEXT_LR, rho), BEALE_START, n_steps // 8))[-1]
+        for rho in BEALE_RHOS
+    }
     facts = {
         "critical_rho": found,
         "critical_rho_error": tolerance / 2,
@@ -87,6 +95,7 @@ def measure_beale(bench: Bench) -> dict[str, pd.DataFrame]:
         "loss_at_saddle": saddle.loss,
         "threshold_of_usam": rho_threshold(saddle.eigenvalues),
         "usam_steps_until_lost": len(lost) if len(lost) < 101 else np.nan,
+        **{f"distance_at_end_{rho:g}": distance for rho, distance in ends.items()},
     }
     return {
         "runs": pd.DataFrame(runs, columns=columns),
@@ -151,6 +160,16 @@ def judge_beale(tables: Tables) -> Judgement:
             bool(abs(facts["critical_rho"] - BEALE_CRITICAL) <= error + 0.001),
             facts["critical_rho"] - error,
             facts["critical_rho"] + error,
+            finding=True,
+        )
+    )
+    other = [rho for rho in BEALE_RHOS if (facts[f"distance_at_end_{rho:g}"] < NEAR) != (rho >= min(ARRIVALS))]
+    rows.append(
+        Row(
+            "the text's η = 1e-4 in place of the code's 1e-3/80: values of ρ with another end",
+            "0",
+            len(other),
+            not other,
             finding=True,
         )
     )

@@ -9,9 +9,11 @@ from sam_sde.dynamics import SGD
 from sam_sde.noise import EmpiricalNoise, IsotropicNoise, NoNoise
 from sam_sde.regions import Slab
 from sam_sde.reproduction.measuring import Bench
+from sam_sde.reproduction.size import Size
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables
 from sam_sde.surfaces.data import load_dataset
-from sam_sde.surfaces.networks import mlp
+from sam_sde.surfaces.finite_sum import FiniteSum
+from sam_sde.surfaces.networks import linear_autoencoder, mlp
 from sam_sde.surfaces.separable import double_well
 from sam_sde.theory.exact import exact_escape_times
 from sam_sde.theory.stability.descent import descend
@@ -82,32 +84,40 @@ STATEMENT = Statement(
 )
 
 
+def networks(size: Size) -> dict[str, tuple[FiniteSum, float]]:
+    """Perceptrons, and the linear autoencoder of digits, each with a learning rate."""
+    hidden = size.of({"iris": 3}, {"iris": 4, "wine": 4}, {"iris": 4, "wine": 8, "breast_cancer": 6, "digits": 8})
+    found = {}
+    for data, units in hidden.items():
+        found[f"perceptron on {data}"] = mlp(load_dataset(data), hidden=units, seed=size.seed), 0.5
+    if size.name == "full":
+        found["autoencoder of digits"] = linear_autoencoder(load_dataset("digits"), hidden=4, seed=size.seed), 0.1
+    return found
+
+
 def measure_premise(bench: Bench) -> dict[str, pd.DataFrame]:
     """Eigenvalues of the Hessian of a trained network, and the covariance of its samples' gradients along each."""
     frames = []
-    for data, hidden in bench.size.of(
-        [("iris", 3)], [("iris", 4), ("wine", 4)], [("iris", 4), ("wine", 8), ("breast_cancer", 6)]
-    ):
+    for network, (surface, lr) in networks(bench.size).items():
         for steps in bench.size.of([300], [300, 3000], [300, 3000, 30_000]):
-            surface = mlp(load_dataset(data), hidden=hidden, seed=bench.size.seed)
-            trainer = SGD(surface, NoNoise(), lr=0.5, batch_size=1)
+            trainer = SGD(surface, NoNoise(), lr=lr, batch_size=1)
             w = descend(trainer, surface.initial_weights[None].double(), steps)
             values, vectors = np.linalg.eigh(surface.hessian(w)[0].detach().numpy())
             covariance = EmpiricalNoise(surface).covariance(w)[0].detach().numpy()
             along = np.einsum("ij,ik,kj->j", vectors, covariance, vectors)
-            frame = pd.DataFrame({"data": data, "steps": steps, "eigenvalue": values, "variance": along})
+            frame = pd.DataFrame({"network": network, "steps": steps, "eigenvalue": values, "variance": along})
             frames.append(frame.assign(loss=surface.value(w).item()))
     return {"spectra": pd.concat(frames, ignore_index=True)}
 
 
 def judge_premise(tables: Tables) -> Judgement:
     rows = []
-    for (data, steps), table in tables["spectra"].groupby(["data", "steps"], sort=False):
+    for (network, steps), table in tables["spectra"].groupby(["network", "steps"], sort=False):
         used = table[table["eigenvalue"] > FLATTEST * table["eigenvalue"].max()]
         fit = linregress(np.log(used["eigenvalue"]), np.log(used["variance"]))
         half = student.ppf(0.975, len(used) - 2) * fit.stderr
         low, high = fit.slope - half, fit.slope + half
-        what = f"power γ of Σ ~ |H|^γ, perceptron on {data} after {steps} steps"
+        what = f"power γ of Σ ~ |H|^γ, {network} after {steps} steps"
         rows.append(Row(what, "1", fit.slope, bool(low <= 1 <= high), low, high))
         rows.append(
             Row(
@@ -131,8 +141,7 @@ PREMISE = Statement(
     name="noise-premise",
     where="Xie et al., Kim et al.: premise",
     claim="The covariance of the gradient noise is proportional to |H|.",
-    ran="Small perceptrons trained by gradient descent: variance of the samples' gradients along each "
-    "eigenvector of H.",
+    ran="Small networks trained by gradient descent: variance of the samples' gradients along each eigenvector of H.",
     rule=f"Holds if the 95 % interval of the power, of a line through the logarithms where λ > {FLATTEST:g} "
     f"λ_max, contains 1.",
     measure=measure_premise,
