@@ -19,7 +19,7 @@ def grid(bench: Bench) -> pd.DataFrame:
     """The mean time of SAM at the saddle, restricted to t_max, for momenta and batch sizes."""
     momenta = bench.size.of([0.0, 0.9], [0.0, 0.5, 0.9], [0.0, 0.3, 0.6, 0.9, 0.95])
     batches = bench.size.of([8, 32], [8, 32, 64], [8, 16, 32, 64, 128])
-    options = {**place(), "t_max": bench.size.of(15.0, 60.0, 200.0), "n_paths": bench.size.of(150, 2000, 20_000)}
+    options = {**place(), "t_max": bench.size.of(10.0, 60.0, 200.0), "n_paths": bench.size.of(150, 2000, 20_000)}
     rows = []
     for model, discrete in MODELS.items():
         for batch in batches:

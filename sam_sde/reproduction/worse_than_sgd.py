@@ -30,7 +30,7 @@ def by_rho(size: Size) -> pd.DataFrame:
 
 def by_rho_measured(bench: Bench, sgd_time: float) -> pd.DataFrame:
     """The same of paths that leave by themselves, and by splitting where they hardly do."""
-    options = {**place(), "t_max": bench.size.of(30.0, 100.0, 200.0), "n_paths": bench.size.of(200, 4000, 40_000)}
+    options = {**place(), "t_max": bench.size.of(15.0, 100.0, 200.0), "n_paths": bench.size.of(200, 4000, 40_000)}
     reference = bench.followed(saddle(0.0), arm="SGD", **options)
     rows = []
     for rho in bench.size.of([RHO], [0.01, RHO, 0.03], [0.01, RHO, 0.03]):
