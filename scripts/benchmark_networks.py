@@ -5,12 +5,14 @@ and a linear autoencoder, trained by SGD and by SAM with a full-batch ascent, th
 micro-batches; as the algorithm many runs at a time, and as the SDE with the covariance of the samples' gradients.
 
 The bound is the time of a step's operations, as torch counts them, at the rate of a large matrix product that is
-measured in the same process. The plain loop trains one run at a time with torch.optim.SGD.
+measured in the same process. The plain loop trains one run at a time with torch.optim.SGD. Beside it stands JAX, in
+single precision as they are, where it is installed; see benchmark_jax.py.
 """
 
 import statistics
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import torch
 from torch.nn import functional
@@ -65,6 +67,7 @@ def measure_networks(runs: int, repeats: int) -> list[dict]:
         surface, operations = ss.network_surface(module, loss, data), operations_of(module, loss, data)
         for optimizer, options in OPTIMIZERS.items():
             plain = plain_loop(module, loss, data, options, repeats)
+            by_jax = jax_steps(name, module, data, options, runs, repeats)
             for engine, n in (("discrete", runs), ("torchsde", max(1, runs // 8))):
                 if engine == "torchsde" and optimizer == "m-SAM":
                     continue  # no SDE of it is known
@@ -78,10 +81,15 @@ def measure_networks(runs: int, repeats: int) -> list[dict]:
                     "runs": n,
                     "run_steps_per_second": per_second,
                     "to_plain_loop": per_second / plain if engine == "discrete" else None,
+                    "to_jax": per_second / by_jax if by_jax and engine == "discrete" else None,
                     "share_of_bound": per_second * gradients * operations / rate,
                 }
                 rows.append(row)
-                beside = f", {row['to_plain_loop']:.1f} times the plain loop" if row["to_plain_loop"] else ""
+                beside = "".join(
+                    f", {row[key]:.2g} times {peer}"
+                    for key, peer in (("to_plain_loop", "the plain loop"), ("to_jax", "JAX"))
+                    if row[key]
+                )
                 print(
                     f"{name}, {optimizer}, {engine}, {n} runs: {per_second:.0f} run-steps/s{beside}, "
                     f"{row['share_of_bound']:.2f} of the bound",
@@ -125,6 +133,18 @@ def engine_steps(surface, options: dict | None, engine: str, runs: int, repeats:
     state, paths = torch.cat([w, torch.zeros_like(w)], dim=1), torch.arange(runs)
     advance, steps = ENGINES[engine].prepare(work, state), STEPS[engine]
     return runs * steps / seconds(lambda: advance(work, state.double(), paths, 0, steps), repeats)
+
+
+def jax_steps(name: str, module, data, options: dict | None, runs: int, repeats: int) -> float | None:
+    """Run-steps per second of JAX; None where it is not installed."""
+    if find_spec("jax") is None:
+        return None
+    from benchmark_jax import trainer
+
+    settings = {"lr": LR, "momentum": MOMENTUM, "rho": RHO, "batch_size": BATCH_SIZE}
+    parameters = [each.detach() for each in module.parameters()]
+    train = trainer(name, data, parameters, options, settings)(runs, STEPS["discrete"])
+    return runs * STEPS["discrete"] / seconds(train, repeats)
 
 
 def plain_loop(module, loss, data, options: dict | None, repeats: int, steps: int = 200) -> float:

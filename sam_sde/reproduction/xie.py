@@ -99,7 +99,7 @@ def measure_premise(bench: Bench) -> dict[str, pd.DataFrame]:
     """Eigenvalues of the Hessian of a trained network, and the covariance of its samples' gradients along each."""
     frames = []
     for network, (surface, lr) in networks(bench.size).items():
-        for steps in bench.size.of([300], [300, 3000], [300, 3000, 30_000]):
+        for steps in bench.size.of([300], [300, 3000], [300, 3000, 10_000]):
             trainer = SGD(surface, NoNoise(), lr=lr, batch_size=1)
             w = descend(trainer, surface.initial_weights[None].double(), steps)
             values, vectors = np.linalg.eigh(surface.hessian(w)[0].detach().numpy())
