@@ -16,6 +16,7 @@ from sam_sde.figures.styles import (
     VERMILLION,
     WIDTH,
     add_legend,
+    arm_styles,
     new_figure,
     tidy,
 )
@@ -55,25 +56,48 @@ def draw_ratios(tables: Tables) -> Figure:
 
 
 def draw_momentum(tables: Tables) -> Figure:
-    """The mean escape time of SAM against momentum, a line for each batch size, as SDE and as algorithm."""
-    table = tables["grid"]
-    models = list(dict.fromkeys(table["model"]))
-    figure = new_figure(WIDTH, 2.8)
-    panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
-    for axes, model in zip(panels, models, strict=True):
-        for (color, line), (batch, of_one) in zip(
-            COLOURS, table[table["model"] == model].groupby("batch_size"), strict=False
-        ):
+    """The mean escape time of SAM against momentum, a line for each batch size, as SDE and as algorithm.
+
+    A row of panels for each network, where there are such.
+    """
+    table = tables["grid"] if "network" in tables["grid"] else tables["grid"].assign(network="")
+    by_panel = table.groupby(["network", "model"], sort=False)
+    n_networks, n_models = table["network"].nunique(), table["model"].nunique()
+    figure = new_figure(WIDTH, 0.8 + 2.0 * n_networks)
+    panels = figure.subplots(n_networks, n_models, sharex=True, sharey="row", squeeze=False)
+    for axes, ((network, model), of_panel) in zip(panels.flat, by_panel, strict=True):
+        for (color, line), (batch, of_one) in zip(COLOURS, of_panel.groupby("batch_size"), strict=False):
             errors = np.clip([of_one["rmst"] - of_one["rmst_low"], of_one["rmst_high"] - of_one["rmst"]], 0, None)
             axes.errorbar(
                 of_one["momentum"], of_one["rmst"], errors, color=color, linestyle=line, marker="o", markersize=3,
                 label=f"B = {batch:g}",
             )  # fmt: skip
         axes.set_yscale("log")
-        axes.set_title(model, fontsize=FONT, loc="left")
+        axes.set_title(f"{network}, {model}" if network else model, fontsize=FONT, loc="left")
+        tidy(axes)
+    for axes in panels[-1]:
+        axes.set_xlabel("momentum γ", fontsize=FONT)
+    figure.supylabel("mean time at the saddle\n(restricted to t_max)", fontsize=FONT, ha="center")
+    add_legend(figure, *panels[0, 0].get_legend_handles_labels())
+    return figure
+
+
+def draw_accuracies(tables: Tables) -> Figure:
+    """The accuracy of SGD and SAM against momentum, mean and standard deviation over seeds, a panel for each batch."""
+    table = tables["spread"]
+    batches = sorted(table["batch_size"].unique())
+    figure = new_figure(WIDTH, 2.6)
+    panels = figure.subplots(1, len(batches), sharey=True, squeeze=False)[0]
+    for axes, batch in zip(panels, batches, strict=True):
+        of_batch = table[table["batch_size"] == batch]
+        for name, style in arm_styles(list(dict.fromkeys(table["optimizer"]))).items():
+            of_one = of_batch[of_batch["optimizer"] == name]
+            where, spread = (of_one["momentum"], of_one["accuracy_mean"]), of_one["accuracy_std"]
+            axes.errorbar(*where, spread, **style, marker="o", markersize=3, capsize=2, label=name)
+        axes.set_title(f"B = {batch:g}", fontsize=FONT, loc="left")
         axes.set_xlabel("momentum γ", fontsize=FONT)
         tidy(axes)
-    panels[0].set_ylabel("mean time at the saddle\n(restricted to t_max)", fontsize=FONT)
+    panels[0].set_ylabel("accuracy, %", fontsize=FONT)
     add_legend(figure, *panels[0].get_legend_handles_labels())
     return figure
 
@@ -95,6 +119,8 @@ def draw_cosines(tables: Tables) -> Figure:
     return figure
 
 
+ACCURACY = "Accuracy on digits that were kept back: mean and standard deviation over seeds."
+
 # Of each statement that has one: its file, how it is drawn, and what is said beneath.
 DRAWN: dict[str, tuple[str, Callable[[Tables], Figure], str]] = {
     "worse-than-sgd": (
@@ -107,6 +133,13 @@ DRAWN: dict[str, tuple[str, Callable[[Tables], Figure], str]] = {
         draw_momentum,
         "Mean time of SAM at the saddle against momentum, for each batch size, with 95 % intervals.",
     ),
+    "momentum-and-batch-networks": (
+        "momentum_and_batch_networks",
+        draw_momentum,
+        "The same at the saddles of networks, with the noise of their samples.",
+    ),
+    "benchmark": ("benchmark", draw_accuracies, ACCURACY),
+    "benchmark-convolutional": ("benchmark_convolutional", draw_accuracies, ACCURACY),
     "beale": (
         "beale_cosines",
         draw_cosines,

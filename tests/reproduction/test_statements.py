@@ -70,6 +70,7 @@ def test_findings_are_as_derived(thin):
 
 @pytest.mark.slow
 def test_the_report_has_the_numbers_of_the_tables(thin):
+    from sam_sde.figures.reproduction import DRAWN
     from sam_sde.report.reproduction import write_reproduction
 
     text, page = (path.read_text(encoding="utf-8") for path in write_reproduction(thin))
@@ -78,7 +79,7 @@ def test_the_report_has_the_numbers_of_the_tables(thin):
         assert said.replace("|", "\\|") in text
     for each in STATEMENTS.values():
         assert f'id="{each.name}"' in page
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == len(DRAWN)
     assert "http://" not in page
     assert "https://" not in page
     assert json.loads((thin.out / "reproduce.json").read_text())["unfinished"] == {}
