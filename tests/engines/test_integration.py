@@ -62,7 +62,7 @@ def test_two_pieces_are_one_go(engine, name):
             assert torch.equal(end, whole)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_the_compiled_engine_takes_the_reference_s_steps_from_any_first_step():
     found, expected = (ends(engine, CASES["switch"], 3, 30, 5) for engine in ("compiled", "torchsde"))
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)

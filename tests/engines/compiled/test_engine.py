@@ -107,16 +107,15 @@ def test_few_paths_are_those_of_many(n_paths):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["SAM, ball", "SAM, twenty coordinates"])
-def test_threads_take_the_same_paths_to_the_bit(case):
+def test_threads_take_the_same_paths_to_the_bit():
     options = {"engine": "compiled", "block_size": 64, "n_paths": 300}
-    alone, shared = (escape(case, workers=workers, **options) for workers in (1, 3))
+    alone, shared = (escape("SAM, ball", workers=workers, **options) for workers in (1, 3))
     assert shared.run.in_threads
     for name in ("times", "outcome", "exit_points"):
         np.testing.assert_array_equal(getattr(shared, name), getattr(alone, name))
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_heun_is_of_second_order():
     """Of dw = w dt + σ dW a step is w (1 + h + h²/2) + σ √h (1 + h/2) z, both to the order that weak order 2 needs."""
     h, paths, stream = 0.1, torch.arange(9), Stream()

@@ -89,12 +89,9 @@ def compilations(monkeypatch):
 KINDS = [("plain", "closed form"), ("heavy ball", "by torch"), ("switch", "closed form"), ("same batch", "by torch")]
 
 
-@pytest.mark.parametrize(
-    ("kind", "surface", "fixture"),
-    [*((*each, "uncompiled") for each in KINDS), pytest.param(*KINDS[0], "compilations", marks=pytest.mark.slow)],
-)
-def test_arms_that_differ_in_every_number_are_compiled_once(request, compilations, kind, surface, fixture):
-    request.getfixturevalue(fixture)
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize(("kind", "surface"), KINDS)
+def test_arms_that_differ_in_every_number_are_compiled_once(compilations, kind, surface):
     for n in (0, 1):
         assert_same_steps(arm(kind, surface, n), "by coordinates")
     assert compilations.count("quad") == 1
@@ -121,7 +118,7 @@ def test_a_loss_that_changed_is_no_loss_that_was_compiled(compilations):
     assert compilations.count("quad") == 3
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_many_coordinates_go_in_rows():
     dynamics = ss.SGD(styblinski_tang(20), ss.IsotropicNoise(1.0), lr=0.001)
     problem = EscapeProblem(dynamics=dynamics, region=ss.Ball([0] * 20, 1.0), stream=Stream(), t_max=1.0, dt=0.001)
