@@ -77,7 +77,7 @@ def draw_momentum(tables: Tables) -> Figure:
         tidy(axes)
     for axes in panels[-1]:
         axes.set_xlabel("momentum γ", fontsize=FONT)
-    figure.supylabel("mean time at the saddle\n(restricted to t_max)", fontsize=FONT, ha="center")
+    figure.supylabel("mean time at the saddle\n(restricted to t_max)", fontsize=FONT, multialignment="center")
     add_legend(figure, *panels[0, 0].get_legend_handles_labels())
     return figure
 

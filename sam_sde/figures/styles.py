@@ -85,7 +85,7 @@ def new_figure(width: float, height: float, layout: str = "constrained") -> Figu
 
 def small_ticks(axes: Axes) -> None:
     """Tick labels, and the power of ten beside them, in the small font."""
-    axes.tick_params(labelsize=SMALL_FONT)
+    axes.tick_params(which="both", labelsize=SMALL_FONT)
     for axis in (axes.xaxis, axes.yaxis):
         axis.get_offset_text().set_fontsize(SMALL_FONT)
 
