@@ -3,7 +3,7 @@
 OUT/NAME/TABLE.csv     the tables
 OUT/NAME/tables.json   what they were made from, written last: without it, or where it says another key, all is
                        computed again
-OUT/NAME/work/         until then what has ended of it, see `sam_sde.reproduction.measuring.Bench`
+OUT/NAME/work          until then what has ended of it, see `sam_sde.reproduction.measuring.Bench`
 """
 
 import hashlib
