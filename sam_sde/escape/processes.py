@@ -8,9 +8,7 @@ import threading
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
-from typing import ClassVar
 
 import torch
 
@@ -30,7 +28,13 @@ def processes(count: int) -> Executor:
         return _kept.executor
 
 
-class _Process(SpawnProcess):
+# Processes are forked from a server that has imported what takes seconds and cannot change, where the system has that.
+_HAS_SERVER = "forkserver" in multiprocessing.get_all_start_methods()
+_METHOD = multiprocessing.get_context("forkserver" if _HAS_SERVER else "spawn")
+PRELOADED = ["torch", "torchsde", "scipy.stats", "pandas"]
+
+
+class _Process(_METHOD.Process):
     """Does not run the main module again: what that defines comes by value, and a script needs no guard for it."""
 
     @staticmethod
@@ -38,13 +42,13 @@ class _Process(SpawnProcess):
         main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:
-            return SpawnProcess._Popen(process)
+            return _METHOD.Process._Popen(process)
         finally:
             sys.modules["__main__"] = main
 
 
-class _Spawn(SpawnContext):
-    Process: ClassVar = _Process
+class _Context(type(_METHOD)):
+    Process = _Process
 
 
 @dataclass
@@ -56,7 +60,9 @@ class _Pool:
 
     def __post_init__(self):
         self._surroundings, self._written = _surroundings(), _modules_written()
-        self.executor = ProcessPoolExecutor(self.count, _Spawn(), _begin)
+        if _HAS_SERVER:
+            _METHOD.set_forkserver_preload(PRELOADED)  # of no effect where one runs already
+        self.executor = ProcessPoolExecutor(self.count, _Context(), _begin, (dict(os.environ),))
 
     def serves(self, count: int) -> bool:
         return (
@@ -112,7 +118,8 @@ def own_device(device: torch.device) -> torch.device:
     return torch.device("cuda", (place[-1] - 1) % torch.cuda.device_count())
 
 
-def _begin() -> None:
+def _begin(environment: dict[str, str]) -> None:
+    os.environ.update(environment)  # which the server has from the time when it was started
     torch.set_num_threads(1)
     # Ctrl-C reaches every process of a terminal; the first one tells the others when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

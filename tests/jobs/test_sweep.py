@@ -151,16 +151,20 @@ def process(command, config, out, *options):
     return subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
+def children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 @pytest.mark.slow
 def test_two_processes_of_which_one_is_lost_find_the_same(alone, tmp_path):
     """As where the system has run out of memory."""
     with process("sweep", written(tmp_path), tmp_path / "out", "--workers", "2") as running:
         while running.poll() is None and len(blocks(tmp_path / "out")) < 6:
             time.sleep(0.01)
-        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-        spawned = [pid for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
-        assert len(spawned) == 2
-        os.kill(int(spawned[0]), signal.SIGKILL)
+        (server,) = (pid for pid in children(running.pid) if "forkserver" in Path(f"/proc/{pid}/cmdline").read_text())
+        workers = children(server)
+        assert len(workers) == 2
+        os.kill(workers[0], signal.SIGKILL)
         _, stderr = running.communicate()
         assert running.returncode == 0, stderr
     assert tables(tmp_path / "out") == tables(alone)
