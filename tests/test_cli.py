@@ -397,7 +397,7 @@ def test_list_names_everything_that_a_configuration_can_name():
         "  switch first second at [engine]",
         "  cosine t_end [low=0.0]",
         "  ball centre radius",
-        "  loss [below] [above] [every=1]",
+        "  loss [below] [above] [every=1] [samples]",
     ):
         assert line in lines
 

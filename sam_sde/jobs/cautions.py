@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
+import torch
 
 from sam_sde.dynamics import GradientDynamics
 from sam_sde.dynamics.exact_steps import largest_step
@@ -17,6 +18,7 @@ from sam_sde.theory.action import escape_exponent
 MANY_FAILURES = 0.01
 MUCH_DAMPING = 0.1
 LONG_STEP = 0.5  # of a relaxation time
+EXITS = 200  # at which the loss of all samples is looked at
 
 CHANGING_RATES = (
     "no constant rate; `rate` and `rate_ratio` are averages to t_max that do not extrapolate, read rmst and rmst_ratio"
@@ -43,6 +45,7 @@ def find_cautions(
     found += [_lost_damping(arm, runs[arm]) for arm in of_sdes]
     found += [_long_exact_step(arm, runs[arm]) for arm in of_sdes]
     found += [_rare_looks(arm, runs[arm]) for arm in results]
+    found += [_some_samples(arm, runs[arm], result) for arm, result in results.items()]
     found += [_step_beyond_statistics(arm, result) for arm, result in results.items() if result.step_check is not None]
     found += [_levels(arm, result) for arm, result in results.items() if result.levels]
     found += [f"{arm}: {sentence}" for arm in results for sentence in runs[arm].precision_warnings]
@@ -70,6 +73,22 @@ def _rare_looks(arm: str, run: EscapeRun) -> str | None:
     return (
         f"{arm}: the region is looked at after every {every} steps, so that escape times are up to "
         f"{(every - 1) * run.problem.dt:.3g} too long, and more where a path came back between two looks"
+    )
+
+
+def _some_samples(arm: str, run: EscapeRun, result: EscapeResult) -> str | None:
+    """What the loss of all samples is where paths left by that of some."""
+    region = run.problem.region
+    if getattr(region, "samples", None) is None:
+        return None
+    said = f"{arm}: the region looks at {region.samples} of {region.surface.n_samples} samples"
+    points = torch.from_numpy(result.exit_points[result.outcome == Outcome.ESCAPED][:EXITS])
+    if not len(points):
+        return f"{said}; no path left, so that nothing tells how far off their loss is"
+    differences = region.surface.value(points) - region.looked_at.value(points)
+    return (
+        f"{said}; where paths left, the loss of all is {differences.mean():+.2g} of theirs on average, "
+        f"{differences.min():+.2g} to {differences.max():+.2g}, beside a level of {region.level:g}"
     )
 
 

@@ -3,10 +3,14 @@
 import re
 
 import pytest
+import torch
 
+import sam_sde as ss
 from sam_sde.config.building import Setting
 from sam_sde.config.loading import check_config
+from sam_sde.jobs.cautions import find_cautions
 from sam_sde.jobs.escape import Experiment
+from sam_sde.regions import LossAbove
 
 SADDLE = {"name": "quadratic", "eigenvalues": [1.0, -2.0]}
 WIDE = {"start": [0, 0], "region": {"kind": "ball", "centre": [0, 0], "radius": 5}, "t_max": 0.5}
@@ -40,6 +44,20 @@ def all_cautions(arms, escape, surface=SADDLE, n_paths=20, lr=0.01, batch_size=1
 def test_a_run_without_trouble_has_no_warnings():
     narrow = WIDE | {"region": {"kind": "ball", "centre": [0, 0], "radius": 0.05}}
     assert cautions({"SGD": SGD, "SAM": {"kind": "sam", "rho": 0.01}}, narrow) == []
+
+
+@pytest.mark.parametrize(("above", "says"), [(-2.0, "the loss of all is {:+.2g} of theirs"), (-1e9, "no path left")])
+def test_a_region_that_looks_at_some_samples_says_how_far_off_these_are(above, says):
+    """Samples whose losses differ by constants are as far off everywhere."""
+    offsets = torch.linspace(0.0, 1.0, 30, dtype=torch.float64).square()
+    surface = ss.FiniteSum(lambda w, offset: -0.5 * w[0].square() + 0.1 * w[0] + offset, offsets, 1)
+    region = LossAbove(surface, above, samples=4)
+    sgd = ss.SGD(surface, ss.IsotropicNoise(1.0), lr=0.1)
+    result = ss.escape_times(sgd, start=[0.0], region=region, t_max=5.0, n_paths=20, engine="discrete")
+    (warning,) = (each for each in find_cautions({"SGD": result.run}, {"SGD": result}, None) if "samples" in each)
+    off = (offsets.mean() - region.looked_at.samples.data.mean()).item()
+    assert warning.startswith("SGD: the region looks at 4 of 30 samples; ")
+    assert says.format(off) in warning
 
 
 def test_few_escapes_restrict_what_times_say():

@@ -1,5 +1,7 @@
 """Losses that are looked at after some steps only: a path leaves at the first look that finds it outside."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -61,9 +63,27 @@ def test_the_loss_is_asked_for_at_looks_alone():
         assert in_run == {1: 5 * (64 + 4), 8: 5 * 8}[every]
 
 
+def test_samples_are_the_same_ones_at_every_look():
+    """The level is the mean of their losses, each computed alone."""
+    some, w = 6, torch.linspace(-1, 1, 8, dtype=torch.float64).view(4, 2)
+    region = LossBelow(NETWORK, 0.7, samples=some)
+    samples = list(zip(*NETWORK.samples.data, strict=True))
+    losses = torch.stack([torch.stack([NETWORK.sample_loss(each, sample) for each in w]) for sample in samples])
+    subsets = torch.tensor(list(combinations(range(15), some)))
+    means = losses[subsets].mean(1)
+    matches = torch.isclose(means, region.levels(w)[:, 0] + 0.7, rtol=1e-9).all(1)
+    assert matches.sum() == 1
+    assert torch.equal(region.levels(w), LossBelow(NETWORK, 0.7, samples=some).levels(w))
+    everything = LossBelow(NETWORK, 0.7, samples=15)
+    torch.testing.assert_close(everything.levels(w), LossBelow(NETWORK, 0.7).levels(w))
+    torch.testing.assert_close(everything.normal(w, None), LossBelow(NETWORK, 0.7).normal(w, None))
+
+
 @pytest.mark.parametrize(
     ("action", "message"),
     [
+        (lambda: LossBelow(NETWORK, 1.0, samples=16), "samples: expected a whole number from 1 to 15, got 16"),
+        (lambda: LossBelow(quadratic([1.0]), 1.0, samples=3), "samples: .*quadratic.* is not a loss over data"),
         (lambda: LossBelow(quadratic([1.0]), 1.0, every=0), "every: expected a whole number of at least 1, got 0"),
         (lambda: escape(3, "torchsde", crossing="bridge"), "every: expected 1 for crossing 'bridge'.* got 3"),
         (
