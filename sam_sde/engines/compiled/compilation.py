@@ -22,6 +22,7 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, Stateles
 from sam_sde.engines.compiled.by_coordinates import CannotSplitError, split
 from sam_sde.engines.compiled.errors import first_line
 from sam_sde.engines.compiled.unlocked import unlocked
+from sam_sde.engines.compiled.unwrapped import unwrapped
 
 # The number of operations in a loop: torch's own limit of 64 would split a few steps into several loops. And of threads
 # in it: they would wait for each other after each of them, while blocks of paths can go side by side.
@@ -54,7 +55,7 @@ def compiled(
     with tracing(TracingContext(inputs[0].fake_mode)), unlocked():
         loops = standalone_compile(module, inputs, dynamic_shapes="from_tracing_context", options=OPTIONS)
     _require_any_number(inputs)
-    return Loops(loops, reason)
+    return Loops(unwrapped(loops, examples), reason)
 
 
 def stand_ins(examples: Sequence[torch.Tensor], axes: Sequence[int | None]) -> list[torch.Tensor]:
