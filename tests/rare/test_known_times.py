@@ -45,7 +45,7 @@ def test_the_same_in_a_hundred_coordinates():
     noise = ss.IsotropicNoise(math.sqrt(2 * 4 / 0.1))
     dynamics = ss.SGD(quadratic([1.0] * 100), noise, lr=0.1, batch_size=4)
     result = ss.rare_escape_times(
-        dynamics, start=[0.0] * 100, region=Below(3.0), walkers=200, repeats=4, engine="torchsde"
+        dynamics, start=[0.0] * 100, region=Below(3.0), walkers=120, repeats=4, engine="torchsde"
     )
     assert_known(result.mean_time, LADDER[3], allowed=0.05)
 
@@ -96,7 +96,7 @@ def test_a_score_that_leads_past_the_way_out_is_not_trusted():
             region=AroundTheRight(),
             score=lambda w: w[0],
             walkers=100,
-            repeats=6,
+            repeats=4,
             engine="torchsde",
         )
 

@@ -120,7 +120,7 @@ SCORES = {"a good score": "auto", "a poor score": lambda w: w[0] + 0.5 * (w[-1] 
 def test_the_same_as_direct_simulation_with_a_good_and_with_a_poor_score(problem):
     dynamics, region, t_max, options = PROBLEMS[problem]
     run = {"start": [0.0] * dynamics.dim, "region": region} | options
-    direct = ss.escape_times(dynamics, t_max=t_max, n_paths=200, seed=5, **run)
+    direct = ss.escape_times(dynamics, t_max=t_max, n_paths=120, seed=5, **run)
     assert (direct.outcome == ss.Outcome.ESCAPED).all()
     mean = direct.times.mean()
     error = direct.times.std() / mean / np.sqrt(len(direct))

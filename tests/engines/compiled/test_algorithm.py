@@ -20,8 +20,8 @@ CASES = {
 }
 
 
-def escapes(dynamics, centre=(0.0, 0.0), radius=0.4, **options):
-    options = {"t_max": 3.0, "n_paths": 100, "dtype": "float64", "workers": 1, **options}
+def escapes(dynamics, centre=(0.0, 0.0), radius=0.15, **options):
+    options = {"t_max": 1.2, "n_paths": 60, "dtype": "float64", "workers": 1, **options}
     start, region = list(centre), ss.Ball(list(centre), radius)
     found = [
         ss.escape_times(dynamics, start=start, region=region, engine=engine, **options)
@@ -48,12 +48,12 @@ def test_steps_are_those_of_the_discrete_engine(case):
 @pytest.mark.usefixtures("uncompiled")
 def test_so_are_those_with_noise_that_depends_on_the_state():
     sgd = ss.SGD(beale(), ss.HessianNoise(beale()), lr=1e-3, batch_size=4)
-    assert_equal(*escapes(sgd, (0.0, 1.0), 0.3, t_max=0.1))
+    assert_equal(*escapes(sgd, (0.0, 1.0), 0.3, t_max=0.04))
 
 
 @pytest.mark.slow
 def test_so_are_those_that_are_compiled():
-    assert_equal(*escapes(CASES["SAM"], t_max=1.0))
+    assert_equal(*escapes(CASES["SAM"], t_max=0.6))
 
 
 @pytest.mark.usefixtures("uncompiled")
