@@ -38,6 +38,7 @@ def beale() -> LossSurface:
         _beale,
         2,
         name="beale",
+        gradient=_beale_gradient,
         critical_points=[
             CriticalPoint((3.0, 0.5), "minimum"),
             CriticalPoint((0.0, 1.0), "saddle"),
@@ -159,6 +160,16 @@ def _beale(w: torch.Tensor) -> torch.Tensor:
     square = y * y
     first, second, third = 1.5 + x * (y - 1), 2.25 + x * (square - 1), 2.625 + x * (square * y - 1)
     return first * first + second * second + third * third
+
+
+def _beale_gradient(w: torch.Tensor) -> torch.Tensor:
+    x, y = w.unbind(-1)
+    square = y * y
+    slopes = y - 1, square - 1, square * y - 1  # of the three terms, along x
+    first, second, third = (c + x * slope for c, slope in zip((1.5, 2.25, 2.625), slopes, strict=True))
+    along_x = first * slopes[0] + second * slopes[1] + third * slopes[2]
+    along_y = x * (first + 2 * second * y + 3 * third * square)
+    return torch.stack([2 * along_x, 2 * along_y]).mT
 
 
 def _rosenbrock(w: torch.Tensor, *, a: float, b: float) -> torch.Tensor:

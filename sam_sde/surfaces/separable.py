@@ -38,9 +38,11 @@ def quadratic(eigenvalues: list[float], rotation: float | None = None) -> LossSu
         coupling = c * s * (values[0] - values[1])
     dim = len(values)
     kind = "minimum" if min(values) >= 0 else "maximum" if max(values) <= 0 else "saddle"
+    loss = _Quadratic(WeightedSum(tuple(diagonal)), coupling)
     return LossSurface(
-        _Quadratic(WeightedSum(tuple(diagonal)), coupling),
+        loss,
         dim,
+        gradient=loss.gradient,
         name="quadratic",
         critical_points=[CriticalPoint((0.0,) * dim, kind)],
     )
@@ -66,9 +68,11 @@ def embedded_saddle(eigenvalues: list[float], quartic: float = 1.0, cubic: float
         lowest = [_lowest(points, h, quartic, cubic) for points, h in zip(coordinates, values, strict=True)]
         chosen = [[points[0] for points in coordinates], lowest]
     points = dict.fromkeys(separable_critical_point(point) for point in chosen)
+    loss = _EmbeddedSaddle(WeightedSum(tuple(values)), quartic, cubic)
     return LossSurface(
-        _EmbeddedSaddle(WeightedSum(tuple(values)), quartic, cubic),
+        loss,
         dim,
+        gradient=loss.gradient,
         name="embedded_saddle",
         critical_points=tuple(points),
     )
@@ -84,9 +88,11 @@ def double_well(dim: int = 2, barrier: float = 1.0) -> LossSurface:
     """
     dim, barrier = whole("dim", dim, low=1), positive("barrier", barrier)
     rest = (0.0,) * (dim - 1)
+    loss = _DoubleWell(barrier)
     return LossSurface(
-        _DoubleWell(barrier),
+        loss,
         dim,
+        gradient=loss.gradient,
         name="double_well",
         critical_points=[
             CriticalPoint((0.0, *rest), "saddle" if dim > 1 else "maximum"),
@@ -139,6 +145,12 @@ class WeightedSum:
         # the copy is not safe: inside a transform of torch.func it would belong to that transform.)
         return reduce(add, [c * term for c, term in zip(self.weights, terms.unbind(), strict=True)])
 
+    def of_each(self, w: torch.Tensor) -> torch.Tensor:
+        """c_i w_i, for many vectors w (paths, dim)."""
+        if len(self.weights) > 8:
+            return self.tensor.to(w.device, w.dtype, non_blocking=True) * w
+        return torch.stack([c * x for c, x in zip(self.weights, w.unbind(-1), strict=True)]).mT
+
 
 @dataclass(frozen=True)
 class _Quadratic:
@@ -148,6 +160,12 @@ class _Quadratic:
     def __call__(self, w: torch.Tensor) -> torch.Tensor:
         loss = 0.5 * self.diagonal(w * w)
         return loss + self.coupling * w[0] * w[1] if self.coupling else loss
+
+    def gradient(self, w: torch.Tensor) -> torch.Tensor:
+        gradient = self.diagonal.of_each(w)
+        if not self.coupling:
+            return gradient
+        return gradient + torch.cat([self.coupling * w[:, :2].flip(-1), torch.zeros_like(w[:, 2:])], dim=-1)
 
 
 @dataclass(frozen=True)
@@ -160,6 +178,9 @@ class _EmbeddedSaddle:
         square = w * w
         return 0.5 * self.eigenvalues(square) + (square * (0.5 * self.quartic * square - self.cubic / 3 * w)).sum()
 
+    def gradient(self, w: torch.Tensor) -> torch.Tensor:
+        return self.eigenvalues.of_each(w) + w * w * (2.0 * self.quartic * w - self.cubic)
+
 
 @dataclass(frozen=True)
 class _DoubleWell:
@@ -168,3 +189,7 @@ class _DoubleWell:
     def __call__(self, w: torch.Tensor) -> torch.Tensor:
         square = w * w
         return self.barrier * (square[0] - 1) ** 2 + 0.5 * square[1:].sum()
+
+    def gradient(self, w: torch.Tensor) -> torch.Tensor:
+        along = w[:, :1]
+        return torch.cat([4.0 * self.barrier * along * (along * along - 1.0), w[:, 1:]], dim=-1)

@@ -14,6 +14,8 @@ from sam_sde.purity import called_twice
 
 KINDS = ("minimum", "saddle", "maximum")
 
+GRADIENTS_COMPARED = 8  # points at which a gradient that was given is held against that of the loss
+
 
 @dataclass(frozen=True)
 class CriticalPoint:
@@ -37,9 +39,11 @@ class LossSurface:
     surface can be pickled where its `loss` can.
 
     `critical_points` are those that are known.
+    gradient: ∇ℓ where it is known, a differentiable torch function from MANY weight vectors (paths, dim) to as many
+        (paths, dim): for few paths several times as fast as the derivative by torch, with which it is compared.
 
     Raises ValueError for a loss that is not callable, or writes into w, draws random numbers or counts its calls; a dim
-    below 1, and critical points that do not fit dim.
+    below 1, and critical points that do not fit dim; a gradient that is not that of the loss.
     """
 
     def __init__(
@@ -49,16 +53,19 @@ class LossSurface:
         *,
         name: str = "custom",
         critical_points: Sequence[CriticalPoint] = (),
+        gradient: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ):
         if not callable(loss):
             raise ArgumentError("loss", f"expected a function of one weight vector, got {loss!r}")
         self.loss = loss
+        self._known_gradient = gradient
         self.dim = whole("dim", dim, low=1)
         self.name = name
         self.critical_points = tuple(critical_points)
         for point in self.critical_points:
             vector(f"critical point of the surface {name!r}", point.location, self.dim)
         self._check_repeatable()
+        self._check_gradient(_somewhere(self.dim)[None])
 
     def __repr__(self) -> str:
         return f"LossSurface(name={self.name!r}, dim={self.dim})"
@@ -72,6 +79,8 @@ class LossSurface:
 
     def gradient(self, w: torch.Tensor) -> torch.Tensor:
         """∇ℓ(w): (paths, dim) to (paths, dim)."""
+        if self._known_gradient is not None:
+            return in_columns(self._known_gradient(w))
         if w.requires_grad or torch.compiler.is_compiling():  # it is differentiated again, or autograd cannot be seen
             return self._gradient_by_transforms(w)
         # The paths do not interact, so the gradient of the sum holds theirs: twice as fast as vmap(grad(loss)).
@@ -126,6 +135,7 @@ class LossSurface:
             raise ArgumentError(name, "expected at least one path, got none")
         w = w.detach()
         _require_finite(name, "the point", w, w)
+        self._check_gradient(w)
         self._check_one(w[0])
         self._check_batch(name, w)
 
@@ -141,6 +151,28 @@ class LossSurface:
             raise
         except Exception:
             return
+
+    def _check_gradient(self, w: torch.Tensor) -> None:
+        """Raises ArgumentError where the gradient that was given is another one than that of the loss, at w."""
+        if self._known_gradient is None:
+            return
+        w = w[:GRADIENTS_COMPARED].double()
+        try:
+            expected = self._gradient_by_transforms(w)
+        except Exception:  # the loss is not defined there, or is told of elsewhere
+            return
+        got = self._known_gradient(w)
+        if not isinstance(got, torch.Tensor) or got.shape != w.shape:
+            raise ArgumentError("gradient", f"expected the shape {tuple(w.shape)} of w (paths, dim), got {shown(got)}")
+        scale = expected.abs().amax(1, keepdim=True)
+        if (finite := expected.isfinite() & got.isfinite()).all() and (got - expected).abs().le(1e-6 * scale).all():
+            return
+        if finite.all():
+            raise ArgumentError(
+                "gradient",
+                f"expected that of the loss, {shown(expected[0].tolist())} at {shown(w[0].tolist())}, "
+                f"got {shown(got[0].tolist())}",
+            )
 
     def _called_twice(self, w: torch.Tensor) -> torch.Tensor:
         """The loss at one point w (dim,), without transforms."""

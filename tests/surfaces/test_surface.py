@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.func import grad, jvp
 
+import sam_sde as ss
 from sam_sde.surfaces import CriticalPoint, LossSurface, beale
 
 SHAPES = pytest.mark.parametrize("paths", [1, 7])
@@ -70,6 +71,51 @@ def test_derivatives_agree_with_finite_differences():
         torch.testing.assert_close(surface.gradient(w)[:, i], difference, rtol=1e-6, atol=1e-6)
         difference = (surface.gradient(w + step) - surface.gradient(w - step)) / (2 * h)
         torch.testing.assert_close(surface.hessian(w)[:, i], difference, rtol=1e-6, atol=1e-6)
+
+
+KNOWN = {
+    "quadratic": ss.surfaces.quadratic([1.0, -2.0, 0.5]),
+    "turned": ss.surfaces.quadratic([1.0, -2.0, 0.5], rotation=30.0),
+    "many coordinates": ss.surfaces.quadratic(torch.linspace(-1, 2, 20).tolist(), rotation=10.0),
+    "embedded saddle": ss.surfaces.embedded_saddle([-1.0, 2.0], quartic=0.7, cubic=0.3),
+    "double well": ss.surfaces.double_well(3, barrier=0.4),
+    "well of one coordinate": ss.surfaces.double_well(1),
+    "beale": ss.surfaces.beale(),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", KNOWN)
+def test_gradients_in_closed_form_are_those_of_torch_and_can_be_differentiated_again(name, dtype):
+    surface = KNOWN[name]
+    w = torch.randn(9, surface.dim, dtype=dtype, generator=torch.Generator().manual_seed(1))
+    by_torch = torch.func.vmap(torch.func.grad(surface.loss))
+    digits = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-12, "atol": 1e-13}
+    torch.testing.assert_close(surface.gradient(w), by_torch(w), **digits)
+    v = w.flip(0)
+    again = [torch.func.vjp(each, w)[1](v)[0] for each in (surface.gradient, by_torch)]
+    torch.testing.assert_close(*again, **digits)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "message"),
+    [
+        (lambda w: -2 * w, r"gradient: expected that of the loss, \[.*\] at \[.*\], got"),
+        (lambda w: 2 * w.flip(-1), "gradient: expected that of the loss"),
+        (lambda w: 2 * w[0], r"gradient: expected the shape \(1, 2\) of w"),
+        (lambda w: 3.0, "gradient: expected the shape"),
+    ],
+)
+def test_a_gradient_of_something_else_is_refused(gradient, message):
+    with pytest.raises(ss.ArgumentError, match=message):
+        ss.LossSurface(lambda w: (w**2).sum(), 2, gradient=gradient)
+
+
+def test_a_gradient_is_held_against_the_loss_where_paths_start():
+    surface = ss.LossSurface(lambda w: (w**2).sum(), 2, gradient=lambda w: 2 * w + (w > 3).to(w))
+    surface.check_at(torch.ones(4, 2))
+    with pytest.raises(ss.ArgumentError, match="gradient: expected that of the loss"):
+        surface.check_at(torch.tensor([[1.0, 1.0], [1.0, 4.0]]))
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
