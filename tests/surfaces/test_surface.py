@@ -111,6 +111,14 @@ def test_a_gradient_of_something_else_is_refused(gradient, message):
         ss.LossSurface(lambda w: (w**2).sum(), 2, gradient=gradient)
 
 
+def test_a_gradient_stays_with_its_loss():
+    surface, w = ss.surfaces.quadratic([1.0, -2.0]), torch.ones(3, 2)
+    for copied in (copy.deepcopy(surface), pickle.loads(pickle.dumps(surface))):
+        assert copied._known_gradient[1] is copied.loss
+    surface.loss = lambda w: (w**2).sum()
+    torch.testing.assert_close(surface.gradient(w), 2 * w)
+
+
 def test_a_gradient_is_held_against_the_loss_where_paths_start():
     surface = ss.LossSurface(lambda w: (w**2).sum(), 2, gradient=lambda w: 2 * w + (w > 3).to(w))
     surface.check_at(torch.ones(4, 2))
