@@ -43,7 +43,7 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation, types, arguments=(), options=None):
         result = operation(*arguments, **(options or {}))
-        if not all(isinstance(each, torch.Tensor) for each in results_of(result)):
+        if not all(each is None or isinstance(each, torch.Tensor) for each in results_of(result)):
             raise CannotRecordError(f"{operation} reads a number from a tensor")
         kept = (tuple(arguments), options or {}, result) if self._keep else ((), {}, ())
         self.calls.append(Call(operation, *kept))

@@ -1,0 +1,131 @@
+"""The algorithm on data, compiled: the steps of the discrete engine, with its minibatches.
+
+The samples of a chunk of steps are drawn at once. Then a few paths at a time take all its steps, few enough for what a
+step makes to stay in the processor's cache.
+"""
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+
+import torch
+
+from sam_sde.dynamics import Dynamics
+from sam_sde.engines.compiled.minibatch_steps import MinibatchFunctions, MinibatchStep
+from sam_sde.engines.compiled.quads import FEWEST_PATHS, with_companions
+from sam_sde.engines.discrete.minibatches import Minibatches
+from sam_sde.engines.engine import LARGER_ON_GPU
+from sam_sde.engines.integration import Chunk, Integration
+from sam_sde.random import Purpose, Stream
+from sam_sde.surfaces.finite_sum import LAYERS_OVER_INPUT
+
+# In all that the paths of a slice have in a step, of which half is needed again soon: 8 MB in float32.
+NUMBERS_OF_SLICE = 2**21
+
+PURPOSES = (Purpose.MINIBATCH, Purpose.ASCENT_MINIBATCH)
+
+
+def paths_at_once(step: MinibatchStep, start: torch.Tensor) -> int:
+    """How many paths go together: as many as stay in the cache, or are enough work for a GPU."""
+    numbers = 3 * start.shape[1] + step.dynamics.batch_size * LAYERS_OVER_INPUT * step.surface.samples.numbers
+    larger = LARGER_ON_GPU if start.is_cuda else 1
+    return max(FEWEST_PATHS, larger * NUMBERS_OF_SLICE // numbers)
+
+
+class StepsOnData:
+    """Advances paths; several threads may use it at a time."""
+
+    way = "in rows"
+
+    def __init__(self, integration: Integration, start: torch.Tensor, functions_of: Callable):
+        """functions_of: (step, start, paths at a time) to the `MinibatchFunctions` of an optimizer."""
+        self._stream, self._parts = integration.stream, integration.dynamics.parts
+        self._steps = [MinibatchStep(part, start) for part in self._parts]
+        self._at_once = min(paths_at_once(step, start) for step in self._steps)
+        n_paths = max(FEWEST_PATHS, min(len(start), self._at_once))
+        self._functions: list[MinibatchFunctions] = [functions_of(step, start, n_paths) for step in self._steps]
+        self._blocks = [
+            [] if functions.summed is None else list(step.blocks())
+            for step, functions in zip(self._steps, self._functions, strict=True)
+        ]
+        self._memory = _Memory(start[:0].clone())
+
+    @torch.no_grad()
+    def __call__(
+        self, integration: Integration, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int
+    ) -> Chunk:
+        if len(w) < FEWEST_PATHS:
+            return with_companions(self, integration, w, paths, first_step, n_steps)
+        anchor, states, total = self._memory.room(len(w), n_steps, integration.dynamics.dim)
+        anchor[:] = w
+        states[0] = w - anchor
+        steps = list(self._drawn(integration, paths, first_step, n_steps))
+        for rows in self._slices(len(w)):
+            for i, (part, t, numbers) in enumerate(steps):
+                full = self._gradient_of_all(part, anchor[rows], states[i, rows], total[rows])
+                self._functions[part].taken(
+                    anchor[rows], states[i, rows], t, numbers[:, rows], full, states[i + 1, rows]
+                )
+        return Chunk(states, states.dtype, anchor)
+
+    def _drawn(
+        self, integration: Integration, paths: torch.Tensor, first_step: int, n_steps: int
+    ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+        """Of each step the number of the optimizer, the time () and the samples (draws, paths, batch_size)."""
+        moments = [step * integration.dt for step in range(first_step, first_step + n_steps)]
+        active = [self._number_of(integration.dynamics.active(t)) for t in moments]
+        drawn = {}
+        for part in set(active):
+            steps = [first_step + i for i in range(n_steps) if active[i] == part]
+            batches = self._memory.batches(self._steps[part], self._stream, paths)
+            step_range = range(steps[0], steps[-1] + 1)
+            purposes = PURPOSES[: self._steps[part].draws]
+            drawn[part] = steps[0], torch.stack([batches.of_steps(step_range, each) for each in purposes], dim=1)
+        for i, (part, t) in enumerate(zip(active, moments, strict=True)):
+            first, numbers = drawn[part]
+            yield part, torch.full((), t, dtype=torch.float64, device=paths.device), numbers[first_step + i - first]
+
+    def _number_of(self, active: Dynamics) -> int:
+        return next(number for number, part in enumerate(self._parts) if part is active)
+
+    def _gradient_of_all(self, part: int, anchor, moved, total: torch.Tensor) -> torch.Tensor:
+        """That of all samples at anchor + moved (paths, dim), where a step takes it; else numbers that no one reads."""
+        for block in self._blocks[part]:
+            total = self._functions[part].summed(anchor, moved, total, *block)
+        return total
+
+    def _slices(self, n_paths: int) -> Iterator[slice]:
+        size = math.ceil(n_paths / max(1, n_paths // self._at_once))
+        for first in range(0, n_paths, size):
+            yield slice(first, first + size)
+
+
+class _Memory(threading.local):
+    """Each thread has its own, and uses it for chunk after chunk as long as these are alike."""
+
+    def __init__(self, like: torch.Tensor):
+        self._like = like
+        self._states = self._zeros = like
+        self._paths, self._batches = None, {}
+
+    def room(self, n_paths: int, n_steps: int, dim: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """For an anchor (paths, state_dim) and the states of the steps (steps + 1, paths, state_dim), and zeros.
+
+        The zeros are (paths, dim).
+        """
+        shape = (n_steps + 2, n_paths, self._like.shape[1])
+        if self._states.shape != shape:
+            self._states = self._like.new_empty(shape)
+            self._zeros = self._like.new_zeros(n_paths, dim)
+        return self._states[0], self._states[1:], self._zeros
+
+    def batches(self, step: MinibatchStep, stream: Stream, paths: torch.Tensor) -> Minibatches:
+        """Those of these paths, with the orders of the samples that were drawn for the chunk before."""
+        if self._paths is not paths:
+            self._paths, self._batches = paths, {}
+        if step not in self._batches:
+            dynamics = step.dynamics
+            self._batches[step] = Minibatches(
+                stream, paths, dynamics.noise.n_samples, dynamics.batch_size, dynamics.noise.sampling
+            )
+        return self._batches[step]
