@@ -79,7 +79,7 @@ class MinibatchStep:
         size = math.ceil(n / n_blocks)
         for first in range(0, n_blocks * size, size):
             number = torch.arange(first, first + size)
-            weights = torch.where(number < n, 1 / n, 0.0).to(self._like)
+            weights = torch.where(number < n, 1 / self._like.new_tensor(n, dtype=torch.float64, device="cpu"), 0.0)
             data = take(self._data, torch.where(number < n, number, 0).to(weights.device))
             yield weights, *(data if self.surface.samples.is_tuple else (data,))
 
