@@ -69,18 +69,18 @@ class MinibatchStep:
         w = self.weights(anchor, moved)
         return total + self.surface.weighted_gradient_of(w, data, weights.expand(len(w), -1))
 
-    def blocks(self, samples: int = SAMPLES_AT_ONCE) -> Iterator[tuple[torch.Tensor, ...]]:
-        """All samples in blocks of one size, at most `samples`, each with the weights (block,) of its samples first.
+    def blocks(self) -> Iterator[tuple[torch.Tensor, ...]]:
+        """All samples in blocks of one size, each with the weights (block,) of its samples first.
 
         The first sample fills up the last block, with weight 0.
         """
         n = self.surface.n_samples
-        n_blocks = math.ceil(n / samples)
+        n_blocks = math.ceil(n / SAMPLES_AT_ONCE)
         size = math.ceil(n / n_blocks)
         for first in range(0, n_blocks * size, size):
             number = torch.arange(first, first + size)
-            weights = torch.where(number < n, 1 / self._like.new_tensor(n, dtype=torch.float64, device="cpu"), 0.0)
-            data = take(self._data, torch.where(number < n, number, 0).to(weights.device))
+            weights = (number < n).to(self._like) / n
+            data = take(self._data, number.where(number < n, 0).to(weights.device))
             yield weights, *(data if self.surface.samples.is_tuple else (data,))
 
     def inputs(self, start: torch.Tensor, n_paths: int) -> tuple[torch.Tensor, ...]:

@@ -7,6 +7,8 @@ from torch import nn
 
 import sam_sde as ss
 from sam_sde.engines import ENGINES, Integration
+from sam_sde.engines.compiled import loops, minibatch_steps, on_data
+from sam_sde.engines.compiled.compilation import Loops
 from sam_sde.random import Stream
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -44,7 +46,8 @@ NETWORKS = {
     "perceptron": (lambda: nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3)), ROWS),
     "convolution": (
         lambda: nn.Sequential(
-            nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(3, 4, 2), nn.Flatten(), nn.Linear(16, 3)
+            *(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(3, 4, 2, bias=False), nn.Flatten(), nn.Linear(16, 3)),
         ),
         IMAGES,
     ),
@@ -68,6 +71,11 @@ K = {"lr": 0.1, "batch_size": 4}
 
 def noise(sampling="with_replacement") -> ss.EmpiricalNoise:
     return ss.EmpiricalNoise(PERCEPTRON, sampling)
+
+
+def convolutional_sgd() -> ss.SGD:
+    surface = surface_of("convolution")
+    return ss.SGD(surface, ss.EmpiricalNoise(surface), momentum=0.5, **K)
 
 
 class Longer(ss.SAM):
@@ -120,16 +128,120 @@ def assert_same_steps(dynamics, dtype):
     torch.testing.assert_close(found, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
-@pytest.mark.usefixtures("uncompiled")
+@pytest.fixture
+def only_recorded(monkeypatch, uncompiled):
+    """What would be compiled runs as it was recorded, for any number of paths: that takes a tenth of a second."""
+    monkeypatch.setattr(loops, "compiled", lambda function, *_, **options: Loops(function, None))
+
+
+@pytest.mark.usefixtures("only_recorded")
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_steps_of_each_optimizer_are_those_of_the_discrete_engine(optimizer, dtype):
     assert_same_steps(OPTIMIZERS[optimizer], dtype)
 
 
-@pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.usefixtures("only_recorded")
 @pytest.mark.parametrize("name", NETWORKS)
-def test_so_are_those_of_each_kind_of_network(name, dtype):
+def test_so_are_those_of_each_kind_of_network_in_single_precision(name):
     surface = surface_of(name)
-    assert_same_steps(ss.SAM(surface, ss.EmpiricalNoise(surface), rho=0.1, ascent="same", momentum=0.5, **K), dtype)
+    sam = ss.SAM(surface, ss.EmpiricalNoise(surface), rho=0.1, ascent="same", momentum=0.5, **K)
+    assert_same_steps(sam, torch.float32)
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_and_in_double_precision_as_the_graph_that_is_compiled(name):
+    surface = surface_of(name)
+    assert_same_steps(ss.SGD(surface, ss.EmpiricalNoise(surface), momentum=0.5, **K), torch.float64)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "dynamics", [OPTIMIZERS["m-SAM by the full gradient"], convolutional_sgd()], ids=["full gradient", "convolution"]
+)
+def test_and_compiled(dynamics):
+    assert_same_steps(dynamics, torch.float32)
+
+
+@pytest.mark.usefixtures("only_recorded")
+@pytest.mark.parametrize("optimizer", ["SAM, full", "m-SAM by the full gradient"])
+@pytest.mark.parametrize("samples", [1, 5, 12, 22])
+def test_the_gradient_of_all_samples_is_the_same_in_blocks_of_them(optimizer, samples, monkeypatch):
+    """23 samples in blocks of 1, 5, 12 or 12, of which the last one is filled up."""
+    expected = states_of("discrete", OPTIMIZERS[optimizer], torch.float64)
+    monkeypatch.setattr(minibatch_steps, "SAMPLES_AT_ONCE", samples)
+    found = states_of("compiled_discrete", OPTIMIZERS[optimizer], torch.float64)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.usefixtures("only_recorded")
+def test_slices_of_paths_chunks_and_companions_change_nothing(monkeypatch):
+    dynamics, steps = OPTIMIZERS["switch"], {"chunks": (20,)}
+    expected = states_of("compiled_discrete", dynamics, torch.float64)
+    for n_paths in (1, 3, 8):
+        few = states_of("compiled_discrete", dynamics, torch.float64, n_paths=n_paths, chunks=(1, 12, 7))
+        torch.testing.assert_close(few, expected[:, :n_paths], rtol=1e-12, atol=1e-12)
+    monkeypatch.setattr(on_data, "NUMBERS_OF_SLICE", 1)
+    monkeypatch.setattr(on_data, "FEWEST_PATHS", 2)
+    torch.testing.assert_close(states_of("compiled_discrete", dynamics, torch.float64, **steps), expected)
+
+
+@pytest.mark.usefixtures("only_recorded")
+@pytest.mark.parametrize("region", ["ball", "loss"])
+def test_escapes_are_those_of_the_discrete_engine(region):
+    sgd, start = OPTIMIZERS["SGD, momentum, decay, schedule"], PERCEPTRON.initial_weights
+    loss = PERCEPTRON.value(start[None]).item()
+    left = ss.Ball(start, 0.5) if region == "ball" else ss.LossAbove(PERCEPTRON, 1.02 * loss)
+    options = {"start": start, "region": left, "t_max": 4.0, "n_paths": 40, "dtype": "float64", "workers": 1}
+    one, other = (ss.escape_times(sgd, engine=engine, **options) for engine in ("discrete", "compiled_discrete"))
+    assert (one.outcome == ss.Outcome.ESCAPED).sum() > 10
+    assert (one.engine, other.engine, other.way) == ("discrete", "compiled_discrete", "in rows")
+    np.testing.assert_array_equal(other.outcome, one.outcome)
+    np.testing.assert_array_equal(other.times, one.times)
+    np.testing.assert_allclose(other.exit_points, one.exit_points, rtol=0, atol=1e-10)
+
+
+@pytest.mark.usefixtures("only_recorded")
+def test_threads_take_the_same_paths_to_the_bit():
+    start = PERCEPTRON.initial_weights
+    options = {"start": start, "region": ss.Ball(start, 0.5), "t_max": 2.0, "n_paths": 48, "block_size": 12}
+    alone, shared = (
+        ss.escape_times(OPTIMIZERS["USAM, independent"], engine="compiled_discrete", workers=workers, **options)
+        for workers in (1, 3)
+    )
+    assert shared.run.in_threads
+    for name in ("times", "outcome", "exit_points"):
+        np.testing.assert_array_equal(getattr(shared, name), getattr(alone, name))
+
+
+@pytest.mark.usefixtures("only_recorded")
+def test_problems_that_differ_in_numbers_data_or_sampling_are_compiled_once():
+    other = ss.network_surface(NETWORKS["perceptron"][0](), nn.functional.cross_entropy, (2 * ROWS, LABELS.flip(0)))
+    for surface, sampling, rho, lr, momentum in (
+        (PERCEPTRON, "epochs", 0.1, 0.1, 0.9),
+        (PERCEPTRON, "with_replacement", 0.2, 0.3, 0.5),
+        (other, "with_replacement", 0.1, 0.1, 0.9),
+    ):
+        options = {"rho": rho, "lr": lr, "momentum": momentum, "batch_size": 4, "ascent": "same"}
+        assert_same_steps(ss.SAM(surface, ss.EmpiricalNoise(surface, sampling), **options), torch.float64)
+    assert len(loops._loops) == 1
+
+
+class Elsewhere(ss.SAM):
+    """The ascent by the gradient of all samples a step ahead."""
+
+    def minibatch_gradient(self, t, w, minibatch):
+        return minibatch.descent(w + 0.1 * minibatch.full(w - 0.1))
+
+
+@pytest.mark.usefixtures("only_recorded")
+def test_what_cannot_be_compiled_is_run_by_the_discrete_engine():
+    dynamics, start = Elsewhere(PERCEPTRON, noise(), rho=0.1, **K), PERCEPTRON.initial_weights
+    options = {"start": start, "region": ss.Ball(start, 9.0), "t_max": 0.5, "n_paths": 3}
+    with pytest.warns(UserWarning, match="'compiled_discrete' cannot run this problem, 'discrete' did .*elsewhere"):
+        found = ss.escape_times(dynamics, engine="compiled_discrete", **options)
+    assert found.engine == "discrete"
+    np.testing.assert_array_equal(
+        found.exit_points, ss.escape_times(dynamics, engine="discrete", **options).exit_points
+    )
