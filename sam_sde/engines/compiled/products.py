@@ -15,8 +15,8 @@ LAST_TWO = [0, 2, 1]  # what exchanges them, of three axes
 def turned(graph: Graph) -> None:
     """(A B)ᵀ as BᵀAᵀ, for batches of products that nothing else reads."""
     for node in list(graph.nodes):
-        product = _unviewed(node.args[0]) if _exchanges_last_two(node) else None
-        if product is None or product.target is not aten.bmm.default or len(product.users) > 1:
+        product = _only_read_here(node.args[0]) if _exchanges_last_two(node) else None
+        if product is None or product.target is not aten.bmm.default:
             continue
         with graph.inserting_before(node):
             first, second = (graph.call_function(aten.permute.default, (each, LAST_TWO)) for each in product.args)
@@ -33,8 +33,10 @@ def _exchanges_last_two(node: Node) -> bool:
     return n_axes == 3 and {axis % n_axes for axis in node.args[1:]} == {1, 2}
 
 
-def _unviewed(node: Node) -> Node:
-    """What it is a view of, in the same shape."""
-    while node.target is aten.view.default and node.meta["val"].shape == node.args[0].meta["val"].shape:
+def _only_read_here(node: Node) -> Node | None:
+    """What the node is a view of in the same shape, unless other nodes read that as well."""
+    while len(node.users) == 1:
+        if node.target is not aten.view.default or node.meta["val"].shape != node.args[0].meta["val"].shape:
+            return node
         node = node.args[0]
-    return node
+    return None

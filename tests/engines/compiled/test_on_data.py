@@ -73,11 +73,6 @@ def noise(sampling="with_replacement") -> ss.EmpiricalNoise:
     return ss.EmpiricalNoise(PERCEPTRON, sampling)
 
 
-def convolutional_sgd() -> ss.SGD:
-    surface = surface_of("convolution")
-    return ss.SGD(surface, ss.EmpiricalNoise(surface), momentum=0.5, **K)
-
-
 class Longer(ss.SAM):
     """A step of one's own, with minibatches one after the other."""
 
@@ -157,11 +152,9 @@ def test_and_in_double_precision_as_the_graph_that_is_compiled(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "dynamics", [OPTIMIZERS["m-SAM by the full gradient"], convolutional_sgd()], ids=["full gradient", "convolution"]
-)
-def test_and_compiled(dynamics):
-    assert_same_steps(dynamics, torch.float32)
+def test_and_compiled():
+    surface = surface_of("convolution")
+    assert_same_steps(ss.SGD(surface, ss.EmpiricalNoise(surface), momentum=0.5, **K), torch.float32)
 
 
 @pytest.mark.usefixtures("only_recorded")
@@ -192,7 +185,7 @@ def test_slices_of_paths_chunks_and_companions_change_nothing(monkeypatch):
 def test_escapes_are_those_of_the_discrete_engine(region):
     sgd, start = OPTIMIZERS["SGD, momentum, decay, schedule"], PERCEPTRON.initial_weights
     loss = PERCEPTRON.value(start[None]).item()
-    left = ss.Ball(start, 0.5) if region == "ball" else ss.LossAbove(PERCEPTRON, 1.02 * loss)
+    left = ss.Ball(start, 0.5) if region == "ball" else ss.LossAbove(PERCEPTRON, 0.95 * loss)
     options = {"start": start, "region": left, "t_max": 4.0, "n_paths": 40, "dtype": "float64", "workers": 1}
     one, other = (ss.escape_times(sgd, engine=engine, **options) for engine in ("discrete", "compiled_discrete"))
     assert (one.outcome == ss.Outcome.ESCAPED).sum() > 10
