@@ -23,6 +23,7 @@ def convolution(
     output_padding: list[int],
     groups: int,
 ) -> torch.Tensor:
+    """aten's own."""
     return aten.convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups)
 
 
@@ -45,6 +46,7 @@ def convolution_backward(
     groups: int,
     wanted: list[bool],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """aten's own, with nothing (0,) for each gradient that is not wanted."""
     return _without_none(
         aten.convolution_backward(
             slope, input, weight, bias_sizes, stride, padding, dilation, transposed, output_padding, groups, wanted
@@ -62,6 +64,7 @@ def _without_none(gradients: tuple, like: torch.Tensor) -> tuple:
     return tuple(like.new_empty(0) if each is None else each for each in gradients)
 
 
+# What is recorded in the place of an operation.
 OPAQUE: dict[Callable, Callable] = {
     aten.convolution.default: torch.ops.sam_sde.convolution.default,
     aten.convolution_backward.default: torch.ops.sam_sde.convolution_backward.default,

@@ -13,7 +13,7 @@ import torch
 from sam_sde.engines.compiled.errors import CannotCompileError, first_line
 from sam_sde.engines.compiled.layout import Layout
 from sam_sde.engines.compiled.memory import Memory
-from sam_sde.engines.compiled.on_data import StepsOnData
+from sam_sde.engines.compiled.on_data import StepsOnData, fits_in_memory
 from sam_sde.engines.compiled.quads import FEWEST_PATHS, Functions, scalars, with_companions
 from sam_sde.engines.compiled.steps import algorithm_step_of, step_of
 from sam_sde.engines.discrete import engine as discrete
@@ -25,7 +25,8 @@ from sam_sde.noise import EmpiricalNoise
 from sam_sde.random import STEPS_PER_COUNTER
 from sam_sde.surfaces import FiniteSum
 
-# Coordinates of all paths in all steps from which compiling, twenty seconds the first time, is sooner done.
+# Coordinates of all paths in all steps from which compiling, twenty seconds the first time, is sooner done. With data
+# counted as `choose_engine` does.
 WORTH_COMPILING = 5e8
 
 # What is missing, or is called in vain, where torch's internals are not those that this was written for.
@@ -155,6 +156,12 @@ def _is_formula(integration: Integration) -> bool:
     return _without_data(integration) and all(map(discrete.is_gaussian, integration.dynamics.parts))
 
 
+def _suits_algorithm(integration: Integration) -> bool:
+    if _takes_samples(integration):
+        return all(map(fits_in_memory, integration.dynamics.parts))
+    return _is_formula(integration)
+
+
 ALGORITHM = replace(
     ENGINE,
     prepare=compile_algorithm,
@@ -162,5 +169,5 @@ ALGORITHM = replace(
     of_sde=False,
     check=check_algorithm,
     default_crossing="none",
-    suits=lambda integration: _takes_samples(integration) or _is_formula(integration),
+    suits=_suits_algorithm,
 )

@@ -31,9 +31,16 @@ class MinibatchFunctions(NamedTuple):
 
 
 class MinibatchStep:
-    """The step of one optimizer, with its gradients in the dtype of `start` (paths, state_dim) and on its device."""
+    """The step of one optimizer, with its gradients in the dtype of `start` (paths, state_dim) and on its device.
+
+    Raises
+        CannotCompileError: the surface has a way of its own to a minibatch's gradient, or to that of all samples.
+    """
 
     def __init__(self, dynamics: GradientDynamics, start: torch.Tensor):
+        for name in ("minibatch_gradient", "gradient"):
+            if getattr(type(dynamics.surface), name) is not getattr(FiniteSum, name):
+                raise CannotCompileError(f"the surface has a {name} of its own")
         self.dynamics, self._dtype, self._like = dynamics, start.dtype, start[:0]
         self.surface: FiniteSum = dynamics.surface
         self._data = self.surface.samples.keep(start)

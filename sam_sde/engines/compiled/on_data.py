@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from sam_sde.dynamics import Dynamics
-from sam_sde.engines.compiled.minibatch_steps import MinibatchFunctions, MinibatchStep
+from sam_sde.dynamics import Dynamics, GradientDynamics
+from sam_sde.engines.compiled.errors import CannotCompileError
+from sam_sde.engines.compiled.minibatch_steps import SAMPLES_AT_ONCE, MinibatchFunctions, MinibatchStep
 from sam_sde.engines.compiled.quads import FEWEST_PATHS, with_companions
 from sam_sde.engines.discrete.minibatches import Minibatches
 from sam_sde.engines.engine import LARGER_ON_GPU
 from sam_sde.engines.integration import Chunk, Integration
 from sam_sde.random import Purpose, Stream
-from sam_sde.surfaces.finite_sum import LAYERS_OVER_INPUT
+from sam_sde.surfaces import FiniteSum
+from sam_sde.surfaces.finite_sum import LAYERS_OVER_INPUT, NUMBERS_AT_ONCE
 
 # In all that the paths of a slice have in a step, of which half is needed again soon: 8 MB in float32.
 NUMBERS_OF_SLICE = 2**21
@@ -25,11 +27,22 @@ NUMBERS_OF_SLICE = 2**21
 PURPOSES = (Purpose.MINIBATCH, Purpose.ASCENT_MINIBATCH)
 
 
-def paths_at_once(step: MinibatchStep, start: torch.Tensor) -> int:
+def numbers_of_samples(surface: FiniteSum, samples: int) -> int:
+    """In a tensor that a step makes of so many samples of a path."""
+    return samples * LAYERS_OVER_INPUT * surface.samples.numbers
+
+
+def fits_in_memory(dynamics: GradientDynamics) -> bool:
+    """Whether the minibatches of the fewest paths do: a step is compiled with all samples of a batch at once."""
+    return FEWEST_PATHS * numbers_of_samples(dynamics.surface, dynamics.batch_size) <= NUMBERS_AT_ONCE
+
+
+def paths_at_once(dynamics: GradientDynamics, on_gpu: bool) -> int:
     """How many paths go together: as many as stay in the cache, or are enough work for a GPU."""
-    numbers = 3 * start.shape[1] + step.dynamics.batch_size * LAYERS_OVER_INPUT * step.surface.samples.numbers
-    larger = LARGER_ON_GPU if start.is_cuda else 1
-    return max(FEWEST_PATHS, larger * NUMBERS_OF_SLICE // numbers)
+    surface, larger = dynamics.surface, LARGER_ON_GPU if on_gpu else 1
+    in_cache = NUMBERS_OF_SLICE // (3 * dynamics.state_dim + numbers_of_samples(surface, dynamics.batch_size))
+    in_memory = NUMBERS_AT_ONCE // numbers_of_samples(surface, min(SAMPLES_AT_ONCE, surface.n_samples))
+    return max(FEWEST_PATHS, larger * min(in_cache, in_memory))
 
 
 class StepsOnData:
@@ -38,10 +51,16 @@ class StepsOnData:
     way = "in rows"
 
     def __init__(self, integration: Integration, start: torch.Tensor, functions_of: Callable):
-        """functions_of: (step, start, paths at a time) to the `MinibatchFunctions` of an optimizer."""
+        """functions_of: (step, start, paths at a time) to the `MinibatchFunctions` of an optimizer.
+
+        Raises
+            CannotCompileError: see `MinibatchStep`, or the batches are too large for several paths at a time.
+        """
+        if not all(map(fits_in_memory, integration.dynamics.parts)):
+            raise CannotCompileError("its minibatches are too large for several paths at a time")
         self._stream, self._parts = integration.stream, integration.dynamics.parts
         self._steps = [MinibatchStep(part, start) for part in self._parts]
-        self._at_once = min(paths_at_once(step, start) for step in self._steps)
+        self._at_once = min(paths_at_once(part, start.is_cuda) for part in self._parts)
         n_paths = max(FEWEST_PATHS, min(len(start), self._at_once))
         self._functions: list[MinibatchFunctions] = [functions_of(step, start, n_paths) for step in self._steps]
         self._blocks = [
