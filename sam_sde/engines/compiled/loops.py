@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 import torch
 
 from sam_sde.engines.compiled.compilation import Loops, compiled
+from sam_sde.engines.compiled.draws import inputs_of_draw, samples_of_counters
 from sam_sde.engines.compiled.layout import Layout
 from sam_sde.engines.compiled.minibatch_steps import MinibatchFunctions, MinibatchStep, written_into_place
 from sam_sde.engines.compiled.quads import (
@@ -96,6 +97,13 @@ def _once(function: Callable, examples: Callable, axes: tuple, n_paths: int, wri
         )
     loops = _loops[key].function
     return lambda *each: loops(*each, *recording.arguments)
+
+
+@functools.cache
+def draw_on(device: torch.device) -> Callable:
+    """`samples_of_counters`, compiled once for all."""
+    inputs = inputs_of_draw(device, FEWEST_PATHS)
+    return compiled(samples_of_counters, inputs, (None, None, 0, 0, None, None, None), by_coordinates=False).function
 
 
 @functools.cache

@@ -1,6 +1,6 @@
 """The algorithm on data, compiled: the steps of the discrete engine, with its minibatches.
 
-The samples of a chunk of steps are drawn at once. Then a few paths at a time take all its steps, few enough for what a
+The samples of a chunk of steps are drawn first. Then a few paths at a time take all its steps, few enough for what a
 step makes to stay in the processor's cache.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 import torch
 
 from sam_sde.dynamics import Dynamics, GradientDynamics
+from sam_sde.engines.compiled.draws import CompiledMinibatches
 from sam_sde.engines.compiled.errors import CannotCompileError
 from sam_sde.engines.compiled.minibatch_steps import SAMPLES_AT_ONCE, MinibatchFunctions, MinibatchStep
 from sam_sde.engines.compiled.quads import FEWEST_PATHS, with_companions
-from sam_sde.engines.discrete.minibatches import Minibatches
 from sam_sde.engines.engine import LARGER_ON_GPU
 from sam_sde.engines.integration import Chunk, Integration
 from sam_sde.random import Purpose, Stream
@@ -50,8 +50,8 @@ class StepsOnData:
 
     way = "in rows"
 
-    def __init__(self, integration: Integration, start: torch.Tensor, functions_of: Callable):
-        """functions_of: (step, start, paths at a time) to the `MinibatchFunctions` of an optimizer.
+    def __init__(self, integration: Integration, start: torch.Tensor, functions_of: Callable, draw: Callable):
+        """functions_of: (step, start, paths at a time) to the `MinibatchFunctions` of an optimizer. draw: see `draws`.
 
         Raises
             CannotCompileError: see `MinibatchStep`, or the batches are too large for several paths at a time.
@@ -67,7 +67,7 @@ class StepsOnData:
             [] if functions.summed is None else list(step.blocks())
             for step, functions in zip(self._steps, self._functions, strict=True)
         ]
-        self._memory = _Memory(start[:0].clone())
+        self._memory = _Memory(start[:0].clone(), draw)
 
     @torch.no_grad()
     def __call__(
@@ -91,18 +91,12 @@ class StepsOnData:
         self, integration: Integration, paths: torch.Tensor, first_step: int, n_steps: int
     ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
         """Of each step the number of the optimizer, the time () and the samples (draws, paths, batch_size)."""
-        moments = [step * integration.dt for step in range(first_step, first_step + n_steps)]
-        active = [self._number_of(integration.dynamics.active(t)) for t in moments]
-        drawn = {}
-        for part in set(active):
-            steps = [first_step + i for i in range(n_steps) if active[i] == part]
+        for step in range(first_step, first_step + n_steps):
+            t = step * integration.dt
+            part = self._number_of(integration.dynamics.active(t))
             batches = self._memory.batches(self._steps[part], self._stream, paths)
-            step_range = range(steps[0], steps[-1] + 1)
-            purposes = PURPOSES[: self._steps[part].draws]
-            drawn[part] = steps[0], torch.stack([batches.of_steps(step_range, each) for each in purposes], dim=1)
-        for i, (part, t) in enumerate(zip(active, moments, strict=True)):
-            first, numbers = drawn[part]
-            yield part, torch.full((), t, dtype=torch.float64, device=paths.device), numbers[first_step + i - first]
+            numbers = [batches.numbers(step, purpose) for purpose in PURPOSES[: self._steps[part].draws]]
+            yield part, torch.full((), t, dtype=torch.float64, device=paths.device), torch.stack(numbers)
 
     def _number_of(self, active: Dynamics) -> int:
         return next(number for number, part in enumerate(self._parts) if part is active)
@@ -122,8 +116,8 @@ class StepsOnData:
 class _Memory(threading.local):
     """Each thread has its own, and uses it for chunk after chunk as long as these are alike."""
 
-    def __init__(self, like: torch.Tensor):
-        self._like = like
+    def __init__(self, like: torch.Tensor, draw: Callable):
+        self._like, self._draw = like, draw
         self._states = self._zeros = like
         self._paths, self._batches = None, {}
 
@@ -138,13 +132,13 @@ class _Memory(threading.local):
             self._zeros = self._like.new_zeros(n_paths, dim)
         return self._states[0], self._states[1:], self._zeros
 
-    def batches(self, step: MinibatchStep, stream: Stream, paths: torch.Tensor) -> Minibatches:
+    def batches(self, step: MinibatchStep, stream: Stream, paths: torch.Tensor) -> CompiledMinibatches:
         """Those of these paths, with the orders of the samples that were drawn for the chunk before."""
         if self._paths is not paths:
             self._paths, self._batches = paths, {}
         if step not in self._batches:
             dynamics = step.dynamics
-            self._batches[step] = Minibatches(
-                stream, paths, dynamics.noise.n_samples, dynamics.batch_size, dynamics.noise.sampling
+            self._batches[step] = CompiledMinibatches(
+                self._draw, stream, paths, dynamics.noise.n_samples, dynamics.batch_size, dynamics.noise.sampling
             )
         return self._batches[step]

@@ -39,14 +39,7 @@ class Minibatches:
         """The samples' numbers (paths, batch_size) in a step; those of different purposes are independent."""
         return self._draw(step, purpose)
 
-    def of_steps(self, steps: range, purpose: Purpose = Purpose.MINIBATCH) -> torch.Tensor:
-        """Those of several steps (steps, paths, batch_size), drawn together where no order of the samples is."""
-        if self._draw != self._with_replacement:
-            return torch.stack([self.numbers(step, purpose) for step in steps])
-        step = torch.arange(steps.start, steps.stop, device=self._paths.device)[:, None, None]
-        return self._with_replacement(step, purpose)
-
-    def _with_replacement(self, step: int | torch.Tensor, purpose: Purpose) -> torch.Tensor:
+    def _with_replacement(self, step: int, purpose: Purpose) -> torch.Tensor:
         words = _words(self._stream, purpose, self._paths, step, self._batch_size)
         return (words * self._n_samples) >> 32
 
@@ -83,20 +76,14 @@ def check_batch_size(n_samples: int, batch_size: int, sampling: str) -> None:
         )
 
 
-def _words(
-    stream: Stream, purpose: Purpose, paths: torch.Tensor, number: int | torch.Tensor, length: int
-) -> torch.Tensor:
-    """Random 32-bit words (paths, length) for the step or epoch `number`; a counter gives four of them.
-
-    number: also several (steps, 1, 1), for words (steps, paths, length).
-    """
-    quad, position = number // STEPS_PER_COUNTER, number % STEPS_PER_COUNTER
+def _words(stream: Stream, purpose: Purpose, paths: torch.Tensor, number: int, length: int) -> torch.Tensor:
+    """Random 32-bit words (paths, length) for the step or epoch `number`; a counter gives four of them."""
+    quad, position = divmod(number, STEPS_PER_COUNTER)
     counters = -(-length // 4)
     coordinate = STEPS_PER_COUNTER * torch.arange(counters, device=paths.device) + position
-    if not isinstance(quad, torch.Tensor):
-        quad = torch.full((), quad, device=paths.device)
+    quad = torch.full((), quad, device=paths.device)
     words = philox((coordinate, paths[:, None], quad, torch.full_like(quad, purpose)), stream.key)
-    return torch.stack(torch.broadcast_tensors(*words), dim=-1).flatten(-2)[..., :length]
+    return torch.stack(words, dim=-1).flatten(1)[:, :length]
 
 
 def _smallest(words: torch.Tensor, length: int) -> torch.Tensor:

@@ -98,11 +98,3 @@ def test_a_batch_does_not_depend_on_companions_on_earlier_draws_or_on_the_memory
         alone = Minibatches(Stream(0, "arm"), paths[2:3], N, B, sampling).numbers(step)
         assert torch.equal(alone, expected[step][2:3])
         assert torch.equal(Minibatches(Stream(0, "arm"), paths, N, B, sampling).numbers(step), expected[step])
-
-
-@pytest.mark.parametrize("purpose", [Purpose.MINIBATCH, Purpose.ASCENT_MINIBATCH])
-@pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_batches_of_several_steps_are_those_of_each(sampling, purpose):
-    drawn = batches(sampling, 5, batch_size=6)
-    together = drawn.of_steps(range(3, 14), purpose)
-    assert torch.equal(together, torch.stack([drawn.numbers(step, purpose) for step in range(3, 14)]))
