@@ -1,5 +1,7 @@
 """On data the compiled algorithm takes the steps of the discrete engine, with its minibatches."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,8 @@ import sam_sde as ss
 from sam_sde.engines import ENGINES, Integration
 from sam_sde.engines.compiled import loops, minibatch_steps, on_data
 from sam_sde.engines.compiled.compilation import Loops
+from sam_sde.engines.compiled.minibatch_steps import MinibatchStep
+from sam_sde.engines.compiled.recording import recorded
 from sam_sde.random import Stream
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -90,7 +94,9 @@ OPTIMIZERS = {
         PERCEPTRON, noise(), rho=0.1, ascent="same", rho_schedule=ss.WarmUpSchedule(1.0), momentum=0.5, **K
     ),
     "USAM, independent": ss.USAM(PERCEPTRON, noise("epochs"), rho=0.1, ascent="independent", **K),
-    "m-SAM": ss.SAM(PERCEPTRON, noise(), rho=0.1, ascent="same", micro_batch=2, momentum=0.5, **K),
+    "m-SAM, schedule": ss.SAM(
+        PERCEPTRON, noise(), rho=0.2, ascent="same", micro_batch=2, rho_schedule=ss.WarmUpSchedule(1.0), **K
+    ),
     "m-SAM by the full gradient": ss.DNSAM(PERCEPTRON, noise(), rho=0.1, ascent="same", micro_batch=2, **K),
     "m-SAM with a step of one's own": Longer(PERCEPTRON, noise(), rho=0.1, ascent="same", micro_batch=2, **K),
     "switch": ss.Switch(
@@ -149,6 +155,17 @@ def test_so_are_those_of_each_kind_of_network_in_single_precision(name):
 def test_and_in_double_precision_as_the_graph_that_is_compiled(name):
     surface = surface_of(name)
     assert_same_steps(ss.SGD(surface, ss.EmpiricalNoise(surface), momentum=0.5, **K), torch.float64)
+
+
+def test_the_compiler_does_not_look_into_convolutions():
+    """Whose number of groups is that of the paths."""
+    surface = surface_of("convolution")
+    start = surface.initial_weights[None].float()
+    step = MinibatchStep(ss.SGD(surface, ss.EmpiricalNoise(surface), **K), start)
+    with torch.no_grad():
+        found = recorded(step, partial(step.inputs, start), 12, tolerance=1e-5)
+    assert "sam_sde.convolution_backward" in found.structure
+    assert "aten.convolution" not in found.structure
 
 
 @pytest.mark.slow
