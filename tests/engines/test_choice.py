@@ -79,6 +79,12 @@ def test_on_data_it_is_compiled_for_steps_that_are_long_or_many(name, n_paths, t
     assert choose_engine("compiled_discrete", problem(OF_DATA[name], 1.0, **options), 1) == "compiled_discrete"
 
 
+def test_batches_too_large_for_several_runs_at_a_time_are_not_compiled():
+    for batch_size, chosen in ((4000, "compiled_discrete"), (4100, "discrete")):
+        sgd = ss.SGD(DATA, SAMPLES, lr=0.01, batch_size=batch_size)
+        assert choose_engine("discrete", problem(sgd, 1e4, method="euler", crossing="none"), 64) == chosen
+
+
 @pytest.mark.parametrize("dynamics", [GAUSSIAN_PARTS, GAUSSIAN_ON_DATA, MIXED], ids=["micro-batches", "data", "switch"])
 def test_gaussian_noise_on_data_or_in_micro_batches_is_not_compiled(dynamics):
     of_algorithm = problem(dynamics, 1e5, method="euler", crossing="none")

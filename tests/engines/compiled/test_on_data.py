@@ -257,13 +257,31 @@ class Elsewhere(ss.SAM):
         return minibatch.descent(w + 0.1 * minibatch.full(w - 0.1))
 
 
+class OwnGradient(ss.FiniteSum):
+    """A surface with a way of its own to a minibatch's gradient."""
+
+    def minibatch_gradient(self, w, index):
+        return super().minibatch_gradient(w, index)
+
+
+OF_ONES_OWN = OwnGradient(PERCEPTRON.sample_loss, (ROWS, LABELS), PERCEPTRON.dim)
+
+
 @pytest.mark.usefixtures("only_recorded")
-def test_what_cannot_be_compiled_is_run_by_the_discrete_engine():
-    dynamics, start = Elsewhere(PERCEPTRON, noise(), rho=0.1, **K), PERCEPTRON.initial_weights
-    options = {"start": start, "region": ss.Ball(start, 9.0), "t_max": 0.5, "n_paths": 3}
-    with pytest.warns(UserWarning, match="'compiled_discrete' cannot run this problem, 'discrete' did .*elsewhere"):
+@pytest.mark.parametrize(
+    ("dynamics", "reason"),
+    [
+        (Elsewhere(PERCEPTRON, noise(), rho=0.1, **K), "gradient of all samples elsewhere"),
+        (ss.SGD(OF_ONES_OWN, ss.EmpiricalNoise(OF_ONES_OWN), **K), "has a minibatch_gradient of its own"),
+        (ss.SGD(PERCEPTRON, noise(), lr=0.1, batch_size=10**5), "minibatches are too large"),
+    ],
+    ids=["full gradient", "surface", "batch"],
+)
+def test_what_cannot_be_compiled_is_run_by_the_discrete_engine(dynamics, reason):
+    start = PERCEPTRON.initial_weights
+    options = {"start": start, "region": ss.Ball(start, 9.0), "t_max": 0.2, "n_paths": 3}
+    with pytest.warns(UserWarning, match=f"'compiled_discrete' cannot run this problem, 'discrete' did .*{reason}"):
         found = ss.escape_times(dynamics, engine="compiled_discrete", **options)
     assert found.engine == "discrete"
-    np.testing.assert_array_equal(
-        found.exit_points, ss.escape_times(dynamics, engine="discrete", **options).exit_points
-    )
+    expected = ss.escape_times(dynamics, engine="discrete", **options)
+    np.testing.assert_array_equal(found.exit_points, expected.exit_points)
