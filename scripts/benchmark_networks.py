@@ -2,7 +2,9 @@
 
 Handwritten digits, minibatches of 32, momentum 0.9, one thread: a perceptron 64-16-10, a small convolutional network
 and a linear autoencoder, trained by SGD and by SAM with a full-batch ascent, the minibatch's own, and that of
-micro-batches; as the algorithm many runs at a time, and as the SDE with the covariance of the samples' gradients.
+micro-batches; as the algorithm many runs at a time, and as the SDE with the covariance of the samples' gradients. The
+algorithm has the engine that `engine: discrete` takes for long runs, and in a column beside it the one that compiles
+nothing.
 
 The bound is the time of a step's operations, as torch counts them, at the rate of a large matrix product that is
 measured in the same process. The plain loop trains one run at a time with torch.optim.SGD. Beside it stands JAX, in
@@ -19,13 +21,14 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 import sam_sde as ss
-from sam_sde.engines import ENGINES, Integration
+from sam_sde.engines import ENGINES, EscapeProblem, Integration, choose_engine
 from sam_sde.random import Stream
 
 BATCH_SIZE, MICRO_BATCH, LR, MOMENTUM, RHO = 32, 8, 0.05, 0.9, 0.05
-STEPS = {"discrete": 32, "torchsde": 2}
+STEPS = 32  # of the algorithm
 # Gradients of minibatches in a step of the algorithm, and of all data there and in an Euler step of the SDE.
 GRADIENTS = {"SGD": (1, 0, 2), "SAM, full batch": (1, 1, 3), "SAM, same batch": (2, 0, 10), "m-SAM": (2, 0, None)}
+PEERS = {"to_uncompiled": "the engine that compiles nothing", "to_plain_loop": "the plain loop", "to_jax": "JAX"}
 OPTIMIZERS = {
     "SGD": None,
     "SAM, full batch": {"ascent": "full"},
@@ -71,27 +74,26 @@ def measure_networks(runs: int, repeats: int) -> list[dict]:
             for engine, n in (("discrete", runs), ("torchsde", max(1, runs // 8))):
                 if engine == "torchsde" and optimizer == "m-SAM":
                     continue  # no SDE of it is known
-                per_second = engine_steps(surface, options, engine, n, repeats)
+                dynamics = optimizer_of(surface, options)
+                chosen = engine_of_long_runs(engine, dynamics, n)
+                per_second = engine_steps(dynamics, chosen, n, repeats)
                 small, large, of_sde = GRADIENTS[optimizer]
                 gradients = small * BATCH_SIZE / len(data[0]) + large if engine == "discrete" else of_sde
                 row = {
                     "network": name,
                     "optimizer": optimizer,
-                    "engine": engine,
+                    "engine": chosen,
                     "runs": n,
                     "run_steps_per_second": per_second,
+                    "to_uncompiled": per_second / engine_steps(dynamics, engine, n, 1) if chosen != engine else None,
                     "to_plain_loop": per_second / plain if engine == "discrete" else None,
                     "to_jax": per_second / by_jax if by_jax and engine == "discrete" else None,
                     "share_of_bound": per_second * gradients * operations / rate,
                 }
                 rows.append(row)
-                beside = "".join(
-                    f", {row[key]:.2g} times {peer}"
-                    for key, peer in (("to_plain_loop", "the plain loop"), ("to_jax", "JAX"))
-                    if row[key]
-                )
+                beside = "".join(f", {row[key]:.2g} times {peer}" for key, peer in PEERS.items() if row[key])
                 print(
-                    f"{name}, {optimizer}, {engine}, {n} runs: {per_second:.0f} run-steps/s{beside}, "
+                    f"{name}, {optimizer}, {chosen}, {n} runs: {per_second:.0f} run-steps/s{beside}, "
                     f"{row['share_of_bound']:.2f} of the bound",
                     flush=True,
                 )
@@ -122,16 +124,26 @@ def operations_of(module, loss, data) -> int:
     return counter.get_total_flops()
 
 
-def engine_steps(surface, options: dict | None, engine: str, runs: int, repeats: int) -> float:
-    """Run-steps per second."""
+def optimizer_of(surface, options: dict | None) -> ss.SGD | ss.SAM:
     noise, common = ss.EmpiricalNoise(surface), {"lr": LR, "batch_size": BATCH_SIZE, "momentum": MOMENTUM}
-    dynamics = ss.SGD(surface, noise, **common)
-    if options is not None:
-        dynamics = ss.SAM(surface, noise, rho=RHO, **options, **common)
-    work = Integration(dynamics=dynamics, stream=Stream(), dt=LR, method="euler")
-    w = 0.1 * torch.randn(runs, surface.dim, generator=torch.Generator().manual_seed(0))
+    return ss.SGD(surface, noise, **common) if options is None else ss.SAM(surface, noise, rho=RHO, **options, **common)
+
+
+def engine_of_long_runs(engine: str, dynamics, runs: int) -> str:
+    """The one that a million steps would be taken by."""
+    region, crossing = ss.Ball([0.0] * dynamics.dim, 1.0), ENGINES[engine].default_crossing
+    problem = EscapeProblem(
+        dynamics=dynamics, region=region, stream=Stream(), t_max=1e6 * LR, dt=LR, method="euler", crossing=crossing
+    )
+    return choose_engine(engine, problem, runs)
+
+
+def engine_steps(dynamics, engine: str, runs: int, repeats: int) -> float:
+    """Run-steps per second."""
+    work, dim = Integration(dynamics=dynamics, stream=Stream(), dt=LR, method="euler"), dynamics.dim
+    w = 0.1 * torch.randn(runs, dim, generator=torch.Generator().manual_seed(0))
     state, paths = torch.cat([w, torch.zeros_like(w)], dim=1), torch.arange(runs)
-    advance, steps = ENGINES[engine].prepare(work, state), STEPS[engine]
+    advance, steps = ENGINES[engine].prepare(work, state), 2 if ENGINES[engine].of_sde else STEPS
     return runs * steps / seconds(lambda: advance(work, state.double(), paths, 0, steps), repeats)
 
 
@@ -143,8 +155,8 @@ def jax_steps(name: str, module, data, options: dict | None, runs: int, repeats:
 
     settings = {"lr": LR, "momentum": MOMENTUM, "rho": RHO, "batch_size": BATCH_SIZE}
     parameters = [each.detach() for each in module.parameters()]
-    train = trainer(name, data, parameters, options, settings)(runs, STEPS["discrete"])
-    return runs * STEPS["discrete"] / seconds(train, repeats)
+    train = trainer(name, data, parameters, options, settings)(runs, STEPS)
+    return runs * STEPS / seconds(train, repeats)
 
 
 def plain_loop(module, loss, data, options: dict | None, repeats: int, steps: int = 200) -> float:

@@ -23,4 +23,5 @@ def uncompiled(monkeypatch):
 
     monkeypatch.setattr(compilation, "standalone_compile", lambda graph, *_, **options: graph)
     monkeypatch.setattr(loops, "_loops", {})
-    monkeypatch.setattr(loops, "_normals", functools.cache(loops._normals.__wrapped__))
+    for name in ("_normals", "draw_on"):
+        monkeypatch.setattr(loops, name, functools.cache(getattr(loops, name).__wrapped__))

@@ -230,7 +230,15 @@ class GradientDynamics(Dynamics):
 
     def mean_gradient(self, t: Time, w: torch.Tensor, minibatches: Iterable[Minibatch]) -> torch.Tensor:
         """What a step descends, without weight decay: the mean of the gradients of its minibatches (paths, dim)."""
-        return mean(self.minibatch_gradient(t, w, minibatch) for minibatch in minibatches)
+        return mean(self._mean_of_parts(t, w, minibatch) for minibatch in minibatches)
+
+    def _mean_of_parts(self, t: Time, w: torch.Tensor, minibatch: Minibatch) -> torch.Tensor:
+        parts = minibatch.parts
+        if parts == 1:
+            return self.minibatch_gradient(t, w, minibatch)
+        if isinstance(t, torch.Tensor) and t.ndim:
+            t = t.repeat(parts, 1)
+        return self.minibatch_gradient(t, w.repeat(parts, 1), minibatch).unflatten(0, (parts, -1)).mean(0)
 
     def minibatch_gradient(self, t: Time, w: torch.Tensor, minibatch: Minibatch) -> torch.Tensor:
         """A minibatch's gradient (paths, dim) where the optimizer takes it: here at w itself."""

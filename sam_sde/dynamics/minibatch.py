@@ -15,11 +15,15 @@ class Minibatch(NamedTuple):
     """The gradient of a minibatch, that of the other one which an independent ascent takes, and that of the whole loss.
 
     Each is evaluated in the dtype of the run, whatever that of the weights.
+
+    parts: how many micro-batches it stands for. The gradients are then functions of weights (parts · paths, dim), those
+        of all paths for the first micro-batch, then for the second, and so on.
     """
 
     descent: Gradient
     ascent: Gradient
     full: Gradient
+    parts: int = 1
 
 
 def mean(gradients: Iterable[torch.Tensor]) -> torch.Tensor:

@@ -1,12 +1,14 @@
 """The engines by name, and which of them suits a problem."""
 
 from sam_sde import checks
+from sam_sde.dynamics import Dynamics, PerturbedSGD
 from sam_sde.engines import torchsde_engine
 from sam_sde.engines.compiled import engine as compiled_engine
 from sam_sde.engines.discrete import engine as discrete_engine
 from sam_sde.engines.engine import Engine
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.errors import ArgumentError
+from sam_sde.noise import EmpiricalNoise
 
 ENGINES = {
     "torchsde": torchsde_engine.ENGINE,
@@ -24,6 +26,9 @@ NOISE_WORDS = {
     "diagonal": "diagonal noise",
     "general": "noise that depends on the state",
 }
+
+# How many of a minibatch's samples take with a coordinate the time that one takes in a step on a formula.
+SAMPLES_AS_A_STEP = 40
 
 # In coordinates: what torch takes to be called for a step of a block, however few paths are in it.
 CALLS_OF_A_STEP = 2**15
@@ -56,12 +61,27 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
     """
     asked_engine(engine).check(problem)
     fitting = fitting_engines(engine, problem)
-    work = problem.n_steps * (n_paths * problem.dynamics.dim + CALLS_OF_A_STEP)
+    work = problem.n_steps * (n_paths * problem.dynamics.dim * _share_of_samples(problem) + CALLS_OF_A_STEP)
     worth = {name: ENGINES[name].worth_from for name in fitting}
     paying = [name for name in fitting if work >= worth[name] and ENGINES[name].suits(problem)]
     chosen = max(paying, key=worth.get) if paying else min(fitting, key=worth.get)
     ENGINES[chosen].check(problem)
     return chosen
+
+
+def _share_of_samples(problem: EscapeProblem) -> float:
+    """By how much the samples of a step of the algorithm on data lengthen it."""
+    return max(1.0, *(samples_of_a_step(part) / SAMPLES_AS_A_STEP for part in problem.dynamics.parts))
+
+
+def samples_of_a_step(dynamics: Dynamics) -> int:
+    """Of how many samples the algorithm takes the gradients in a step; 0 on a formula."""
+    noise = getattr(dynamics, "noise", None)
+    if not isinstance(noise, EmpiricalNoise):
+        return 0
+    if not isinstance(dynamics, PerturbedSGD):
+        return dynamics.batch_size
+    return dynamics.batch_size + (noise.n_samples if dynamics.ascent == "full" else dynamics.batch_size)
 
 
 def fitting_engines(engine: str, problem: EscapeProblem) -> list[str]:

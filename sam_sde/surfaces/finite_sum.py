@@ -110,12 +110,13 @@ class FiniteSum(LossSurface):
         data = self.samples.like(w)
         return torch.cat(
             [
-                sum(self._weighted(w[paths], take(data, some), weights[paths, some]) for some in samples)
+                sum(self.weighted_gradient_of(w[paths], take(data, some), weights[paths, some]) for some in samples)
                 for paths, samples in self._blocks(len(w))
             ]
         )
 
-    def _weighted(self, w: torch.Tensor, data: Sample, weights: torch.Tensor) -> torch.Tensor:
+    def weighted_gradient_of(self, w: torch.Tensor, data: Sample, weights: torch.Tensor) -> torch.Tensor:
+        """Σ_i c_i ∇ℓ_i(w) (paths, dim) for weights c (paths, samples) of these samples, all of them at once."""
         if w.requires_grad:
             return self._weighted_by_transforms(w, data, weights)
         with torch.inference_mode(False), torch.enable_grad():
@@ -193,15 +194,16 @@ class FiniteSum(LossSurface):
         data = self.samples.like(w)
         paths = max(1, NUMBERS_AT_ONCE // (self._numbers * index.shape[1]))
         if len(w) <= paths:
-            return self._gradient_of_batch(w, take(data, index))
+            return self.gradient_of_batches(w, take(data, index))
         return torch.cat(
             [
-                self._gradient_of_batch(some, take(data, chosen))
+                self.gradient_of_batches(some, take(data, chosen))
                 for some, chosen in zip(w.split(paths), index.split(paths), strict=True)
             ]
         )
 
-    def _gradient_of_batch(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
+    def gradient_of_batches(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
+        """The mean gradient (paths, dim) of each path's own samples (paths, batch, …), all of them at once."""
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
             return torch.autograd.grad(torch.func.vmap(self._losses_of_one)(leaf, data).mean(1).sum(), leaf)[0]

@@ -7,11 +7,24 @@ import pytest
 import sam_sde as ss
 from sam_sde.engines import ENGINES, METHODS, EscapeProblem, asked_engine, choice, choose_engine
 from sam_sde.random import Stream
-from sam_sde.surfaces import beale, quadratic, toy_network
+from sam_sde.surfaces import beale, load_dataset, mlp, quadratic, toy_network
 
 SADDLE, WHITE = quadratic([1.0, -1.0]), ss.IsotropicNoise(1.0)
 SGD = ss.SGD(SADDLE, WHITE, lr=0.01)
 SAM = ss.SAM(SADDLE, WHITE, lr=0.01, rho=0.02, batch_size=4)
+
+K = {"lr": 0.01, "batch_size": 32}
+DATA = mlp(load_dataset("digits"))
+SAMPLES = ss.EmpiricalNoise(DATA)
+OF_DATA = {
+    "SGD": ss.SGD(DATA, SAMPLES, **K),
+    "SAM": ss.SAM(DATA, SAMPLES, rho=0.1, **K),
+    "SAM, same batch": ss.SAM(DATA, SAMPLES, rho=0.1, ascent="same", **K),
+}
+OF_DATA["switch"] = ss.Switch(OF_DATA["SGD"], OF_DATA["SAM"], at=0.5)
+GAUSSIAN_PARTS = ss.SAM(SADDLE, WHITE, lr=0.01, rho=0.02, batch_size=4, ascent="same", micro_batch=2)
+GAUSSIAN_ON_DATA = ss.SGD(DATA, WHITE, **K)
+MIXED = ss.Switch(OF_DATA["SGD"], GAUSSIAN_ON_DATA, at=0.5)
 
 
 def problem(dynamics=SGD, t_max=1.0, **options) -> EscapeProblem:
@@ -45,15 +58,39 @@ def test_auto_compiles_for_long_work(method, n_paths, t_max, engine):
 def test_an_algorithm_is_compiled_for_long_work(engine, n_paths, chosen):
     options = {"method": "euler", "crossing": "none"}
     assert choose_engine(engine, problem(SAM, 100.0, **options), n_paths) == chosen
-    micro = ss.SAM(SADDLE, WHITE, lr=0.01, rho=0.02, batch_size=4, ascent="same", micro_batch=2)
-    data = toy_network()
-    of_data = ss.SGD(data, ss.EmpiricalNoise(data), lr=0.01, batch_size=8)
-    for dynamics in (micro, of_data):
-        if engine == "discrete":
-            assert choose_engine(engine, problem(dynamics, 100.0, **options), n_paths) == "discrete"
-        else:
-            with pytest.raises(ss.ArgumentError, match="engine: 'compiled_discrete' has one minibatch a step"):
-                choose_engine(engine, problem(dynamics, 100.0, **options), n_paths)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_paths", "t_max", "chosen"),
+    [
+        ("SGD", 64, 40.0, "discrete"),
+        ("SGD", 64, 60.0, "compiled_discrete"),
+        ("SAM, same batch", 64, 25.0, "discrete"),
+        ("SAM, same batch", 64, 40.0, "compiled_discrete"),
+        ("SAM", 64, 1.0, "discrete"),
+        ("SAM", 64, 2.0, "compiled_discrete"),  # of which each step goes over all data
+        ("switch", 64, 2.0, "compiled_discrete"),
+    ],
+)
+def test_on_data_it_is_compiled_for_steps_that_are_long_or_many(name, n_paths, t_max, chosen):
+    """Compiling a step of a thousand weights is worth thousands of steps of 64 runs, or hundreds over all data."""
+    options = {"method": "euler", "crossing": "none"}
+    assert choose_engine("discrete", problem(OF_DATA[name], t_max, **options), n_paths) == chosen
+    assert choose_engine("compiled_discrete", problem(OF_DATA[name], 1.0, **options), 1) == "compiled_discrete"
+
+
+def test_batches_too_large_for_several_runs_at_a_time_are_not_compiled():
+    for batch_size, chosen in ((4000, "compiled_discrete"), (4100, "discrete")):
+        sgd = ss.SGD(DATA, SAMPLES, lr=0.01, batch_size=batch_size)
+        assert choose_engine("discrete", problem(sgd, 1e4, method="euler", crossing="none"), 64) == chosen
+
+
+@pytest.mark.parametrize("dynamics", [GAUSSIAN_PARTS, GAUSSIAN_ON_DATA, MIXED], ids=["micro-batches", "data", "switch"])
+def test_gaussian_noise_on_data_or_in_micro_batches_is_not_compiled(dynamics):
+    of_algorithm = problem(dynamics, 1e5, method="euler", crossing="none")
+    assert choose_engine("discrete", of_algorithm, 10**7) == "discrete"
+    with pytest.raises(ss.ArgumentError, match="engine: 'compiled_discrete' has minibatches of data's samples, or one"):
+        choose_engine("compiled_discrete", of_algorithm, 1)
 
 
 @pytest.mark.parametrize(("engine", "chosen"), [("auto", "torchsde"), ("compiled", "compiled")])

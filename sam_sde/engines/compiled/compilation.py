@@ -21,6 +21,7 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, Stateles
 
 from sam_sde.engines.compiled.by_coordinates import CannotSplitError, split
 from sam_sde.engines.compiled.errors import first_line
+from sam_sde.engines.compiled.products import turned
 from sam_sde.engines.compiled.unlocked import unlocked
 from sam_sde.engines.compiled.unwrapped import unwrapped
 
@@ -51,7 +52,7 @@ def compiled(
     """
     inputs = stand_ins(examples, axes)
     module = traced(function, inputs)
-    reason = _split(module) if by_coordinates else None
+    reason = _split(module) if by_coordinates else _turned(module)
     with tracing(TracingContext(inputs[0].fake_mode)), unlocked():
         loops = standalone_compile(module, inputs, dynamic_shapes="from_tracing_context", options=OPTIONS)
     _require_any_number(inputs)
@@ -87,6 +88,11 @@ def _split(module: GraphModule) -> str | None:
         return f"{type(error).__name__}: {first_line(error)}"
     module.recompile()
     return None
+
+
+def _turned(module: GraphModule) -> None:
+    turned(module.graph)
+    module.recompile()
 
 
 def _for_any_number(mode: FakeTensorMode, example: torch.Tensor, axis: int | None) -> torch.Tensor:

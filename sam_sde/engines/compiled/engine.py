@@ -7,24 +7,26 @@ boundary; only those are looked at for exits. Problems whose steps differ in not
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import torch
 
 from sam_sde.engines.compiled.errors import CannotCompileError, first_line
 from sam_sde.engines.compiled.layout import Layout
 from sam_sde.engines.compiled.memory import Memory
-from sam_sde.engines.compiled.quads import FEWEST_PATHS, Functions, scalars
+from sam_sde.engines.compiled.on_data import StepsOnData, fits_in_memory
+from sam_sde.engines.compiled.quads import FEWEST_PATHS, Functions, scalars, with_companions
 from sam_sde.engines.compiled.steps import algorithm_step_of, step_of
 from sam_sde.engines.discrete import engine as discrete
 from sam_sde.engines.engine import Engine
-from sam_sde.engines.integration import NOISE_TYPES, Chunk, Integration
+from sam_sde.engines.integration import NOISE_TYPES, Advance, Chunk, Integration
 from sam_sde.engines.methods import INCREMENTS
 from sam_sde.errors import ArgumentError
+from sam_sde.noise import EmpiricalNoise
 from sam_sde.random import STEPS_PER_COUNTER
 from sam_sde.surfaces import FiniteSum
 
-# Coordinates of all paths in all steps from which compiling, twenty seconds the first time, is sooner done.
+# Coordinates of all paths in all steps from which compiling, twenty seconds the first time, is sooner done. With data
+# counted as `choose_engine` does.
 WORTH_COMPILING = 5e8
 
 # What is missing, or is called in vain, where torch's internals are not those that this was written for.
@@ -77,7 +79,7 @@ class CompiledSteps:
     @torch.no_grad()
     def __call__(self, problem: Integration, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int):
         if len(w) < FEWEST_PATHS:
-            return self._with_companions(problem, w, paths, first_step, n_steps)
+            return with_companions(self, problem, w, paths, first_step, n_steps)
         anchor, states, places = self._memory.states(len(w), math.ceil(n_steps / STEPS_PER_COUNTER))
         cells, shared = self._memory.cells(paths), first_step % STEPS_PER_COUNTER
         anchor[:] = w
@@ -99,12 +101,6 @@ class CompiledSteps:
         following = self._functions.normals(*self._key, cells, step + STEPS_PER_COUNTER)
         return torch.cat([z[shared:], following[:shared]])
 
-    def _with_companions(self, problem: Integration, w, paths, first_step: int, n_steps: int) -> Chunk:
-        """The first path is taken along as often as needed, and left out of the result."""
-        n, missing = len(w), FEWEST_PATHS - len(w)
-        w, paths = torch.cat([w, w[:1].expand(missing, -1)]), torch.cat([paths, paths[:1].expand(missing)])
-        return self(problem, w, paths, first_step, n_steps).of_rows(slice(n))
-
 
 def _without_data(integration: Integration) -> bool:
     """A sum over samples takes its time either way, and is slow to compile."""
@@ -122,27 +118,56 @@ ENGINE = Engine(
 )
 
 
+def compile_algorithm(problem: Integration, start: torch.Tensor) -> Advance:
+    """As `compile_problem`, of the optimizer's own steps, on a formula or on data."""
+    if not _takes_samples(problem):
+        return compile_problem(problem, start, algorithm_step_of)
+    try:
+        return _compiled_on_data(problem, start)
+    except CannotCompileError:
+        raise
+    except Exception as error:
+        raise CannotCompileError(first_line(error)) from error
+
+
+@torch.no_grad()
+def _compiled_on_data(problem: Integration, start: torch.Tensor) -> StepsOnData:
+    from sam_sde.engines.compiled.loops import draw_on, minibatch_functions_of
+
+    return StepsOnData(problem, start, minibatch_functions_of, draw_on(start.device))
+
+
 def check_algorithm(integration: Integration) -> None:
-    """Raises ArgumentError where it is none of an algorithm, or of one that draws samples or splits its batches."""
+    """Raises ArgumentError where it is none of an algorithm, or has other minibatches than are compiled."""
     discrete.check(integration)
-    if not _without_samples(integration):
+    if not (_takes_samples(integration) or _is_formula(integration)):
         raise ArgumentError(
             "engine",
-            "'compiled_discrete' has one minibatch a step with Gaussian noise, not samples of data or micro-batches; "
-            "try 'discrete'",
+            "'compiled_discrete' has minibatches of data's samples, or one a step with Gaussian noise on a formula, "
+            "not Gaussian noise on data or in micro-batches; try 'discrete'",
         )
 
 
-def _without_samples(integration: Integration) -> bool:
+def _takes_samples(integration: Integration) -> bool:
+    return all(isinstance(part.noise, EmpiricalNoise) for part in integration.dynamics.parts)
+
+
+def _is_formula(integration: Integration) -> bool:
     return _without_data(integration) and all(map(discrete.is_gaussian, integration.dynamics.parts))
+
+
+def _suits_algorithm(integration: Integration) -> bool:
+    if _takes_samples(integration):
+        return all(map(fits_in_memory, integration.dynamics.parts))
+    return _is_formula(integration)
 
 
 ALGORITHM = replace(
     ENGINE,
-    prepare=partial(compile_problem, step_of=algorithm_step_of),
+    prepare=compile_algorithm,
     methods=discrete.ENGINE.methods,
     of_sde=False,
     check=check_algorithm,
     default_crossing="none",
-    suits=_without_samples,
+    suits=_suits_algorithm,
 )

@@ -1,4 +1,4 @@
-"""Four steps as loops that torch's compiler makes of a recording, kept for all problems of the same structure."""
+"""Steps as loops that torch's compiler makes of a recording, kept for all problems of the same structure."""
 
 import functools
 from collections.abc import Callable, Hashable
@@ -6,7 +6,9 @@ from collections.abc import Callable, Hashable
 import torch
 
 from sam_sde.engines.compiled.compilation import Loops, compiled
+from sam_sde.engines.compiled.draws import inputs_of_draw, samples_of_counters
 from sam_sde.engines.compiled.layout import Layout
+from sam_sde.engines.compiled.minibatch_steps import MinibatchFunctions, MinibatchStep, written_into_place
 from sam_sde.engines.compiled.quads import (
     FEWEST_PATHS,
     Functions,
@@ -55,6 +57,53 @@ def _quad(step: Recording, start: torch.Tensor, layout: Layout) -> Loops:
         axes,
         by_coordinates=not layout.in_rows,
     )
+
+
+def minibatch_functions_of(step: MinibatchStep, start: torch.Tensor, n_paths: int) -> MinibatchFunctions:
+    """Compiled for states like `start` (paths, state_dim), n_paths of them at a time, or others.
+
+    Raises
+        CannotCompileError, CannotRecordError: what a step does is not the same for any number of paths, or depends on
+            numbers read from tensors.
+        Exception: whatever torch cannot trace or compile.
+    """
+    anchor, moved, t, numbers, _ = step.inputs(start, FEWEST_PATHS)
+    all_samples = step.takes_all_samples(anchor, moved, t, numbers)
+    taken = _once(step, functools.partial(step.inputs, start), (0, 0, None, 1, 0), n_paths, written=written_into_place)
+    if not all_samples:
+        return MinibatchFunctions(taken, None)
+    axes = (0, 0, 0, *(None for _ in step.inputs_of_sum(start, FEWEST_PATHS)[3:]))
+    return MinibatchFunctions(taken, _once(step.summed, functools.partial(step.inputs_of_sum, start), axes, n_paths))
+
+
+def _once(function: Callable, examples: Callable, axes: tuple, n_paths: int, written: Callable | None = None):
+    """The function of arguments like the examples, compiled for states in rows, unless its like was.
+
+    written: makes another function of its operations, which takes the place of the result after the arguments.
+    """
+    inputs = examples(FEWEST_PATHS)
+    like = inputs[1]
+    recording = recorded(function, examples, n_paths, tolerance=100 * torch.finfo(like.dtype).eps)
+    key = (recording.structure, bool(written), *((each.dtype, each.shape, each.device) for each in inputs))
+    if key not in _loops:
+        operations, arguments, axes_of = recording.operations, (*inputs,), axes
+        if written is not None:
+            operations, arguments, axes_of = written(operations), (*inputs, torch.empty_like(like)), (*axes, 0)
+        _loops[key] = compiled(
+            lambda *each: operations(*each),
+            (*arguments, *recording.arguments),
+            (*axes_of, *(None for _ in recording.arguments)),
+            by_coordinates=False,
+        )
+    loops = _loops[key].function
+    return lambda *each: loops(*each, *recording.arguments)
+
+
+@functools.cache
+def draw_on(device: torch.device) -> Callable:
+    """`samples_of_counters`, compiled once for all."""
+    inputs = inputs_of_draw(device, FEWEST_PATHS)
+    return compiled(samples_of_counters, inputs, (None, None, 0, 0, None, None, None), by_coordinates=False).function
 
 
 @functools.cache

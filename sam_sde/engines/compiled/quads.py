@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 
 from sam_sde.engines.compiled.layout import Layout
+from sam_sde.engines.integration import Advance, Chunk, Integration
 from sam_sde.random import MASK, STEPS_PER_COUNTER
 
 # torch compiles for one path, and for none, by themselves; a few more cost nothing.
@@ -50,6 +51,13 @@ def normals_for(diffusion: Callable, dtype: torch.dtype) -> Callable:
         return diffusion((key0, key1), cells & MASK, step // STEPS_PER_COUNTER, cells >> 32, dtype)
 
     return normals
+
+
+def with_companions(advance: Advance, problem: Integration, w, paths, first_step: int, n_steps: int) -> Chunk:
+    """The first of fewer paths than FEWEST_PATHS is taken along as often as needed, and left out of the result."""
+    n, missing = len(w), FEWEST_PATHS - len(w)
+    w, paths = torch.cat([w, w[:1].expand(missing, -1)]), torch.cat([paths, paths[:1].expand(missing)])
+    return advance(problem, w, paths, first_step, n_steps).of_rows(slice(n))
 
 
 def inputs_of_step(start: torch.Tensor, layout: Layout, n_paths: int) -> tuple[torch.Tensor, ...]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from sam_sde.engines.compiled.convolutions import OPAQUE
 from sam_sde.engines.compiled.errors import CannotRecordError
 from sam_sde.engines.compiled.script import values_in
 from sam_sde.engines.compiled.transcript import SAME, Call, Transcript, results_of, same
@@ -43,8 +44,9 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation, types, arguments=(), options=None):
         result = operation(*arguments, **(options or {}))
-        if not all(isinstance(each, torch.Tensor) for each in results_of(result)):
+        if not all(each is None or isinstance(each, torch.Tensor) for each in results_of(result)):
             raise CannotRecordError(f"{operation} reads a number from a tensor")
+        operation = OPAQUE.get(operation, operation)
         kept = (tuple(arguments), options or {}, result) if self._keep else ((), {}, ())
         self.calls.append(Call(operation, *kept))
         return result

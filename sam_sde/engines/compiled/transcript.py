@@ -37,7 +37,9 @@ def results_of(result) -> tuple:
 
 
 def same(one: torch.Tensor, other: torch.Tensor, tolerance: float = 0.0) -> bool:
-    """Whether two tensors are equal, NaN being itself."""
+    """Whether two tensors are equal, NaN being itself; None is what an operation gives where it was not asked."""
+    if one is None or other is None:
+        return one is other
     if one.shape != other.shape or one.dtype != other.dtype:
         return False
     return torch.allclose(one, other, rtol=tolerance, atol=tolerance, equal_nan=True)
@@ -77,6 +79,8 @@ class Transcript:
             self._values[self._key(few.result, more.result)] = value
             return
         for i, pair in enumerate(zip(few.result, more.result, strict=True)):
+            if pair[0] is None:
+                continue
             self._values[self._key(*pair)] = self._script.call(getitem, (value, i))
 
     def _value(self, call: Call, arguments: tuple, options: dict) -> Value:
