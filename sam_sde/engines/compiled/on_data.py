@@ -21,8 +21,11 @@ from sam_sde.random import Purpose, Stream
 from sam_sde.surfaces import FiniteSum
 from sam_sde.surfaces.finite_sum import LAYERS_OVER_INPUT, NUMBERS_AT_ONCE
 
-# In all that the paths of a slice have in a step, of which half is needed again soon: 8 MB in float32.
+# In all that the paths of a slice have in a step: 8 MB in float32, of which less than half is needed at a time.
 NUMBERS_OF_SLICE = 2**21
+
+# Paths of the longest recording, beside those of few.
+MOST_RECORDED = 32
 
 PURPOSES = (Purpose.MINIBATCH, Purpose.ASCENT_MINIBATCH)
 
@@ -37,12 +40,15 @@ def fits_in_memory(dynamics: GradientDynamics) -> bool:
     return FEWEST_PATHS * numbers_of_samples(dynamics.surface, dynamics.batch_size) <= NUMBERS_AT_ONCE
 
 
-def paths_at_once(dynamics: GradientDynamics, on_gpu: bool) -> int:
-    """How many paths go together: as many as stay in the cache, or are enough work for a GPU."""
-    surface, larger = dynamics.surface, LARGER_ON_GPU if on_gpu else 1
-    in_cache = NUMBERS_OF_SLICE // (3 * dynamics.state_dim + numbers_of_samples(surface, dynamics.batch_size))
-    in_memory = NUMBERS_AT_ONCE // numbers_of_samples(surface, min(SAMPLES_AT_ONCE, surface.n_samples))
-    return max(FEWEST_PATHS, larger * min(in_cache, in_memory))
+def paths_at_once(dynamics: GradientDynamics, all_samples: bool, on_gpu: bool) -> int:
+    """How many paths go together: as many as stay in the cache, or are enough work for a GPU.
+
+    all_samples: whether a step takes the gradient of all of them, which then is most of its work.
+    """
+    surface = dynamics.surface
+    samples = max(dynamics.batch_size, min(SAMPLES_AT_ONCE, surface.n_samples) if all_samples else 0)
+    numbers = 3 * dynamics.state_dim + numbers_of_samples(surface, samples)
+    return max(FEWEST_PATHS, (LARGER_ON_GPU if on_gpu else 1) * NUMBERS_OF_SLICE // numbers)
 
 
 class StepsOnData:
@@ -51,7 +57,9 @@ class StepsOnData:
     way = "in rows"
 
     def __init__(self, integration: Integration, start: torch.Tensor, functions_of: Callable, draw: Callable):
-        """functions_of: (step, start, paths at a time) to the `MinibatchFunctions` of an optimizer. draw: see `draws`.
+        """functions_of: (step, start, paths of a recording) to the `MinibatchFunctions` of an optimizer.
+
+        draw: `samples_of_counters`, compiled.
 
         Raises
             CannotCompileError: see `MinibatchStep`, or the batches are too large for several paths at a time.
@@ -60,9 +68,12 @@ class StepsOnData:
             raise CannotCompileError("its minibatches are too large for several paths at a time")
         self._stream, self._parts = integration.stream, integration.dynamics.parts
         self._steps = [MinibatchStep(part, start) for part in self._parts]
-        self._at_once = min(paths_at_once(part, start.is_cuda) for part in self._parts)
-        n_paths = max(FEWEST_PATHS, min(len(start), self._at_once))
+        n_paths = max(FEWEST_PATHS, min(len(start), MOST_RECORDED))
         self._functions: list[MinibatchFunctions] = [functions_of(step, start, n_paths) for step in self._steps]
+        self._at_once = min(
+            paths_at_once(part, functions.summed is not None, start.is_cuda)
+            for part, functions in zip(self._parts, self._functions, strict=True)
+        )
         self._blocks = [
             [] if functions.summed is None else list(step.blocks())
             for step, functions in zip(self._steps, self._functions, strict=True)
