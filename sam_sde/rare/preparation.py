@@ -97,7 +97,7 @@ def _require_markov(run: EscapeRun) -> None:
     dynamics, problem = run.problem.dynamics, run.problem
     for part in dynamics.parts:
         noise = getattr(part, "noise", None)
-        if run.engine == "discrete" and isinstance(noise, EmpiricalNoise) and noise.sampling == "epochs":
+        if not ENGINES[run.engine].of_sde and isinstance(noise, EmpiricalNoise) and noise.sampling == "epochs":
             raise ArgumentError(
                 "sampling",
                 "'epochs' remembers which samples were drawn, and splitting takes walkers from the middle of an epoch; "

@@ -66,12 +66,13 @@ def test_dynamics_of_ones_own_that_change_with_time_are_refused():
         ss.rare_escape_times(Growing(), **RUN)
 
 
-def test_minibatches_that_remember_what_was_drawn_are_refused():
+@pytest.mark.parametrize("engine", ["discrete", "compiled_discrete"])
+def test_minibatches_that_remember_what_was_drawn_are_refused(engine):
     surface = ss.FiniteSum(lambda w, sample: ((w - sample[0]) ** 2).sum(), (torch.randn(8, 1),), dim=1)
     noise = ss.EmpiricalNoise(surface, sampling="epochs")
     dynamics = ss.SGD(surface, noise, lr=0.1, batch_size=2)
     with pytest.raises(ss.ArgumentError, match="sampling: 'epochs' remembers"):
-        ss.rare_escape_times(dynamics, engine="discrete", **RUN)
+        ss.rare_escape_times(dynamics, engine=engine, **RUN)
 
 
 def test_a_score_of_the_loss_needs_one():
