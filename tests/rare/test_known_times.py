@@ -7,7 +7,7 @@ import torch
 from scipy import integrate
 
 import sam_sde as ss
-from sam_sde.surfaces import quadratic
+from sam_sde.surfaces import double_well, quadratic
 from tests.rare.problems import Below, ornstein_uhlenbeck, saddle_sam
 
 # θ E τ from 0 to z standard deviations of an Ornstein-Uhlenbeck process, √(2π) ∫₀ᶻ exp(u²/2) Φ(u) du.
@@ -21,7 +21,7 @@ def assert_known(time, expected: float, allowed: float = ALLOWED) -> None:
     assert abs(math.log(time.value / expected)) < 4.5 * time.relative_error + allowed
 
 
-@pytest.mark.parametrize("z", [3, 6, *(pytest.param(z, marks=pytest.mark.slow) for z in (4, 8))])
+@pytest.mark.parametrize("z", [3, 6, *(pytest.param(z, marks=pytest.mark.slow) for z in (8,))])
 def test_the_ladder_of_an_ornstein_uhlenbeck_process(z):
     result = ss.rare_escape_times(
         ornstein_uhlenbeck(lr=0.05), start=[0.0], region=Below(z), walkers=500, repeats=6, engine="compiled"
@@ -60,7 +60,7 @@ def test_out_of_a_double_well_in_ten_thousand_million():
     )[0]
     expected = integrate.quad(inner, -1.0, 1.0, points=[0.0], limit=200)[0] / diffusion
     assert 1e9 < expected < 1e11
-    surface = ss.LossSurface(lambda w: (w[0] ** 2 - 1) ** 2 / 4, dim=1)
+    surface = double_well(1, barrier=0.25)
     dynamics = ss.SGD(surface, ss.IsotropicNoise(math.sqrt(2 * diffusion * 4 / 0.1)), lr=0.1, batch_size=4)
     result = ss.rare_escape_times(
         dynamics, start=[-1.0], region=Below(1.0), score=lambda w: w[0], walkers=200, repeats=4, engine="torchsde"
