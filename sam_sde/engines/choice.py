@@ -71,10 +71,10 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
 
 def _share_of_samples(problem: EscapeProblem) -> float:
     """By how much the samples of a step of the algorithm on data lengthen it."""
-    return max(1.0, *(samples_of_a_step(part) / SAMPLES_AS_A_STEP for part in problem.dynamics.parts))
+    return max(1.0, *(_samples_of_a_step(part) / SAMPLES_AS_A_STEP for part in problem.dynamics.parts))
 
 
-def samples_of_a_step(dynamics: Dynamics) -> int:
+def _samples_of_a_step(dynamics: Dynamics) -> int:
     """Of how many samples the algorithm takes the gradients in a step; 0 on a formula."""
     noise = getattr(dynamics, "noise", None)
     if not isinstance(noise, EmpiricalNoise):

@@ -119,7 +119,9 @@ def own_device(device: torch.device) -> torch.device:
 
 
 def _begin(environment: dict[str, str]) -> None:
-    os.environ.update(environment)  # which the server has from the time when it was started
+    # The server has that of the time when it was started.
+    os.environ.clear()
+    os.environ.update(environment)
     torch.set_num_threads(1)
     # Ctrl-C reaches every process of a terminal; the first one tells the others when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

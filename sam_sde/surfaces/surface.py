@@ -81,7 +81,7 @@ class LossSurface:
         """∇ℓ(w): (paths, dim) to (paths, dim)."""
         known, loss = self._known_gradient
         if known is not None and loss is self.loss:
-            return in_columns(known(w))
+            return in_columns(known(w).to(w.dtype))
         if w.requires_grad or torch.compiler.is_compiling():  # it is differentiated again, or autograd cannot be seen
             return self._gradient_by_transforms(w)
         # The paths do not interact, so the gradient of the sum holds theirs: twice as fast as vmap(grad(loss)).
@@ -167,7 +167,15 @@ class LossSurface:
             expected = self._gradient_by_transforms(w)
         except Exception:  # the loss is not defined there, or is told of elsewhere
             return
-        got = known(w)
+        try:
+            got = called_twice("gradient", "the gradient", known, w)
+        except ArgumentError:
+            raise
+        except Exception as error:
+            said = " ".join(str(error).split())
+            raise ArgumentError(
+                "gradient", f"it raised {type(error).__name__}: {said} (it is called with many weights, (paths, dim))"
+            ) from error
         if not isinstance(got, torch.Tensor) or got.shape != w.shape:
             raise ArgumentError("gradient", f"expected the shape {tuple(w.shape)} of w (paths, dim), got {shown(got)}")
         scale = expected.abs().amax(1, keepdim=True)

@@ -77,6 +77,17 @@ def test_code_of_the_user_s_that_is_written_anew_is_imported_anew(tmp_path, monk
     assert processes(1).submit(os.getcwd).result() == str(tmp_path)
 
 
+@pytest.mark.slow
+def test_a_process_has_the_environment_of_the_time_when_it_begins(monkeypatch):
+    """And not that of the server from which it is forked."""
+    pids(2)
+    for count, value in ((1, "one"), (2, "two")):
+        monkeypatch.setenv("OF_THE_USER", value)
+        assert processes(count).submit(os.getenv, "OF_THE_USER").result() == value
+    monkeypatch.delenv("HOME")
+    assert processes(1).submit(os.getenv, "HOME").result() is None
+
+
 def test_what_is_installed_is_not_looked_at():
     written = _modules_written()
     assert "sam_sde" in written

@@ -104,11 +104,19 @@ def test_gradients_in_closed_form_are_those_of_torch_and_can_be_differentiated_a
         (lambda w: 2 * w.flip(-1), "gradient: expected that of the loss"),
         (lambda w: 2 * w[0], r"gradient: expected the shape \(1, 2\) of w"),
         (lambda w: 3.0, "gradient: expected the shape"),
+        (lambda w: w.mul_(2), "gradient: the gradient writes into its argument"),
+        (lambda w: 2 * w + 1e-9 * torch.randn(2), "gradient: the gradient draws or seeds random numbers"),
+        (lambda w: w @ torch.eye(3), "gradient: it raised RuntimeError: .*many weights"),
     ],
 )
 def test_a_gradient_of_something_else_is_refused(gradient, message):
     with pytest.raises(ss.ArgumentError, match=message):
         ss.LossSurface(lambda w: (w**2).sum(), 2, gradient=gradient)
+
+
+def test_a_gradient_has_the_dtype_of_the_weights():
+    surface = ss.LossSurface(lambda w: (w**2).sum(), 2, gradient=lambda w: torch.full((2,), 2.0).double() * w)
+    assert surface.gradient(torch.ones(3, 2)).dtype == torch.float32
 
 
 def test_a_gradient_stays_with_its_loss():

@@ -5,7 +5,8 @@ boundary; only those are looked at for exits. Problems whose steps differ in not
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -43,13 +44,20 @@ def compile_problem(
             there is no C++ compiler.
     """
     layout = Layout(start.shape[1], problem.dynamics.channels)
-    try:
+    with _telling_why_not():
         functions = _functions(problem, step_of(problem), start, layout)
+    return CompiledSteps(functions, layout, problem.stream.key, start)
+
+
+@contextmanager
+def _telling_why_not() -> Iterator[None]:
+    """Whatever is raised is raised as CannotCompileError, with its first line."""
+    try:
+        yield
     except CannotCompileError:
         raise
     except Exception as error:
         raise CannotCompileError(first_line(error)) from error
-    return CompiledSteps(functions, layout, problem.stream.key, start)
 
 
 @torch.no_grad()
@@ -122,12 +130,8 @@ def compile_algorithm(problem: Integration, start: torch.Tensor) -> Advance:
     """As `compile_problem`, of the optimizer's own steps, on a formula or on data."""
     if not _takes_samples(problem):
         return compile_problem(problem, start, algorithm_step_of)
-    try:
+    with _telling_why_not():
         return _compiled_on_data(problem, start)
-    except CannotCompileError:
-        raise
-    except Exception as error:
-        raise CannotCompileError(first_line(error)) from error
 
 
 @torch.no_grad()

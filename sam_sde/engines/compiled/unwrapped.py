@@ -1,6 +1,7 @@
 """Compiled loops called as they are: what torch does around a call takes longer than the steps of a thousand paths."""
 
 from collections.abc import Callable, Sequence
+from operator import is_
 from unittest import mock
 
 import torch
@@ -18,7 +19,7 @@ def unwrapped(loops: Callable, arguments: Sequence[torch.Tensor]) -> Callable:
     torch_s = CompiledFxGraph.__call__
 
     def call(graph: CompiledFxGraph, inputs: list):
-        mine = len(inputs) == len(arguments) and all(map(_is, inputs, arguments))
+        mine = len(inputs) == len(arguments) and all(map(is_, inputs, arguments))
         found = torch_s(graph, inputs)
         if mine:
             innermost.append(graph.current_callable)
@@ -31,7 +32,3 @@ def unwrapped(loops: Callable, arguments: Sequence[torch.Tensor]) -> Callable:
         return loops
     (function,) = innermost
     return lambda *inputs: function(list(inputs))[0]
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other
