@@ -281,11 +281,15 @@ class GradientDynamics(Dynamics):
         check_schedule("lr_schedule", self.lr_schedule, t_max)
 
     def check_start(self, w: torch.Tensor) -> None:
-        self.surface.check_at(w)
+        self._check_gradients(w)
         if self.is_exact:
             check_exact_start(self, w)
         super().check_start(w)
         self._check_moving(w)
+
+    def _check_gradients(self, w: torch.Tensor) -> None:
+        """Raises ValueError where the loss, or what is made of its gradient, is not as steps need it."""
+        self.surface.check_at(w)
 
     def _check_moving(self, w: torch.Tensor) -> None:
         """Raises ValueError where noise was asked for, yet neither it nor the descent would move any path."""

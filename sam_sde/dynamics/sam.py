@@ -165,8 +165,8 @@ class PerturbedSGD(GradientDynamics):
         shift = self.perturbation.derivative(ascent.gradient, ascent.spread, self.noise.product(w, ascent_z))
         return noise + self.surface.hessian_product(ascent.perturbed, ascent.factor * shift)
 
-    def check_start(self, w: torch.Tensor) -> None:
-        self.surface.check_at(w)
+    def _check_gradients(self, w: torch.Tensor) -> None:
+        super()._check_gradients(w)
         gradient = self.surface.gradient(w)
         try:
             shape = called_twice("perturbation", "it", self.perturbation, gradient, gradient.new_zeros(())).shape
@@ -178,7 +178,6 @@ class PerturbedSGD(GradientDynamics):
             raise ArgumentError(
                 "perturbation", f"expected a vector of shape ({self.dim},) for one gradient, got {tuple(shape[1:])}"
             )
-        super().check_start(w)
 
     def check_schedules(self, t_max: float) -> None:
         super().check_schedules(t_max)
@@ -284,12 +283,11 @@ class DNSAM(PerturbedSGD):
         super().__init__(surface, noise, perturbation=perturbation, **options)
         self.rho = self.perturbation.rho
 
-    def check_start(self, w: torch.Tensor) -> None:
-        self.surface.check_at(w)
+    def _check_gradients(self, w: torch.Tensor) -> None:
+        super()._check_gradients(w)
         if (self.surface.gradient(w) == 0).all(-1).any():
             raise ArgumentError(
                 "start",
                 "DNSAM divides by the full gradient's norm, which is zero there; "
                 "start beside the critical point, or use SAM",
             )
-        super().check_start(w)

@@ -7,7 +7,7 @@ from sam_sde.escape.driver import DTYPES, escape_times, prepare, resolve_device
 from sam_sde.escape.ends import check_ends, end_states
 from sam_sde.escape.execution import EscapeInterrupted, compute, execute
 from sam_sde.escape.pairing import compare
-from sam_sde.escape.processes import processes
+from sam_sde.escape.processes import begin_server, processes
 from sam_sde.escape.progress import Progress
 from sam_sde.escape.result import EscapeResult
 from sam_sde.escape.run import EscapeRun
@@ -32,6 +32,7 @@ __all__ = [
     "Trajectory",
     "Work",
     "as_start",
+    "begin_server",
     "check_ends",
     "checked",
     "compare",

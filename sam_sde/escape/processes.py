@@ -34,6 +34,15 @@ _METHOD = multiprocessing.get_context("forkserver" if _HAS_SERVER else "spawn")
 PRELOADED = ["torch", "torchsde", "scipy.stats", "pandas"]
 
 
+def begin_server() -> None:
+    """Starts the server, where the system has such, for whoever has something to do until it has imported."""
+    if _HAS_SERVER:
+        from multiprocessing import forkserver
+
+        _METHOD.set_forkserver_preload(PRELOADED)  # of no effect where one runs already
+        forkserver.ensure_running()
+
+
 class _Process(_METHOD.Process):
     """Does not run the main module again: what that defines comes by value, and a script needs no guard for it."""
 
@@ -60,8 +69,7 @@ class _Pool:
 
     def __post_init__(self):
         self._surroundings, self._written = _surroundings(), _modules_written()
-        if _HAS_SERVER:
-            _METHOD.set_forkserver_preload(PRELOADED)  # of no effect where one runs already
+        begin_server()
         self.executor = ProcessPoolExecutor(self.count, _Context(), _begin, (dict(os.environ),))
 
     def serves(self, count: int) -> bool:

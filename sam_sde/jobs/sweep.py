@@ -20,7 +20,7 @@ from sam_sde.config.errors import ConfigError
 from sam_sde.config.grid import Condition, Grid, expand, load_grid, refuse
 from sam_sde.engines import BlockResult, choose_engine
 from sam_sde.errors import InputError
-from sam_sde.escape import Progress, Work, compute, execute
+from sam_sde.escape import Progress, Work, begin_server, compute, execute
 from sam_sde.escape.progress import Tally
 from sam_sde.escape.worth import WORTH_PROCESSES, numbers_of_a_step
 from sam_sde.jobs.arms import said
@@ -68,6 +68,8 @@ class Study:
                 setting = Setting(condition.config, self.folder, like=setting)
                 # Blocks that do not depend on how many share them: the paths are the same whoever computes them.
                 self.experiments.append(Experiment(setting, workers=1))
+                if len(self.experiments) == 1 and len(self.conditions) * self._amount_of_work >= WORTH_PROCESSES:
+                    begin_server()  # which will be there when the other conditions are checked
             except InputError as error:
                 failures.append((condition, error))
         refuse(failures, len(self.conditions))
@@ -76,14 +78,18 @@ class Study:
     def conditions(self) -> list[Condition]:
         return self.grid.conditions
 
+    @property
+    def _amount_of_work(self) -> float:
+        """That of the experiments, as `WORTH_PROCESSES` counts it."""
+        runs = [run for experiment in self.experiments for run in experiment.runs.values()]
+        runs += [rare.run for experiment in self.experiments for rare in experiment.rare_runs.values()]
+        return sum(run.n_paths * run.problem.n_steps * numbers_of_a_step(run.problem) for run in runs)
+
     def _worthwhile_workers(self, asked: int | None) -> int:
         """As many as are asked for; where nobody says, as many as torch would use threads, for long studies."""
         if asked is not None:
             return asked
-        runs = [run for experiment in self.experiments for run in experiment.runs.values()]
-        runs += [rare.run for experiment in self.experiments for rare in experiment.rare_runs.values()]
-        work = sum(run.n_paths * run.problem.n_steps * numbers_of_a_step(run.problem) for run in runs)
-        return torch.get_num_threads() if work >= WORTH_PROCESSES else 1
+        return torch.get_num_threads() if self._amount_of_work >= WORTH_PROCESSES else 1
 
     def execute(
         self,

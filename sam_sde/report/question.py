@@ -103,7 +103,10 @@ def region_words(region: Section) -> str:
 
 def _loss(region: Section) -> str:
     bounds = [f"{side} {number(region[side])}" for side in ("above", "below") if region.get(side) is not None]
-    return f"the region where the loss is {listed(bounds)}"
+    samples, every = region.get("samples"), region.get("every")
+    of = "" if samples is None else f" of {number(samples)} of the samples"
+    looks = "" if every in (None, 1) else f", looked at after every {number(every)} steps"
+    return f"the region where the loss{of} is {listed(bounds)}{looks}"
 
 
 _REGIONS: dict[str, Callable[[Section], str]] = {

@@ -90,6 +90,10 @@ def test_a_section_in_which_values_vary_is_told_with_all_of_them():
         ({"kind": "box", "low": [-1.0, 0.0], "high": [1.0, 2.0]}, "the box from (-1, 0) to (1, 2)"),
         ({"kind": "loss", "above": 0.2, "below": None}, "the region where the loss is above 0.2"),
         ({"kind": "loss", "above": 0.2, "below": 1.0}, "the region where the loss is above 0.2 and below 1"),
+        (
+            {"kind": "loss", "above": 0.2, "samples": 200, "every": 10},
+            "the region where the loss of 200 of the samples is above 0.2, looked at after every 10 steps",
+        ),
         ({"kind": "mine", "size": 2.0, "other": None}, "the region mine (size = 2)"),
     ],
 )
