@@ -5,6 +5,7 @@
     python scripts/benchmark.py --study 500 2000 [--repeats 5] [--json FILE]
     python scripts/benchmark.py --rare [--json FILE]
     python scripts/benchmark.py --networks 256 [--repeats 5] [--json FILE]
+    python scripts/benchmark.py --choices [--repeats 5] [--json FILE]
 
 Tasks: "saddle" and "dim 100" integrate SAM on a two-dimensional quadratic and on Styblinski-Tang in 100 dimensions,
 nothing escapes; "time to 1 %" and "SAM to 1 %" estimate a mean escape time from a maximum that is known in closed
@@ -20,7 +21,8 @@ With --calls it is the wall time of so many calls from one plain script, SAM at 
 start of the interpreter; see benchmark_calls.py. With --study 500 2000 it is that of a sweep over so many conditions
 with so many paths each, beside one condition with all of them; see benchmark_study.py. With --rare it is that of
 escapes by splitting; see benchmark_rare.py. With --networks 256 it is that of steps of so many networks on data; see
-benchmark_networks.py.
+benchmark_networks.py. With --choices it is that of what is chosen unasked, beside all other engines and workers;
+see benchmark_choice.py.
 """
 
 import argparse
@@ -38,6 +40,7 @@ from importlib import metadata, util
 
 import torch
 from benchmark_calls import compare_calls
+from benchmark_choice import compare_choices
 from benchmark_networks import measure_networks
 from benchmark_rare import measure_rare
 from benchmark_sides import FAR, SADDLE, SIDES, Task
@@ -178,6 +181,7 @@ def main() -> None:
     parser.add_argument("--rare", action="store_true", help="measure rare escapes instead")
     parser.add_argument("--networks", type=int, metavar="RUNS", help="measure steps of networks on data instead")
     parser.add_argument("--study", type=int, nargs=2, metavar=("CONDITIONS", "PATHS"), help="measure a study instead")
+    parser.add_argument("--choices", action="store_true", help="measure what is chosen unasked instead")
     arguments = parser.parse_args()
     report = {"machine": machine(), "rows": []}
     print(", ".join(f"{key} {value}" for key, value in report["machine"].items()))
@@ -188,6 +192,8 @@ def main() -> None:
         report["rows"] = measure_rare()
     elif arguments.networks:
         report["rows"] = measure_networks(arguments.networks, arguments.repeats)
+    elif arguments.choices:
+        report["rows"] = compare_choices(arguments.repeats)
     elif arguments.study:
         report["rows"] = compare_study(*arguments.study, arguments.repeats)
     else:

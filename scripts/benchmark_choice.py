@@ -2,8 +2,8 @@
 
 Twelve problems, from one path of a formula to 500 networks on data, each as one call in a process of its own, after
 imports and with torch's compiler's cache filled: `engine: auto`, or `discrete` where the algorithm is asked for, with
-`workers` left out; and every engine that fits with one worker and with one a core. A choice that takes longer than three
-times what was chosen is given up.
+`workers` left out; and every engine that fits with one worker and with one a core. What takes longer than three times
+that is given up.
 
 Run by benchmark.py: python scripts/benchmark_choice.py PROBLEM ENGINE WORKERS, 0 of these for the call's own choice.
 """

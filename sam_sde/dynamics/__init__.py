@@ -1,7 +1,7 @@
 """Optimizers as stochastic differential equations: drift and diffusion in torchsde's protocol."""
 
 from sam_sde.dynamics.ablation import WithSGDNoise
-from sam_sde.dynamics.base import Dynamics, Time, times, uneven
+from sam_sde.dynamics.base import Dynamics, Time, covers, times, uneven
 from sam_sde.dynamics.gradient import GradientDynamics
 from sam_sde.dynamics.minibatch import Gradient, Minibatch
 from sam_sde.dynamics.sam import DNSAM, SAM, USAM, PerturbedSGD
@@ -39,6 +39,7 @@ __all__ = [
     "Time",
     "WarmUpSchedule",
     "WithSGDNoise",
+    "covers",
     "times",
     "uneven",
 ]

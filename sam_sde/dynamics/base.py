@@ -190,6 +190,13 @@ class Dynamics(abc.ABC):
             )
 
 
+def covers(one: object, method: str, *parts: str) -> bool:
+    """Whether a method that does at once what `parts` do one by one still does: none was written anew in a subclass."""
+    classes = type(one).__mro__
+    place = {name: next(i for i, each in enumerate(classes) if name in vars(each)) for name in (method, *parts)}
+    return all(place[method] <= place[part] for part in parts)
+
+
 def uneven(w: torch.Tensor, channels: int) -> torch.Tensor:
     """A value of the noise (paths, channels) that probes it: all alike would be none for an empirical covariance."""
     return torch.cos(torch.arange(1, channels + 1, device=w.device)).to(w).expand(len(w), -1)

@@ -10,13 +10,13 @@ import torch
 from annotated_types import Ge, Le
 
 from sam_sde import checks
-from sam_sde.dynamics.base import Dynamics, Time, times, uneven
+from sam_sde.dynamics.base import Dynamics, Time, covers, times, uneven
 from sam_sde.dynamics.exact_steps import check_exact_options, check_exact_start, exact_drift, exact_noise
 from sam_sde.dynamics.minibatch import Minibatch, mean
 from sam_sde.dynamics.motion import MOMENTUM_MODELS, VELOCITIES, FirstOrder, HeavyBall, InitialVelocity, MomentumModel
 from sam_sde.dynamics.schedules import check_schedule, factor_at, require_schedule
 from sam_sde.errors import ArgumentError
-from sam_sde.noise import Noise
+from sam_sde.noise import EmpiricalNoise, Noise
 from sam_sde.parameters import Count, NonNegative, Positive, TimeFunction
 from sam_sde.surfaces import LossSurface, require_surface
 
@@ -143,6 +143,17 @@ class GradientDynamics(Dynamics):
         """d(t, w) and G(t, w) z, for subclasses where both cost less together."""
         return self.descent(t, w), self.descent_noise(t, w, z)
 
+    def _descent_and_noise(self, t: Time, w: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        together = covers(self, "descent_and_noise", "descent", "descent_noise")
+        return self.descent_and_noise(t, w, z) if together else (self.descent(t, w), self.descent_noise(t, w, z))
+
+    def gradient_and_noise(self, w: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """∇ℓ(w) and the noise's L(w) z, of the samples of data with one pass through their losses."""
+        of_samples = type(self.noise) is EmpiricalNoise and self.noise.surface is self.surface
+        if of_samples and covers(self.surface, "weighted_gradients", "weighted_gradient", "gradient"):
+            return self.noise.gradient_and_product(w, z)
+        return self.surface.gradient(w), self.noise.product(w, z)
+
     def perturbed(self, t: Time, w: torch.Tensor) -> torch.Tensor:
         """w^p (paths, dim): where the descent takes its gradient at time t. Here w itself."""
         return w
@@ -170,7 +181,7 @@ class GradientDynamics(Dynamics):
             return w
         if self.initial_velocity == "zero":
             return torch.cat([w, torch.zeros_like(w)], dim=-1)
-        descent, noise = self.descent_and_noise(times(0.0, w), w, z)
+        descent, noise = self._descent_and_noise(times(0.0, w), w, z)
         return torch.cat([w, self._motion.equilibrium(self._decayed(descent, w), noise)], dim=-1)
 
     def f(self, t: Time, x: torch.Tensor) -> torch.Tensor:
@@ -209,6 +220,15 @@ class GradientDynamics(Dynamics):
             along = (exact_noise(self, t, x) @ direction[..., None])[..., 0]
             return torch.nn.functional.pad(along, (0, self.channels - self.dim))
         return self.transposed_noise(t, self.weights(x), self._motion.transposed(t, direction))
+
+    def f_and_g_prod(self, t: Time, x: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The drift and g z, at the cost of `descent_and_noise`."""
+        if self.is_exact:
+            return self.f(t, x), self.g_prod(t, x, z)
+        w = self.weights(x)
+        descent, noise = self._descent_and_noise(t, w, z)
+        drift = self._motion.drift(t, x, self._decayed(descent, w))
+        return self._to_order(t, x, drift), self._motion.diffuse(t, noise)
 
     def step(self, t: Time, state: torch.Tensor, minibatches: Iterable[Minibatch]) -> torch.Tensor:
         """One step of the algorithm from `state` (paths, state_dim) at time t, with the conventions of torch.optim.SGD.
@@ -295,7 +315,7 @@ class GradientDynamics(Dynamics):
         """Raises ValueError where noise was asked for, yet neither it nor the descent would move any path."""
         if self.noise.largest_variance() == 0.0 or self.noise_scale == 0.0:
             return
-        descent, noise = self.descent_and_noise(times(0.0, w), w, uneven(w, self.channels))
+        descent, noise = self._descent_and_noise(times(0.0, w), w, uneven(w, self.channels))
         if not self._decayed(descent, w).any() and not noise.any():
             raise ArgumentError(
                 "start",

@@ -194,16 +194,9 @@ class PerturbedSGD(GradientDynamics):
     def descent_and_noise(self, t: Time, w: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Both at the cost of one ascent."""
         ascent = self._ascend(t, w)
+        if self.ascent == "full" and self.drift == "stop_gradient":
+            return self.gradient_and_noise(ascent.perturbed, z)
         return self._descend(w, ascent), self._diffuse(w, ascent, z)
-
-    def f_and_g_prod(self, t: Time, x: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The drift and g z at the cost of one ascent."""
-        if self.is_exact:
-            return self.f(t, x), self.g_prod(t, x, z)
-        w = self.weights(x)
-        descent, noise = self.descent_and_noise(t, w, z)
-        drift = self._motion.drift(t, x, self._decayed(descent, w))
-        return self._to_order(t, x, drift), self._motion.diffuse(t, noise)
 
     def transposed_noise(self, t: Time, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         if self.noise_type == "additive":

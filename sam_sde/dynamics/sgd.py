@@ -22,5 +22,8 @@ class SGD(GradientDynamics):
     def descent_noise(self, t: Time, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         return self.noise.product(w, z)
 
+    def descent_and_noise(self, t: Time, w: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.gradient_and_noise(w, z)
+
     def transposed_noise(self, t: Time, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         return self.noise.transposed_product(w, direction)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import torch
 
-from sam_sde.dynamics import Dynamics, Time, times
+from sam_sde.dynamics import Dynamics, Time, covers, times
 from sam_sde.layout import in_columns
 
 # (optimizer, t, w (paths, state_dim), z (paths, channels), dt) to what drift and noise add, (paths, state_dim) each.
@@ -35,7 +35,7 @@ def heun(dynamics: Dynamics, t: Time, w: torch.Tensor, z: torch.Tensor, dt: floa
 
 
 def _drift_and_noise(dynamics: Dynamics, t: torch.Tensor, w: torch.Tensor, z: torch.Tensor):
-    if hasattr(dynamics, "f_and_g_prod"):
+    if hasattr(dynamics, "f_and_g_prod") and covers(dynamics, "f_and_g_prod", "f", "g_prod"):
         return dynamics.f_and_g_prod(t, w, z)
     return dynamics.f(t, w), dynamics.g_prod(t, w, z)
 

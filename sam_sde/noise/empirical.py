@@ -64,6 +64,10 @@ class EmpiricalNoise(Noise):
     def product(self, w: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         return self.surface.weighted_gradient(w, self._centred(z))
 
+    def gradient_and_product(self, w: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """∇ℓ(w) and L(w) z, with one pass through the losses."""
+        return self.surface.weighted_gradients(w, self.surface.equal_weights(w), self._centred(z))
+
     def transposed_product(self, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         return self._centred(self.surface.sample_slopes(w, direction))
 

@@ -30,9 +30,9 @@ class FiniteSum(LossSurface):
     initial_weights: (dim,) where training would begin, if the loss comes with one.
 
     All is computed in blocks of paths, and of samples where one path has too many, so that the memory does not grow
-    with paths × samples. `gradient`, `weighted_gradient`,
-    `sample_gradients` and `minibatch_gradient` cannot be nested in a transform of torch.func, but for the first two in
-    vjp along w. A FiniteSum can be pickled where `sample_loss` can.
+    with paths × samples. `gradient`, `weighted_gradient`, `weighted_gradients`, `sample_gradients` and
+    `minibatch_gradient` cannot be nested in a transform of torch.func, but for the first three in vjp along w. A
+    FiniteSum can be pickled where `sample_loss` can.
 
     Raises ValueError for what LossSurface refuses, and for data that are no tensors of n ≥ 1 rows of finite numbers.
     """
@@ -98,30 +98,38 @@ class FiniteSum(LossSurface):
         return self._summed(torch.func.vmap(self._share, (0, None)), w).to(w.dtype)
 
     def gradient(self, w: torch.Tensor) -> torch.Tensor:
-        self._keep(w)
-        return self.weighted_gradient(w, w.new_full((1, 1), 1 / self.n_samples).expand(len(w), self.n_samples))
+        return self.weighted_gradient(w, self.equal_weights(w))
 
-    def _keep(self, w: torch.Tensor) -> None:
-        if not w.requires_grad:
-            self.samples.keep(w)
+    def equal_weights(self, w: torch.Tensor) -> torch.Tensor:
+        """1/n for each path of w and each sample (paths, n)."""
+        return w.new_full((1, 1), 1 / self.n_samples).expand(len(w), self.n_samples)
 
     def weighted_gradient(self, w: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Σ_i c_i ∇ℓ_i(w) (paths, dim) for weights c (paths, n), at the cost of one gradient."""
-        data = self.samples.like(w)
-        return torch.cat(
-            [
-                sum(self.weighted_gradient_of(w[paths], take(data, some), weights[paths, some]) for some in samples)
-                for paths, samples in self._blocks(len(w))
-            ]
-        )
+        return self.weighted_gradients(w, weights)[0]
 
-    def weighted_gradient_of(self, w: torch.Tensor, data: Sample, weights: torch.Tensor) -> torch.Tensor:
-        """Σ_i c_i ∇ℓ_i(w) (paths, dim) for weights c (paths, samples) of these samples, all of them at once."""
+    def weighted_gradients(self, w: torch.Tensor, *weights: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """`weighted_gradient` of each of the weights, with one pass through the losses for all of them."""
+        data = self.samples.like(w) if w.requires_grad else self.samples.keep(w)
+        blocks = [
+            sum(
+                self.weighted_gradients_of(w[paths], take(data, some), *(each[paths, some] for each in weights))
+                for some in samples
+            )
+            for paths, samples in self._blocks(len(w))
+        ]
+        return torch.cat(blocks, dim=1).unbind()
+
+    def weighted_gradients_of(self, w: torch.Tensor, data: Sample, *weights: torch.Tensor) -> torch.Tensor:
+        """Σ_i c_i ∇ℓ_i(w) of each of the weights c (paths, samples) of these samples: (weights, paths, dim)."""
         if w.requires_grad:
-            return self._weighted_by_transforms(w, data, weights)
+            return torch.stack([self._weighted_by_transforms(w, data, each) for each in weights])
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
-            return torch.autograd.grad(self._losses(leaf, data), leaf, weights)[0]
+            losses = self._losses(leaf, data)
+            again = [*(True for _ in weights[1:]), False]  # whether another one goes back through the losses after it
+            pairs = zip(weights, again, strict=True)
+            return torch.stack([torch.autograd.grad(losses, leaf, each, retain_graph=kept)[0] for each, kept in pairs])
 
     def _weighted_by_transforms(self, w: torch.Tensor, data: Sample, weights: torch.Tensor) -> torch.Tensor:
         # grad outside of vmap, for the reason in `LossSurface`.

@@ -56,6 +56,22 @@ def test_every_way_to_ask_gives_the_covariance_of_the_gradients(surface):
     torch.testing.assert_close(product.mT @ product, expected[0], **close)
 
 
+def test_gradient_and_product_take_one_pass_through_the_losses(surface, monkeypatch):
+    """In blocks of paths and of samples as well."""
+    noise, w = ss.EmpiricalNoise(surface), points(surface.dim)
+    z = torch.randn(len(w), surface.n_samples, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    expected = surface.gradient(w), noise.product(w, z)
+    passes = []
+    losses = ss.FiniteSum._losses
+    monkeypatch.setattr(ss.FiniteSum, "_losses", lambda self, *each: passes.append(len(each[0])) or losses(self, *each))
+    for numbers, n_passes in ((2**24, 1), (2000, 3 * 3)):
+        monkeypatch.setattr("sam_sde.surfaces.finite_sum.NUMBERS_AT_ONCE", numbers)
+        passes.clear()
+        found = noise.gradient_and_product(w, z)
+        assert len(passes) == n_passes
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+
+
 def test_the_gradient_of_the_trace_is_that_of_finite_differences(surface):
     noise, w = ss.EmpiricalNoise(surface), points(surface.dim, 1)
     for i in range(0, surface.dim, 5):

@@ -74,7 +74,7 @@ class MinibatchStep:
         """total (paths, dim) and Σ_i c_i ∇ℓ_i of these samples, c = `weights` (samples,)."""
         data: Sample = samples if self.surface.samples.is_tuple else samples[0]
         w = self.weights(anchor, moved)
-        return total + self.surface.weighted_gradient_of(w, data, weights.expand(len(w), -1))
+        return total + self.surface.weighted_gradients_of(w, data, weights.expand(len(w), -1))[0]
 
     def blocks(self) -> Iterator[tuple[torch.Tensor, ...]]:
         """All samples in blocks of one size, each with the weights (block,) of its samples first.
