@@ -37,7 +37,7 @@ def candidates_of(
     states: those of the chunk, rounded. n_valid (paths,): how many of the steps count.
     """
     n_steps, n_paths, dim = len(states) - 1, states.shape[1], states.shape[2]
-    level = _looked_at(problem, states, first_step)
+    level = _looked_at(problem, chunk, states, first_step)
     n_valid = torch.minimum(n_valid, _steps_with_level(level))
     if problem.by_distance:
         step = torch.arange(first_step, first_step + n_steps + 1, device=states.device).repeat_interleave(n_paths)
@@ -63,9 +63,17 @@ def candidates_of(
     return found, n_valid
 
 
-def _looked_at(problem: EscapeProblem, states: torch.Tensor, first_step: int) -> torch.Tensor:
-    """The levels (steps + 1, paths, faces); -∞, as inside, after steps that the region is not looked at."""
+def _looked_at(problem: EscapeProblem, chunk: Chunk, states: torch.Tensor, first_step: int) -> torch.Tensor:
+    """The levels (steps + 1, paths, faces); -∞, as inside, after steps that the region is not looked at.
+
+    So it is for states that are known to be inside.
+    """
     region, (n_states, n_paths, dim) = problem.state_region, states.shape
+    if chunk.near is not None:
+        level = states.new_full((n_states, n_paths, region.faces), -torch.inf)
+        if chunk.near.any():
+            level[chunk.near] = region.levels(states[chunk.near]).to(states)
+        return level
     if region.every == 1:
         return region.levels(states.reshape(-1, dim)).to(states).reshape(n_states, n_paths, -1)
     first = -first_step % region.every or region.every  # the first state was looked at as the last one before

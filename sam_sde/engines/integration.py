@@ -54,6 +54,8 @@ class Chunk(NamedTuple):
     moved (steps + 1, paths, state_dim): the states, counted from `anchor` (paths, state_dim) where there is one.
     dtype: that in which drift and noise were evaluated.
     suspects (paths,): False for paths that surely did not cross; None where that is not known, or without a region.
+    near (steps + 1, paths): False for states that no look for exits needs the level of: surely inside, or not looked
+        at. None where that is not known. For crossing "none" only, where a state by itself is out or not.
 
     The next chunk may be written over all of it.
     """
@@ -62,6 +64,7 @@ class Chunk(NamedTuple):
     dtype: torch.dtype
     anchor: torch.Tensor | None = None
     suspects: torch.Tensor | None = None
+    near: torch.Tensor | None = None
 
     @property
     def states(self) -> torch.Tensor:
@@ -81,7 +84,8 @@ class Chunk(NamedTuple):
     def of_rows(self, row: torch.Tensor | slice) -> "Chunk":
         """That of some of the paths."""
         anchor, suspects = (None if each is None else each[row] for each in (self.anchor, self.suspects))
-        return Chunk(self.moved[:, row], self.dtype, anchor, suspects)
+        near = None if self.near is None else self.near[:, row]
+        return Chunk(self.moved[:, row], self.dtype, anchor, suspects, near)
 
 
 # (integration, w (paths, state_dim), numbers of the paths, first step, steps) to the chunk of these steps. What it was

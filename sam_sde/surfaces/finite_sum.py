@@ -64,7 +64,8 @@ class FiniteSum(LossSurface):
     def _losses_of_one(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
         return torch.func.vmap(self.sample_loss, (None, 0))(w, data)
 
-    def _losses(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
+    def losses_of(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
+        """ℓ_i(w) (paths, samples) of these samples, all of them at once."""
         return torch.func.vmap(self._losses_of_one, (0, None))(w, data)
 
     def _share(self, w: torch.Tensor, data: Sample) -> torch.Tensor:
@@ -126,14 +127,14 @@ class FiniteSum(LossSurface):
             return torch.stack([self._weighted_by_transforms(w, data, each) for each in weights])
         with torch.inference_mode(False), torch.enable_grad():
             leaf = (w.clone() if w.is_inference() else w.detach()).requires_grad_()
-            losses = self._losses(leaf, data)
+            losses = self.losses_of(leaf, data)
             again = [*(True for _ in weights[1:]), False]  # whether another one goes back through the losses after it
             pairs = zip(weights, again, strict=True)
             return torch.stack([torch.autograd.grad(losses, leaf, each, retain_graph=kept)[0] for each, kept in pairs])
 
     def _weighted_by_transforms(self, w: torch.Tensor, data: Sample, weights: torch.Tensor) -> torch.Tensor:
         # grad outside of vmap, for the reason in `LossSurface`.
-        return torch.func.grad(lambda w: (weights * self._losses(w, data)).sum())(w)
+        return torch.func.grad(lambda w: (weights * self.losses_of(w, data)).sum())(w)
 
     def sample_slopes(self, w: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
         """∇ℓ_i(w)·d (paths, n) for one direction d (paths, dim) of each path, without the gradients."""

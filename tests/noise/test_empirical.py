@@ -62,8 +62,10 @@ def test_gradient_and_product_take_one_pass_through_the_losses(surface, monkeypa
     z = torch.randn(len(w), surface.n_samples, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     expected = surface.gradient(w), noise.product(w, z)
     passes = []
-    losses = ss.FiniteSum._losses
-    monkeypatch.setattr(ss.FiniteSum, "_losses", lambda self, *each: passes.append(len(each[0])) or losses(self, *each))
+    losses = ss.FiniteSum.losses_of
+    monkeypatch.setattr(
+        ss.FiniteSum, "losses_of", lambda self, *each: passes.append(len(each[0])) or losses(self, *each)
+    )
     for numbers, n_passes in ((2**24, 1), (2000, 3 * 3)):
         monkeypatch.setattr("sam_sde.surfaces.finite_sum.NUMBERS_AT_ONCE", numbers)
         passes.clear()

@@ -136,9 +136,9 @@ def compile_algorithm(problem: Integration, start: torch.Tensor) -> Advance:
 
 @torch.no_grad()
 def _compiled_on_data(problem: Integration, start: torch.Tensor) -> StepsOnData:
-    from sam_sde.engines.compiled.loops import draw_on, minibatch_functions_of
+    from sam_sde.engines.compiled.loops import draw_on, minibatch_functions_of, sum_of_level_of
 
-    return StepsOnData(problem, start, minibatch_functions_of, draw_on(start.device))
+    return StepsOnData(problem, start, minibatch_functions_of, sum_of_level_of, draw_on(start.device))
 
 
 def check_algorithm(integration: Integration) -> None:

@@ -8,6 +8,7 @@ import torch
 from sam_sde.engines.compiled.compilation import Loops, compiled
 from sam_sde.engines.compiled.draws import inputs_of_draw, samples_of_counters
 from sam_sde.engines.compiled.layout import Layout
+from sam_sde.engines.compiled.looks import SumOfLevel
 from sam_sde.engines.compiled.minibatch_steps import MinibatchFunctions, MinibatchStep, written_into_place
 from sam_sde.engines.compiled.quads import (
     FEWEST_PATHS,
@@ -74,6 +75,13 @@ def minibatch_functions_of(step: MinibatchStep, start: torch.Tensor, n_paths: in
         return MinibatchFunctions(taken, None)
     axes = (0, 0, 0, *(None for _ in step.inputs_of_sum(start, FEWEST_PATHS)[3:]))
     return MinibatchFunctions(taken, _once(step.summed, functools.partial(step.inputs_of_sum, start), axes, n_paths))
+
+
+def sum_of_level_of(level: SumOfLevel, start: torch.Tensor, n_paths: int) -> Callable:
+    """Compiled as the others are, with the same errors."""
+    examples = functools.partial(level.inputs, start)
+    axes = (0, 0, 0, *(None for _ in examples(FEWEST_PATHS)[3:]))
+    return _once(level, examples, axes, n_paths)
 
 
 def _once(function: Callable, examples: Callable, axes: tuple, n_paths: int, written: Callable | None = None):

@@ -77,18 +77,7 @@ class MinibatchStep:
         return total + self.surface.weighted_gradients_of(w, data, weights.expand(len(w), -1))[0]
 
     def blocks(self) -> Iterator[tuple[torch.Tensor, ...]]:
-        """All samples in blocks of one size, each with the weights (block,) of its samples first.
-
-        The first sample fills up the last block, with weight 0.
-        """
-        n = self.surface.n_samples
-        n_blocks = math.ceil(n / SAMPLES_AT_ONCE)
-        size = math.ceil(n / n_blocks)
-        for first in range(0, n_blocks * size, size):
-            number = torch.arange(first, first + size)
-            weights = (number < n).to(self._like) / n
-            data = take(self._data, number.where(number < n, 0).to(weights.device))
-            yield weights, *(data if self.surface.samples.is_tuple else (data,))
+        return blocks_of(self.surface, self._like)
 
     def inputs(self, start: torch.Tensor, n_paths: int) -> tuple[torch.Tensor, ...]:
         """Arguments as a step may have them, others for another number of paths."""
@@ -138,6 +127,21 @@ class MinibatchStep:
 
     def _gradient_at(self, numbers: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         return self.surface.gradient_of_batches(w.to(self._dtype), take(self._data, numbers))
+
+
+def blocks_of(surface: FiniteSum, like: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
+    """All samples in blocks of one size, each with the weights (block,) of its samples first, which add up to 1.
+
+    The first sample fills up the last block, with weight 0. like: of what dtype and where.
+    """
+    n, samples = surface.n_samples, surface.samples.keep(like)
+    n_blocks = math.ceil(n / SAMPLES_AT_ONCE)
+    size = math.ceil(n / n_blocks)
+    for first in range(0, n_blocks * size, size):
+        number = torch.arange(first, first + size)
+        weights = (number < n).to(like) / n
+        data = take(samples, number.where(number < n, 0).to(weights.device))
+        yield weights, *(data if surface.samples.is_tuple else (data,))
 
 
 def written_into_place(step: Callable) -> Callable:

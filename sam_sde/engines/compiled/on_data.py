@@ -1,10 +1,9 @@
 """The algorithm on data, compiled: the steps of the discrete engine, with its minibatches.
 
 The samples of a chunk of steps are drawn first. Then a few paths at a time take all its steps, few enough for what a
-step makes to stay in the processor's cache.
+step makes to stay in the processor's cache. At last it is seen which states may be out of a region on the loss.
 """
 
-import math
 import threading
 from collections.abc import Callable, Iterator
 
@@ -13,26 +12,18 @@ import torch
 from sam_sde.dynamics import Dynamics, GradientDynamics
 from sam_sde.engines.compiled.draws import CompiledMinibatches
 from sam_sde.engines.compiled.errors import CannotCompileError
+from sam_sde.engines.compiled.looks import looks_for
 from sam_sde.engines.compiled.minibatch_steps import SAMPLES_AT_ONCE, MinibatchFunctions, MinibatchStep
 from sam_sde.engines.compiled.quads import FEWEST_PATHS, with_companions
-from sam_sde.engines.engine import LARGER_ON_GPU
+from sam_sde.engines.compiled.slices import numbers_of_samples, slices, states_at_once
 from sam_sde.engines.integration import Chunk, Integration
 from sam_sde.random import Purpose, Stream
-from sam_sde.surfaces import FiniteSum
-from sam_sde.surfaces.finite_sum import LAYERS_OVER_INPUT, NUMBERS_AT_ONCE
-
-# In all that the paths of a slice have in a step: 8 MB in float32, of which less than half is needed at a time.
-NUMBERS_OF_SLICE = 2**21
+from sam_sde.surfaces.finite_sum import NUMBERS_AT_ONCE
 
 # Paths of the longest recording, beside those of few.
 MOST_RECORDED = 32
 
 PURPOSES = (Purpose.MINIBATCH, Purpose.ASCENT_MINIBATCH)
-
-
-def numbers_of_samples(surface: FiniteSum, samples: int) -> int:
-    """In a tensor that a step makes of so many samples of a path."""
-    return samples * LAYERS_OVER_INPUT * surface.samples.numbers
 
 
 def fits_in_memory(dynamics: GradientDynamics) -> bool:
@@ -41,25 +32,27 @@ def fits_in_memory(dynamics: GradientDynamics) -> bool:
 
 
 def paths_at_once(dynamics: GradientDynamics, all_samples: bool, on_gpu: bool) -> int:
-    """How many paths go together: as many as stay in the cache, or are enough work for a GPU.
+    """How many paths go together.
 
     all_samples: whether a step takes the gradient of all of them, which then is most of its work.
     """
     surface = dynamics.surface
     samples = max(dynamics.batch_size, min(SAMPLES_AT_ONCE, surface.n_samples) if all_samples else 0)
-    numbers = 3 * dynamics.state_dim + numbers_of_samples(surface, samples)
-    return max(FEWEST_PATHS, (LARGER_ON_GPU if on_gpu else 1) * NUMBERS_OF_SLICE // numbers)
+    return states_at_once(3 * dynamics.state_dim + numbers_of_samples(surface, samples), on_gpu)
 
 
 class StepsOnData:
-    """Advances paths; several threads may use it at a time."""
+    """Advances paths; several threads may use it at a time.
 
-    way = "in rows"
+    way: "in rows", and after a colon why the looks at the loss of a region are not compiled, where they should be.
+    """
 
-    def __init__(self, integration: Integration, start: torch.Tensor, functions_of: Callable, draw: Callable):
+    def __init__(
+        self, integration: Integration, start: torch.Tensor, functions_of: Callable, sum_of: Callable, draw: Callable
+    ):
         """functions_of: (step, start, paths of a recording) to the `MinibatchFunctions` of an optimizer.
 
-        draw: `samples_of_counters`, compiled.
+        sum_of: see `looks_for`. draw: `samples_of_counters`, compiled.
 
         Raises
             CannotCompileError: see `MinibatchStep`, or the batches are too large for several paths at a time.
@@ -78,6 +71,8 @@ class StepsOnData:
             [] if functions.summed is None else list(step.blocks())
             for step, functions in zip(self._steps, self._functions, strict=True)
         ]
+        self._looks, reason = looks_for(integration, start, lambda level: sum_of(level, start, n_paths))
+        self.way = f"in rows: its looks at the loss are not compiled, {reason}" if reason else "in rows"
         self._memory = _Memory(start[:0].clone(), draw)
 
     @torch.no_grad()
@@ -90,13 +85,16 @@ class StepsOnData:
         anchor[:] = w
         states[0] = w - anchor
         steps = list(self._drawn(integration, paths, first_step, n_steps))
-        for rows in self._slices(len(w)):
+        for rows in slices(len(w), self._at_once):
             for i, (part, t, numbers) in enumerate(steps):
                 full = self._gradient_of_all(part, anchor[rows], states[i, rows], total[rows])
                 self._functions[part].taken(
                     anchor[rows], states[i, rows], t, numbers[:, rows], full, states[i + 1, rows]
                 )
-        return Chunk(states, states.dtype, anchor)
+        if self._looks is None:
+            return Chunk(states, states.dtype, anchor)
+        near = self._looks(anchor, states, first_step)
+        return Chunk(states, states.dtype, anchor, near.any(0), near)
 
     def _drawn(
         self, integration: Integration, paths: torch.Tensor, first_step: int, n_steps: int
@@ -117,11 +115,6 @@ class StepsOnData:
         for block in self._blocks[part]:
             total = self._functions[part].summed(anchor, moved, total, *block)
         return total
-
-    def _slices(self, n_paths: int) -> Iterator[slice]:
-        size = math.ceil(n_paths / max(1, n_paths // self._at_once))
-        for first in range(0, n_paths, size):
-            yield slice(first, first + size)
 
 
 class _Memory(threading.local):

@@ -9,8 +9,7 @@ from torch import nn
 
 import sam_sde as ss
 from sam_sde.engines import ENGINES, Integration
-from sam_sde.engines.compiled import loops, minibatch_steps, on_data
-from sam_sde.engines.compiled.compilation import Loops
+from sam_sde.engines.compiled import loops, minibatch_steps, slices
 from sam_sde.engines.compiled.minibatch_steps import MinibatchStep
 from sam_sde.engines.compiled.recording import recorded
 from sam_sde.random import Stream
@@ -129,12 +128,6 @@ def assert_same_steps(dynamics, dtype):
     torch.testing.assert_close(found, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
-@pytest.fixture
-def only_recorded(monkeypatch, uncompiled):
-    """What would be compiled runs as it was recorded, for any number of paths: that takes a tenth of a second."""
-    monkeypatch.setattr(loops, "compiled", lambda function, *_, **options: Loops(function, None))
-
-
 @pytest.mark.usefixtures("only_recorded")
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -192,8 +185,8 @@ def test_slices_of_paths_chunks_and_companions_change_nothing(monkeypatch):
     for n_paths in (1, 3, 8):
         few = states_of("compiled_discrete", dynamics, torch.float64, n_paths=n_paths, chunks=(1, 12, 7))
         torch.testing.assert_close(few, expected[:, :n_paths], rtol=1e-12, atol=1e-12)
-    monkeypatch.setattr(on_data, "NUMBERS_OF_SLICE", 1)
-    monkeypatch.setattr(on_data, "FEWEST_PATHS", 2)
+    monkeypatch.setattr(slices, "NUMBERS_OF_SLICE", 1)
+    monkeypatch.setattr(slices, "FEWEST_PATHS", 2)
     torch.testing.assert_close(states_of("compiled_discrete", dynamics, torch.float64, **steps), expected)
 
 

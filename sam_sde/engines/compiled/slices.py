@@ -1,0 +1,28 @@
+"""How many states go together: few enough for what is made of them to stay in the processor's cache."""
+
+import math
+from collections.abc import Iterator
+
+from sam_sde.engines.compiled.quads import FEWEST_PATHS
+from sam_sde.engines.engine import LARGER_ON_GPU
+from sam_sde.surfaces import FiniteSum
+from sam_sde.surfaces.finite_sum import LAYERS_OVER_INPUT
+
+# In all that the states of a slice have: 8 MB in float32, of which less than half is needed at a time.
+NUMBERS_OF_SLICE = 2**21
+
+
+def numbers_of_samples(surface: FiniteSum, samples: int) -> int:
+    """In a tensor that is made of so many samples for a state."""
+    return samples * LAYERS_OVER_INPUT * surface.samples.numbers
+
+
+def states_at_once(numbers: int, on_gpu: bool) -> int:
+    """As many as stay in the cache, where each has so many numbers, or as are enough work for a GPU."""
+    return max(FEWEST_PATHS, (LARGER_ON_GPU if on_gpu else 1) * NUMBERS_OF_SLICE // numbers)
+
+
+def slices(n_states: int, at_once: int) -> Iterator[slice]:
+    size = math.ceil(n_states / max(1, n_states // at_once))
+    for first in range(0, n_states, size):
+        yield slice(first, first + size)
