@@ -9,6 +9,7 @@ from sam_sde.engines.engine import Engine
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.errors import ArgumentError
 from sam_sde.noise import EmpiricalNoise
+from sam_sde.surfaces import FiniteSum
 
 ENGINES = {
     "torchsde": torchsde_engine.ENGINE,
@@ -27,7 +28,7 @@ NOISE_WORDS = {
     "general": "noise that depends on the state",
 }
 
-# How many of a minibatch's samples take with a coordinate the time that one takes in a step on a formula.
+# How many samples take with a coordinate the time that one takes in a step on a formula.
 SAMPLES_AS_A_STEP = 40
 
 # In coordinates: what torch takes to be called for a step of a block, however few paths are in it.
@@ -61,7 +62,9 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
     """
     asked_engine(engine).check(problem)
     fitting = fitting_engines(engine, problem)
-    work = problem.n_steps * (n_paths * problem.dynamics.dim * _share_of_samples(problem) + CALLS_OF_A_STEP)
+    samples = max(samples_of_a_step(part, asked_engine(engine).of_sde) for part in problem.dynamics.parts)
+    share = max(1.0, samples / SAMPLES_AS_A_STEP)
+    work = problem.n_steps * (n_paths * problem.dynamics.dim * share + CALLS_OF_A_STEP)
     worth = {name: ENGINES[name].worth_from for name in fitting}
     paying = [name for name in fitting if work >= worth[name] and ENGINES[name].suits(problem)]
     chosen = max(paying, key=worth.get) if paying else min(fitting, key=worth.get)
@@ -69,17 +72,15 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
     return chosen
 
 
-def _share_of_samples(problem: EscapeProblem) -> float:
-    """By how much the samples of a step of the algorithm on data lengthen it."""
-    return max(1.0, *(_samples_of_a_step(part) / SAMPLES_AS_A_STEP for part in problem.dynamics.parts))
-
-
-def _samples_of_a_step(dynamics: Dynamics) -> int:
-    """Of how many samples the algorithm takes the gradients in a step; 0 on a formula."""
-    noise = getattr(dynamics, "noise", None)
+def samples_of_a_step(dynamics: Dynamics, of_sde: bool) -> int:
+    """Of how many samples the SDE, or the algorithm, takes the gradients in a step; 0 on a formula."""
+    surface, noise = getattr(dynamics, "surface", None), getattr(dynamics, "noise", None)
+    perturbed = isinstance(dynamics, PerturbedSGD)
+    if of_sde:
+        return (2 if perturbed else 1) * surface.n_samples if isinstance(surface, FiniteSum) else 0
     if not isinstance(noise, EmpiricalNoise):
         return 0
-    if not isinstance(dynamics, PerturbedSGD):
+    if not perturbed:
         return dynamics.batch_size
     return dynamics.batch_size + (noise.n_samples if dynamics.ascent == "full" else dynamics.batch_size)
 

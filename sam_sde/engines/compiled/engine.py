@@ -8,15 +8,18 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from sam_sde.engines.compiled.errors import CannotCompileError, first_line
 from sam_sde.engines.compiled.layout import Layout
 from sam_sde.engines.compiled.memory import Memory
-from sam_sde.engines.compiled.on_data import StepsOnData, fits_in_memory
+from sam_sde.engines.compiled.minibatch_steps import SAMPLES_AT_ONCE
+from sam_sde.engines.compiled.on_data import MOST_RECORDED, StepsOnData, fits_in_memory
 from sam_sde.engines.compiled.quads import FEWEST_PATHS, Functions, scalars, with_companions
 from sam_sde.engines.compiled.steps import algorithm_step_of, step_of
+from sam_sde.engines.compiled.sums import SDEOnData
 from sam_sde.engines.discrete import engine as discrete
 from sam_sde.engines.engine import Engine
 from sam_sde.engines.integration import NOISE_TYPES, Advance, Chunk, Integration
@@ -36,13 +39,16 @@ OTHER_TORCH = (ImportError, AttributeError, TypeError)
 
 def compile_problem(
     problem: Integration, start: torch.Tensor, step_of: Callable[[Integration], Callable] = step_of
-) -> "CompiledSteps":
+) -> Advance:
     """A function that advances paths of this problem, compiled for the dtype and device of `start` (paths, dim).
 
     Raises
         CannotCompileError: the loss, the noise or the level function is nothing that torch's compiler understands, or
             there is no C++ compiler.
     """
+    if not _in_one_recording(problem):
+        with _telling_why_not():
+            return _compiled_sums(problem, start)
     layout = Layout(start.shape[1], problem.dynamics.channels)
     with _telling_why_not():
         functions = _functions(problem, step_of(problem), start, layout)
@@ -71,6 +77,18 @@ def _functions(problem: Integration, take: Callable, start: torch.Tensor, layout
         from sam_sde.engines.compiled.torch_compile import functions_of
 
         return functions_of(problem, take, start, layout, first_line(error))
+
+
+def _in_one_recording(problem: Integration) -> bool:
+    """Whether a step, with the gradients of all samples of data, is short enough for that."""
+    return all(part.n_samples <= SAMPLES_AT_ONCE for part in _data_of(problem))
+
+
+def _compiled_sums(problem: Integration, start: torch.Tensor) -> SDEOnData:
+    from sam_sde.engines.compiled.loops import weighted_gradients_of
+
+    n_paths = max(FEWEST_PATHS, min(len(start), MOST_RECORDED))
+    return SDEOnData(problem, start, partial(weighted_gradients_of, start=start, n_paths=n_paths))
 
 
 class CompiledSteps:
@@ -110,15 +128,25 @@ class CompiledSteps:
         return torch.cat([z[shared:], following[:shared]])
 
 
+def _data_of(integration: Integration) -> list[FiniteSum]:
+    """The losses over data that its optimizers descend."""
+    surfaces = [getattr(part, "surface", None) for part in integration.dynamics.parts]
+    return [surface for surface in surfaces if isinstance(surface, FiniteSum)]
+
+
 def _without_data(integration: Integration) -> bool:
-    """A sum over samples takes its time either way, and is slow to compile."""
-    return not any(isinstance(getattr(part, "surface", None), FiniteSum) for part in integration.dynamics.parts)
+    return not _data_of(integration)
+
+
+def _suits_sde(integration: Integration) -> bool:
+    """Of a few samples the recording of a step has each operation, and is slow to compile."""
+    return _without_data(integration) or not _in_one_recording(integration)
 
 
 ENGINE = Engine(
     prepare=compile_problem,
     methods=dict.fromkeys(NOISE_TYPES, tuple(INCREMENTS)),
-    suits=_without_data,
+    suits=_suits_sde,
     worth_from=WORTH_COMPILING,
     longest_chunk=128,
     chunk_unit=STEPS_PER_COUNTER,

@@ -20,6 +20,7 @@ from sam_sde.engines.compiled.quads import (
     quad_of,
 )
 from sam_sde.engines.compiled.recording import Recording, recorded
+from sam_sde.engines.compiled.sums import WeightedGradients
 from sam_sde.engines.integration import Integration
 
 # By the structure of a step and what its inputs are like; the numbers of a problem are arguments.
@@ -82,6 +83,13 @@ def sum_of_level_of(level: SumOfLevel, start: torch.Tensor, n_paths: int) -> Cal
     examples = functools.partial(level.inputs, start)
     axes = (0, 0, 0, *(None for _ in examples(FEWEST_PATHS)[3:]))
     return _once(level, examples, axes, n_paths)
+
+
+def weighted_gradients_of(gradients: WeightedGradients, n_weights: int, start: torch.Tensor, n_paths: int) -> Callable:
+    """`WeightedGradients.sum_of`, compiled as the others are, with the same errors."""
+    examples = functools.partial(gradients.inputs, start, n_weights)
+    axes = (0, 1, *(None for _ in examples(FEWEST_PATHS)[2:]))
+    return _once(gradients.sum_of, examples, axes, n_paths)
 
 
 def _once(function: Callable, examples: Callable, axes: tuple, n_paths: int, written: Callable | None = None):
