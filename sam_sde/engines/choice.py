@@ -62,9 +62,7 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
     """
     asked_engine(engine).check(problem)
     fitting = fitting_engines(engine, problem)
-    samples = max(samples_of_a_step(part, asked_engine(engine).of_sde) for part in problem.dynamics.parts)
-    share = max(1.0, samples / SAMPLES_AS_A_STEP)
-    work = problem.n_steps * (n_paths * problem.dynamics.dim * share + CALLS_OF_A_STEP)
+    work = work_of(problem, n_paths, asked_engine(engine).of_sde) + problem.n_steps * CALLS_OF_A_STEP
     worth = {name: ENGINES[name].worth_from for name in fitting}
     paying = [name for name in fitting if work >= worth[name] and ENGINES[name].suits(problem)]
     chosen = max(paying, key=worth.get) if paying else min(fitting, key=worth.get)
@@ -72,7 +70,13 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
     return chosen
 
 
-def samples_of_a_step(dynamics: Dynamics, of_sde: bool) -> int:
+def work_of(problem: EscapeProblem, n_paths: int, of_sde: bool) -> float:
+    """Coordinates of all paths in all steps; of data as many as take the time of the samples."""
+    samples = max(_samples_of_a_step(part, of_sde) for part in problem.dynamics.parts)
+    return n_paths * problem.n_steps * problem.dynamics.dim * max(1.0, samples / SAMPLES_AS_A_STEP)
+
+
+def _samples_of_a_step(dynamics: Dynamics, of_sde: bool) -> int:
     """Of how many samples the SDE, or the algorithm, takes the gradients in a step; 0 on a formula."""
     surface, noise = getattr(dynamics, "surface", None), getattr(dynamics, "noise", None)
     perturbed = isinstance(dynamics, PerturbedSGD)

@@ -2,13 +2,13 @@
 
 import torch
 
-from sam_sde.engines import ENGINES, EscapeProblem
+from sam_sde.engines import ENGINES, EscapeProblem, work_of
 
 # Numbers in the states of a block from which its steps take longer than to call them, so that a thread more is of use.
 NUMBERS_A_THREAD = 2**13
 
-# Coordinates of all paths in all steps, times the samples of a loss over data: processes take seconds to start.
-WORTH_PROCESSES = 1e9
+# As `work_of` counts it, from ten seconds on: the first processes take three to start.
+WORTH_PROCESSES = 3e8
 
 
 def worthwhile_workers(problem: EscapeProblem, engine: str, n_paths: int, device: torch.device) -> int:
@@ -18,11 +18,4 @@ def worthwhile_workers(problem: EscapeProblem, engine: str, n_paths: int, device
     if ENGINES[engine].in_threads:
         fitting = n_paths * problem.dynamics.state_dim // NUMBERS_A_THREAD
         return max(1, min(torch.get_num_threads(), fitting))
-    work = n_paths * problem.n_steps * numbers_of_a_step(problem)
-    return torch.get_num_threads() if work >= WORTH_PROCESSES else 1
-
-
-def numbers_of_a_step(problem: EscapeProblem) -> int:
-    """Coordinates of a path; a loss over data sums them over its samples."""
-    dynamics = problem.dynamics
-    return dynamics.dim * getattr(getattr(dynamics, "surface", None), "n_samples", 1)
+    return torch.get_num_threads() if work_of(problem, n_paths, ENGINES[engine].of_sde) >= WORTH_PROCESSES else 1

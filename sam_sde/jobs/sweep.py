@@ -18,11 +18,11 @@ import torch
 from sam_sde.config.building import Setting
 from sam_sde.config.errors import ConfigError
 from sam_sde.config.grid import Condition, Grid, expand, load_grid, refuse
-from sam_sde.engines import BlockResult, choose_engine
+from sam_sde.engines import ENGINES, BlockResult, choose_engine, work_of
 from sam_sde.errors import InputError
 from sam_sde.escape import Progress, Work, begin_server, compute, execute
 from sam_sde.escape.progress import Tally
-from sam_sde.escape.worth import WORTH_PROCESSES, numbers_of_a_step
+from sam_sde.escape.worth import WORTH_PROCESSES
 from sam_sde.jobs.arms import said
 from sam_sde.jobs.common import in_common
 from sam_sde.jobs.conditions import Tables, id_of, remove_other_paths, write_paths
@@ -83,7 +83,7 @@ class Study:
         """That of the experiments, as `WORTH_PROCESSES` counts it."""
         runs = [run for experiment in self.experiments for run in experiment.runs.values()]
         runs += [rare.run for experiment in self.experiments for rare in experiment.rare_runs.values()]
-        return sum(run.n_paths * run.problem.n_steps * numbers_of_a_step(run.problem) for run in runs)
+        return sum(work_of(run.problem, run.n_paths, ENGINES[run.engine].of_sde) for run in runs)
 
     def _worthwhile_workers(self, asked: int | None) -> int:
         """As many as are asked for; where nobody says, as many as torch would use threads, for long studies."""

@@ -8,10 +8,11 @@ from sam_sde.engines import EscapeProblem
 from sam_sde.escape import prepare
 from sam_sde.escape.worth import worthwhile_workers
 from sam_sde.random import Stream
-from sam_sde.surfaces import toy_network
+from sam_sde.surfaces import load_dataset, mlp
 
 SADDLE = ss.SGD(ss.surfaces.quadratic([1.0, -1.0]), ss.IsotropicNoise(1.0), lr=0.01)
-DATA = ss.SGD(toy_network(), ss.EmpiricalNoise(toy_network()), lr=0.01)
+DIGITS = mlp(load_dataset("digits"))
+DATA = ss.SGD(DIGITS, ss.EmpiricalNoise(DIGITS), lr=0.01, batch_size=400)
 
 
 @pytest.fixture
@@ -35,14 +36,13 @@ def test_threads_come_with_many_paths_and_processes_with_long_work(eight_cores, 
     assert worthwhile_workers(problem, engine, n_paths, torch.device("cuda")) == 1
 
 
-def test_samples_are_work(eight_cores):
-    options = {"region": ss.Ball([0] * DATA.dim, 9.0), "stream": Stream(), "t_max": 1000.0, "dt": 0.01}
-    problem = EscapeProblem(dynamics=DATA, crossing="none", **options)
-    work = problem.n_steps * DATA.dim * DATA.surface.n_samples
-    assert [worthwhile_workers(problem, "discrete", int(f * 1e9 / work), torch.device("cpu")) for f in (0.9, 2)] == [
-        1,
-        8,
-    ]
+@pytest.mark.parametrize(("engine", "samples"), [("torchsde", 1797), ("discrete", 400)])
+def test_samples_are_work_all_of_an_sde_and_those_of_a_minibatch(eight_cores, engine, samples):
+    options = {"region": ss.Ball([0] * DATA.dim, 9.0), "stream": Stream(), "t_max": 10.0, "dt": 0.01}
+    problem = EscapeProblem(dynamics=DATA, crossing="none", method="euler", **options)
+    worth = 3e8 / (problem.n_steps * DATA.dim * samples / 40)
+    found = [worthwhile_workers(problem, engine, int(f * worth), torch.device("cpu")) for f in (0.9, 1.2)]
+    assert found == [1, 8]
 
 
 def test_a_run_asks_for_them_and_a_number_overrides(eight_cores):
