@@ -2,15 +2,16 @@
 
 Handwritten digits, minibatches of 32, momentum 0.9, one thread: a perceptron 64-16-10, a small convolutional network
 and a linear autoencoder, trained by SGD and by SAM with a full-batch ascent, the minibatch's own, and that of
-micro-batches; as the algorithm many runs at a time, and as the SDE with the covariance of the samples' gradients. The
-algorithm has the engine that `engine: discrete` takes for long runs, and in a column beside it the one that compiles
-nothing.
+micro-batches; as the algorithm many runs at a time, and as the SDE with the covariance of the samples' gradients. Both
+have the engine that `engine: discrete` and `engine: auto` take for long runs, and in a column beside it the one that
+compiles nothing.
 
 The bound is the time of a step's operations, as torch counts them, at the rate of a large matrix product that is
 measured in the same process. The plain loop trains one run at a time with torch.optim.SGD. Beside it stands JAX, in
 single precision as they are, where it is installed; see benchmark_jax.py.
 """
 
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -21,13 +22,14 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 import sam_sde as ss
-from sam_sde.engines import ENGINES, EscapeProblem, Integration, choose_engine
+from sam_sde.engines import ENGINES, EscapeProblem, Integration, asked_engine, choose_engine
 from sam_sde.random import Stream
 
 BATCH_SIZE, MICRO_BATCH, LR, MOMENTUM, RHO = 32, 8, 0.05, 0.9, 0.05
 STEPS = 32  # of the algorithm
 # Gradients of minibatches in a step of the algorithm, and of all data there and in an Euler step of the SDE.
 GRADIENTS = {"SGD": (1, 0, 2), "SAM, full batch": (1, 1, 3), "SAM, same batch": (2, 0, 10), "m-SAM": (2, 0, None)}
+UNCOMPILED = {"discrete": "discrete", "auto": "torchsde"}
 PEERS = {"to_uncompiled": "the engine that compiles nothing", "to_plain_loop": "the plain loop", "to_jax": "JAX"}
 OPTIMIZERS = {
     "SGD": None,
@@ -65,14 +67,16 @@ def networks() -> dict[str, tuple[torch.nn.Module, Callable, tuple[torch.Tensor,
 def measure_networks(runs: int, repeats: int) -> list[dict]:
     """A row for each network, optimizer and engine; an SDE takes an eighth of the runs, for its steps see all data."""
     torch.set_num_threads(1)
+    if hasattr(os, "sched_setaffinity"):  # which JAX counts its threads by
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     rows, rate = [], matrix_rate()
     for name, (module, loss, data) in networks().items():
         surface, operations = ss.network_surface(module, loss, data), operations_of(module, loss, data)
         for optimizer, options in OPTIMIZERS.items():
             plain = plain_loop(module, loss, data, options, repeats)
             by_jax = jax_steps(name, module, data, options, runs, repeats)
-            for engine, n in (("discrete", runs), ("torchsde", max(1, runs // 8))):
-                if engine == "torchsde" and optimizer == "m-SAM":
+            for engine, n in (("discrete", runs), ("auto", max(1, runs // 8))):
+                if engine == "auto" and optimizer == "m-SAM":
                     continue  # no SDE of it is known
                 dynamics = optimizer_of(surface, options)
                 chosen = engine_of_long_runs(engine, dynamics, n)
@@ -85,7 +89,9 @@ def measure_networks(runs: int, repeats: int) -> list[dict]:
                     "engine": chosen,
                     "runs": n,
                     "run_steps_per_second": per_second,
-                    "to_uncompiled": per_second / engine_steps(dynamics, engine, n, 1) if chosen != engine else None,
+                    "to_uncompiled": per_second / engine_steps(dynamics, UNCOMPILED[engine], n, 1)
+                    if chosen not in UNCOMPILED.values()
+                    else None,
                     "to_plain_loop": per_second / plain if engine == "discrete" else None,
                     "to_jax": per_second / by_jax if by_jax and engine == "discrete" else None,
                     "share_of_bound": per_second * gradients * operations / rate,
@@ -131,7 +137,7 @@ def optimizer_of(surface, options: dict | None) -> ss.SGD | ss.SAM:
 
 def engine_of_long_runs(engine: str, dynamics, runs: int) -> str:
     """The one that a million steps would be taken by."""
-    region, crossing = ss.Ball([0.0] * dynamics.dim, 1.0), ENGINES[engine].default_crossing
+    region, crossing = ss.Ball([0.0] * dynamics.dim, 1.0), asked_engine(engine).default_crossing
     problem = EscapeProblem(
         dynamics=dynamics, region=region, stream=Stream(), t_max=1e6 * LR, dt=LR, method="euler", crossing=crossing
     )
