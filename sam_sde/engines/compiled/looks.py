@@ -11,6 +11,7 @@ from sam_sde.engines.compiled.errors import CannotCompileError, first_line
 from sam_sde.engines.compiled.minibatch_steps import SAMPLES_AT_ONCE, blocks_of
 from sam_sde.engines.compiled.quads import FEWEST_PATHS
 from sam_sde.engines.compiled.slices import numbers_of_samples, slices, states_at_once
+from sam_sde.engines.integration import Integration
 from sam_sde.engines.problem import EscapeProblem
 from sam_sde.regions import LossAbove, LossBelow, Region
 from sam_sde.surfaces import FiniteSum
@@ -29,7 +30,7 @@ def is_on_loss(region: Region | None) -> bool:
     )
 
 
-def looks_for(problem: EscapeProblem, start: torch.Tensor, compile_sum: Callable) -> tuple["Looks | None", str]:
+def looks_for(problem: Integration, start: torch.Tensor, compile_sum: Callable) -> tuple["Looks | None", str]:
     """Looks for states like `start` (paths, state_dim), or None and why there are none; "" where none are meant to be.
 
     compile_sum: from a `SumOfLevel` to the function, compiled.
@@ -61,7 +62,7 @@ class SumOfLevel:
         """total (states, 2) and what samples of the weights ±1/n add to it, at anchor + moved (states, state_dim)."""
         data = samples if self.surface.samples.is_tuple else samples[0]
         parts = weights * self.surface.losses_of(self._weights(anchor + moved), data)
-        return total + torch.stack([parts.sum(1), parts.abs().sum(1)], dim=1)
+        return total + torch.stack([parts.sum(1), parts.abs().sum(1)], dim=1).to(total)
 
     def blocks(self, like: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
         """Their weights and samples, all blocks of one size."""
@@ -116,4 +117,4 @@ class Looks:
         """Where paths start, half of the margin must be enough: none is where rounding spoils a loss."""
         level, margin = self._level(states, torch.zeros_like(states))
         if not ((level - region.levels(states)[:, 0]).abs() <= margin / 2).all():
-            raise CannotCompileError("whose last digits come out otherwise than the region has them")
+            raise CannotCompileError("more than their last digits differ from the region's")

@@ -7,7 +7,7 @@ from torch import nn
 
 import sam_sde as ss
 from sam_sde.engines import EscapeProblem
-from sam_sde.engines.compiled import looks, minibatch_steps, on_data
+from sam_sde.engines.compiled import looks, minibatch_steps, on_data, slices
 from sam_sde.engines.compiled.loops import sum_of_level_of
 from sam_sde.random import Stream
 from tests.engines.compiled.test_on_data import LABELS, NETWORKS, PERCEPTRON, ROWS, noise
@@ -165,6 +165,42 @@ def test_states_are_near_from_the_level_on(samples_at_once, side, every, dtype, 
     assert_near(side, every, dtype)
 
 
+@pytest.mark.usefixtures("only_recorded")
+def test_so_it_is_in_slices_of_three_paths(monkeypatch):
+    monkeypatch.setattr(slices, "NUMBERS_OF_SLICE", 1)
+    monkeypatch.setattr(slices, "FEWEST_PATHS", 2)
+    assert_near("below", 1, torch.float64)
+
+
+LINEAR = ss.FiniteSum(lambda w, c: (c * w).sum(), torch.ones(3, 1), 1)
+ON_LINE = ss.SGD(LINEAR, ss.EmpiricalNoise(LINEAR), lr=0.5, batch_size=2)
+
+
+@pytest.mark.usefixtures("only_recorded")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("level", [0.0, 3.0])
+def test_so_it_is_within_rounding_of_the_level(level, dtype):
+    """Of 1, the level and the loss together."""
+    margin = UNITS * torch.finfo(dtype).eps * (1 + 2 * level)
+    moved = torch.tensor([[-1.1 * margin, -0.9 * margin, 0.0, 0.9 * margin]] * 3, dtype=torch.float64)[..., None]
+    moved[2] += 3 * margin
+    near = looks_of(ss.LossBelow(LINEAR, level), ON_LINE, torch.tensor([level - 1.0]), dtype)
+    found = near(torch.full((4, 1), level, dtype=dtype), moved.to(dtype), 0)
+    assert found.tolist() == [[False] * 4, [False, True, True, True], [True] * 4]
+
+
+@pytest.mark.usefixtures("only_recorded")
+def test_losses_may_be_in_double_precision_where_weights_are_in_single(without_looks):
+    surface = ss.FiniteSum(lambda w, x: ((x * w).sum() - 1).double().square(), ROWS, 5)
+    sgd = ss.SGD(surface, ss.EmpiricalNoise(surface), lr=0.5, batch_size=4)
+    options = {"start": torch.zeros(5), "t_max": 10.0}
+    region = ss.LossBelow(surface, 3.0)
+    found = escapes(region, sgd, **options)
+    assert looks_of(region, sgd, torch.zeros(5), torch.float32)._level(*torch.zeros(2, 9, 5))[0].dtype == torch.float32
+    assert_same(found, without_looks(lambda: escapes(region, sgd, **options)))
+    assert (found.outcome == ss.Outcome.ESCAPED).sum() > 3
+
+
 @pytest.mark.slow
 def test_and_compiled():
     assert_near("above", 1, torch.float32)
@@ -172,13 +208,11 @@ def test_and_compiled():
 
 @pytest.mark.usefixtures("only_recorded")
 def test_a_level_that_is_infinite_or_no_number_is_near():
-    surface = ss.FiniteSum(lambda w, c: (c * w).sum(), torch.ones(3, 1), 1)
-    sgd = ss.SGD(surface, ss.EmpiricalNoise(surface), lr=0.5, batch_size=2)
     moved = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.0, torch.inf, -torch.inf, torch.nan], [2.0, 0.0, 0.0, 0.0]])[
         ..., None
     ]
-    for region in (ss.LossBelow(surface, 1.0), ss.LossAbove(surface, -1.0)):
-        near = looks_of(region, sgd, torch.zeros(1), torch.float32)(torch.zeros(4, 1), moved, 0)
+    for region in (ss.LossBelow(LINEAR, 1.0), ss.LossAbove(LINEAR, -1.0)):
+        near = looks_of(region, ON_LINE, torch.zeros(1), torch.float32)(torch.zeros(4, 1), moved, 0)
         assert near.tolist() == [[False] * 4, [False, True, True, True], [region.sign > 0, False, False, False]]
 
 
