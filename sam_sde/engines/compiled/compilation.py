@@ -21,7 +21,7 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, Stateles
 
 from sam_sde.engines.compiled.by_coordinates import CannotSplitError, split
 from sam_sde.engines.compiled.errors import first_line
-from sam_sde.engines.compiled.products import turned
+from sam_sde.engines.compiled.products import turned, widened
 from sam_sde.engines.compiled.unlocked import unlocked
 from sam_sde.engines.compiled.unwrapped import unwrapped
 
@@ -92,6 +92,7 @@ def _split(module: GraphModule) -> str | None:
 
 def _turned(module: GraphModule) -> None:
     turned(module.graph)
+    widened(module.graph)
     module.recompile()
 
 
