@@ -31,6 +31,8 @@ NOISE_WORDS = {
 # How many samples take with a coordinate the time that one takes in a step on a formula.
 SAMPLES_AS_A_STEP = 40
 
+GRADIENT_TO_LOSS = 2  # in time
+
 # In coordinates: what torch takes to be called for a step of a block, however few paths are in it.
 CALLS_OF_A_STEP = 2**15
 
@@ -72,7 +74,7 @@ def choose_engine(engine: str, problem: EscapeProblem, n_paths: int) -> str:
 
 def work_of(problem: EscapeProblem, n_paths: int, of_sde: bool) -> float:
     """Coordinates of all paths in all steps; of data as many as take the time of the samples."""
-    samples = max(_samples_of_a_step(part, of_sde) for part in problem.dynamics.parts)
+    samples = max(_samples_of_a_step(part, of_sde) for part in problem.dynamics.parts) + _samples_of_a_look(problem)
     return n_paths * problem.n_steps * problem.dynamics.dim * max(1.0, samples / SAMPLES_AS_A_STEP)
 
 
@@ -87,6 +89,12 @@ def _samples_of_a_step(dynamics: Dynamics, of_sde: bool) -> int:
     if not perturbed:
         return dynamics.batch_size
     return dynamics.batch_size + (noise.n_samples if dynamics.ascent == "full" else dynamics.batch_size)
+
+
+def _samples_of_a_look(problem: EscapeProblem) -> float:
+    """As many as have their gradients taken in the time of the looks at a region on their loss, for each step."""
+    surface, every = getattr(problem.region, "looked_at", None), problem.region.every
+    return surface.n_samples / (GRADIENT_TO_LOSS * every) if isinstance(surface, FiniteSum) else 0.0
 
 
 def fitting_engines(engine: str, problem: EscapeProblem) -> list[str]:

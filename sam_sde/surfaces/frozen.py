@@ -13,19 +13,26 @@ class FrozenModule:
     """A copy of a module; its parameters and buffers are constants that follow the weights to their dtype and device.
 
     All operations have derivatives of every order: attention runs by the math kernels, without torch's fast path, whose
-    kernels have none.
+    kernels have none. Threads may call it at once.
     """
 
     def __init__(self, module: torch.nn.Module):
         self.module = _without_fast_path(copy.deepcopy(module).cpu())
         tensors = dict(self.module.named_parameters()) | dict(self.module.named_buffers())
         self.constants = {name: tensor.detach() for name, tensor in tensors.items()}
+        self._own = _CopyOfThread(self.module)
 
     def __call__(self, w: torch.Tensor, given: Mapping[str, torch.Tensor], *inputs: torch.Tensor):
         """The module's output, with the parameters `given` by name and all others like w."""
         tensors = {name: like(t, w) for name, t in self.constants.items() if name not in given} | given
         with MATH_KERNELS:
-            return torch.func.functional_call(self.module, tensors, inputs)
+            return torch.func.functional_call(self._own.module, tensors, inputs)
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_own"}
+
+    def __setstate__(self, state):
+        vars(self).update(state, _own=_CopyOfThread(state["module"]))
 
     def thawed(self, w: torch.Tensor) -> torch.nn.Module:
         """A copy of the module itself, in the dtype and on the device of w."""
@@ -33,6 +40,13 @@ class FrozenModule:
         for tensor in (*module.parameters(), *module.buffers()):
             tensor.data = like(tensor.data, w)
         return module
+
+
+class _CopyOfThread(threading.local):
+    """A module for each thread: while torch calls one with other tensors, these are its parameters for all to see."""
+
+    def __init__(self, module: torch.nn.Module):
+        self.module = copy.deepcopy(module)
 
 
 def like(tensor: torch.Tensor, w: torch.Tensor) -> torch.Tensor:

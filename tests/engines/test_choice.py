@@ -79,6 +79,12 @@ def test_on_data_it_is_compiled_for_steps_that_are_long_or_many(name, n_paths, t
     assert choose_engine("compiled_discrete", problem(OF_DATA[name], 1.0, **options), 1) == "compiled_discrete"
 
 
+def test_so_it_is_where_looks_at_the_loss_of_all_samples_are_long():
+    for region, chosen in ((ss.Ball([0] * DATA.dim, 1.0), "discrete"), (ss.LossAbove(DATA, 0.1), "compiled_discrete")):
+        of_digits = replace(problem(OF_DATA["SGD"], 10.0, method="euler", crossing="none"), region=region)
+        assert choose_engine("discrete", of_digits, 64) == chosen
+
+
 def test_batches_too_large_for_several_runs_at_a_time_are_not_compiled():
     for batch_size, chosen in ((4000, "compiled_discrete"), (4100, "discrete")):
         sgd = ss.SGD(DATA, SAMPLES, lr=0.01, batch_size=batch_size)

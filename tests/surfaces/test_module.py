@@ -3,6 +3,7 @@
 import copy
 import pickle
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -68,6 +69,17 @@ def test_batch_norm_in_evaluation_mode_is_a_function_of_one_sample():
     torch.testing.assert_close(surface.value(w)[0], loss.detach())
     torch.testing.assert_close(surface.gradient(w)[0], gradient)
     surface.check_at(w)
+
+
+def test_threads_that_ask_at_once_get_each_its_own():
+    """torch puts the weights into the module while it calls it."""
+    surface = pickle.loads(pickle.dumps(ss.network_surface(network(), cross_entropy, (X, LABELS))))
+    weights = torch.randn(4, 8, surface.dim, generator=torch.Generator().manual_seed(3))
+    with ThreadPoolExecutor(4) as threads:
+        for ask in (surface.value, surface.gradient):
+            found = list(threads.map(ask, weights.repeat(50, 1, 1)))
+            expected = list(map(ask, weights)) * 50
+            assert all(map(torch.equal, found, expected))
 
 
 def test_frozen_parameters_and_buffers_are_constants():

@@ -85,10 +85,11 @@ def _in_one_recording(problem: Integration) -> bool:
 
 
 def _compiled_sums(problem: Integration, start: torch.Tensor) -> SDEOnData:
-    from sam_sde.engines.compiled.loops import weighted_gradients_of
+    from sam_sde.engines.compiled.loops import sum_of_level_of, weighted_gradients_of
 
-    n_paths = max(FEWEST_PATHS, min(len(start), MOST_RECORDED))
-    return SDEOnData(problem, start, partial(weighted_gradients_of, start=start, n_paths=n_paths))
+    options = {"start": start, "n_paths": max(FEWEST_PATHS, min(len(start), MOST_RECORDED))}
+    functions = (partial(function, **options) for function in (weighted_gradients_of, sum_of_level_of))
+    return SDEOnData(problem, start, *functions)
 
 
 class CompiledSteps:

@@ -1,7 +1,7 @@
 """How many states go together: few enough for what is made of them to stay in the processor's cache."""
 
-import math
 from collections.abc import Iterator
+from itertools import pairwise, starmap
 
 from sam_sde.engines.compiled.quads import FEWEST_PATHS
 from sam_sde.engines.engine import LARGER_ON_GPU
@@ -23,6 +23,6 @@ def states_at_once(numbers: int, on_gpu: bool) -> int:
 
 
 def slices(n_states: int, at_once: int) -> Iterator[slice]:
-    size = math.ceil(n_states / max(1, n_states // at_once))
-    for first in range(0, n_states, size):
-        yield slice(first, first + size)
+    """All of them in parts of about one size, at least `at_once` where there are as many."""
+    count = max(1, n_states // at_once)
+    return starmap(slice, pairwise(n_states * i // count for i in range(count + 1)))

@@ -12,8 +12,9 @@ from torch.nn.functional import pad
 from sam_sde.dynamics import Dynamics
 from sam_sde.engines.brownian import KeyedBrownian
 from sam_sde.engines.compiled.errors import CannotCompileError, first_line
+from sam_sde.engines.compiled.looks import looks_for
 from sam_sde.engines.compiled.minibatch_steps import SAMPLES_AT_ONCE, blocks_of
-from sam_sde.engines.compiled.quads import FEWEST_PATHS
+from sam_sde.engines.compiled.quads import FEWEST_PATHS, with_companions
 from sam_sde.engines.compiled.slices import numbers_of_samples, slices, states_at_once
 from sam_sde.engines.integration import Chunk, Integration
 from sam_sde.engines.methods import INCREMENTS, increments
@@ -50,13 +51,11 @@ class WeightedGradients:
         return torch.cat(parts, dim=1).unbind()
 
     def _sum(self, w: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """(weights, paths, dim) for weights (weights, paths, n)."""
-        n_paths, loops = len(w), self._loops[len(weights)]
-        missing = max(0, FEWEST_PATHS - n_paths)
-        w = torch.cat([w, w[:1].expand(missing, -1)]).contiguous()
-        weights = pad(weights, (0, len(self._samples) * self._size - weights.shape[2], 0, missing))
-        blocks = weights.unflatten(2, (-1, self._size)).permute(2, 0, 1, 3).contiguous()
-        return sum(loops(w, *each) for each in zip(blocks, *zip(*self._samples, strict=True), strict=True))[:, :n_paths]
+        """(weights, paths, dim) for weights (weights, paths, n) of FEWEST_PATHS or more."""
+        loops, w = self._loops[len(weights)], w.contiguous()
+        whole = pad(weights, (0, len(self._samples) * self._size - weights.shape[2]))
+        blocks = whole.unflatten(2, (-1, self._size)).permute(2, 0, 1, 3).contiguous()
+        return sum(loops(w, block, *samples) for block, samples in zip(blocks, self._samples, strict=True))
 
     def sum_of(self, w: torch.Tensor, weights: torch.Tensor, *samples: torch.Tensor) -> torch.Tensor:
         """Σ_i c_i ∇ℓ_i(w) (weights, paths, dim) of a block of samples, c (weights, paths, block)."""
@@ -90,23 +89,28 @@ def with_loops(dynamics: Dynamics, start: torch.Tensor, compile_sum: Callable) -
 
 
 class SDEOnData:
-    """Advances paths; several threads may use it at a time."""
+    """Advances paths; several threads may use it at a time.
 
-    way = "sums in rows"
+    way: "sums in rows", and after a colon why the looks at the loss of a region are not compiled, where they should be.
+    """
 
-    def __init__(self, integration: Integration, start: torch.Tensor, compile_sum: Callable):
-        """compile_sum: see `WeightedGradients`; it is called before this returns."""
+    def __init__(self, integration: Integration, start: torch.Tensor, compile_sum: Callable, sum_of_level: Callable):
+        """compile_sum: see `WeightedGradients`; it is called before this returns. sum_of_level: see `looks_for`."""
         self._dtype = start.dtype
         self._dynamics = with_loops(integration.dynamics, start, compile_sum)
         few = torch.arange(FEWEST_PATHS, device=start.device)
         for part in self._dynamics.parts:
             z = start.new_zeros(FEWEST_PATHS, part.channels)
             INCREMENTS[integration.method](part, 0.0, start[few % len(start)], z, integration.dt)
+        self._looks, reason = looks_for(integration, start, sum_of_level)
+        self.way = f"sums in rows: its looks at the loss are not compiled, {reason}" if reason else "sums in rows"
 
     @torch.no_grad()
     def __call__(
         self, integration: Integration, w: torch.Tensor, paths: torch.Tensor, first_step: int, n_steps: int
     ) -> Chunk:
+        if len(w) < FEWEST_PATHS:
+            return with_companions(self, integration, w, paths, first_step, n_steps)
         normals = KeyedBrownian(integration.stream, paths, self._dynamics.channels, self._dtype, first_step)
         states = [w.double()]
         for step in range(first_step, first_step + n_steps):
@@ -119,4 +123,8 @@ class SDEOnData:
                 integration.dt,
             )
             states.append(states[-1] + drift + noise)
-        return Chunk(stack_steps(states), self._dtype)
+        chunk = Chunk(stack_steps(states), self._dtype)
+        if self._looks is None:
+            return chunk
+        near = self._looks(torch.zeros_like(w, dtype=self._dtype), chunk.states, first_step)
+        return chunk._replace(suspects=near.any(0), near=near)

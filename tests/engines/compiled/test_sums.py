@@ -113,6 +113,24 @@ def test_escapes_are_those_of_the_reference_engine_and_the_users_random_numbers_
 
 
 @pytest.mark.usefixtures("only_recorded")
+@pytest.mark.parametrize("every", [1, 3])
+def test_so_are_those_from_a_region_on_the_loss_with_compiled_looks(every, monkeypatch):
+    start = PERCEPTRON.initial_weights
+    region = ss.LossAbove(PERCEPTRON, 0.95 * PERCEPTRON.value(start[None]).item(), every)
+    options = {"start": start, "region": region, "t_max": 8.0, "n_paths": 30, "workers": 1, "crossing": "none"}
+    value, looked_at = ss.FiniteSum.value, []
+    monkeypatch.setattr(ss.FiniteSum, "value", lambda self, w: looked_at.append(len(w)) or value(self, w))
+    one = ss.escape_times(OPTIMIZERS["SAM"], engine="torchsde", **options)
+    by_region = sum(looked_at)
+    other = ss.escape_times(OPTIMIZERS["SAM"], engine="compiled", **options)
+    assert sum(looked_at) - by_region < by_region / 4
+    assert other.way == "sums in rows"
+    assert (one.outcome == ss.Outcome.ESCAPED).sum() > 10
+    np.testing.assert_array_equal(other.outcome, one.outcome)
+    np.testing.assert_allclose(other.times, one.times, rtol=1e-6)
+
+
+@pytest.mark.usefixtures("only_recorded")
 def test_problems_that_differ_in_numbers_or_data_are_compiled_once():
     other = ss.network_surface(NETWORKS["perceptron"][0](), nn.functional.cross_entropy, (2 * ROWS, LABELS.flip(0)))
     for surface, lr in ((PERCEPTRON, 0.1), (PERCEPTRON, 0.2), (other, 0.1)):
