@@ -534,6 +534,7 @@ def process(*arguments, **environment):
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
         encoding="utf-8",
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )
 
 
