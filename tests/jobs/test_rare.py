@@ -50,7 +50,9 @@ def run(tmp_path, *arguments, command="escape", text=CONFIG):
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
+    """Nor exponents of arms that hardly leave."""
     monkeypatch.setattr("sam_sde.figures.folder.draw_result", lambda *arguments: [])
+    monkeypatch.setattr("sam_sde.jobs.escape.least_exponent", lambda run: None)
 
 
 def test_one_table_has_arms_that_leave_and_arms_that_hardly_do(tmp_path):
