@@ -100,10 +100,9 @@ class LossSurface:
     def hessian(self, w: torch.Tensor) -> torch.Tensor:
         """H(w) = ∇²ℓ(w): (paths, dim) to (paths, dim, dim)."""
         directions = torch.eye(w.shape[-1], dtype=w.dtype, device=w.device)
-        if self._gradient_with_slope is not None:  # a path for each column
-            paths, dim = w.shape
-            columns = self.hessian_product(w.repeat_interleave(dim, 0), directions.repeat(paths, 1))
-            return columns.view(paths, dim, dim)
+        if self._gradient_with_slope is not None:
+            _, product = torch.func.vjp(lambda w: self._gradient_with_slope(w).to(w.dtype), w)
+            return torch.func.vmap(lambda v: product(v.expand_as(w))[0], out_dims=1)(directions)
 
         def rows(point: torch.Tensor) -> torch.Tensor:
             # Reverse mode twice: four times as fast as torch.func.hessian, whose forward mode runs in Python.
