@@ -1,9 +1,13 @@
-"""One thread a process: the suite runs in several processes, and threads that wait for each other only slow it."""
+"""One thread a process: the suite runs in several processes, and threads that wait for each other only slow it.
+
+The vector instructions that the processor names are taken for granted: torch would compile five programs to try them.
+"""
 
 import functools
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
 
 import pytest
 import torch

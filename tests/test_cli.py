@@ -526,14 +526,23 @@ def test_the_console_script_is_the_command_line():
     assert script.load() is main
 
 
-def process(*arguments, **environment):
+# What takes most of the time of a small run, and no test looks at.
+WITHOUT_EXPONENTS_AND_FIGURES = """
+import sam_sde.figures.folder, sam_sde.jobs.escape
+sam_sde.figures.folder.draw_result = lambda *arguments: []
+sam_sde.jobs.escape.least_exponent = lambda run: None
+"""
+
+
+def process(*arguments, before="", **environment):
     """The command line as a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-c", "from sam_sde.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", f"{before}\nfrom sam_sde.cli import main; main()", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
         encoding="utf-8",
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )
 
 
@@ -545,7 +554,8 @@ def test_ctrl_c_ends_a_process_with_130_and_whole_files(tmp_path):
     config["escape"]["t_max"] = 1e5
     config["run"]["engine"] = "torchsde"
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    running = process("escape", tmp_path / "config.yaml", "--out", tmp_path / "out")
+    arguments = ("escape", tmp_path / "config.yaml", "--out", tmp_path / "out")
+    running = process(*arguments, before=WITHOUT_EXPONENTS_AND_FIGURES)
     guard = threading.Timer(120, running.kill)
     guard.start()
     try:

@@ -25,7 +25,7 @@ def test_the_python_example_runs(code, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     fewer = code.replace("100_000", "2_000").replace('"n_paths": 500', '"n_paths": 40')
     fewer = fewer.replace("walkers=2000", "walkers=100, repeats=2").replace(
-        "lr=0.01, batch_size=32, rho", "lr=0.05, batch_size=160, rho"
+        "lr=0.01, batch_size=32, rho", "lr=0.05, batch_size=60, rho"
     )
     exec(compile(fewer, "README.md", "exec"), {})
     assert capsys.readouterr().out

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sam_sde.dynamics import SGD, USAM, Dynamics, Switch
+from sam_sde.dynamics import SGD, USAM, Switch
 from sam_sde.noise import NoNoise
 from sam_sde.reproduction.measuring import Bench
 from sam_sde.reproduction.statement import Judgement, Row, Statement, Tables, row_of
 from sam_sde.surfaces.closed_forms import himmelblau
-from sam_sde.theory.stability import admitted, critical_points, ends_of, stalls
+from sam_sde.theory.stability import admitted, critical_points, stalls
+from sam_sde.theory.stability.basins import named
 from sam_sde.theory.stability.descent import descend
 
 LR, RHO, MOMENTA = 0.002, 0.05, (0.0, 0.5)
@@ -19,9 +20,8 @@ STILL = 1e-7  # of a step
 CRITICAL = ("minimum", "saddle", "maximum")
 
 
-def settled(dynamics: Dynamics, usam: USAM, starts: np.ndarray) -> np.ndarray:
+def settled(usam: USAM, ends: torch.Tensor) -> np.ndarray:
     """Which runs (starts,) have come to rest: near a point that repels they may step to and fro without an end."""
-    ends = descend(dynamics, torch.from_numpy(starts), round(TIME / LR))
     return ((descend(usam, ends, 1) - ends).norm(dim=-1) < STILL).numpy()
 
 
@@ -38,11 +38,12 @@ def measure(bench: Bench) -> dict[str, pd.DataFrame]:
         found = stalls(usam, points, BOX, starts=bench.size.of(24, 64, 256))
         runs = {"cold": usam, "warm": Switch(SGD(surface, NoNoise(), **options), usam, at=WARM)}
         for start, dynamics in runs.items():
-            ends = ends_of(dynamics, starts, t_max=TIME, points=points, stalls=found)
+            at_end = descend(dynamics, torch.from_numpy(starts), round(TIME / LR))
+            ends = named(dynamics, at_end.numpy(), points=points, stalls=found)
             kinds = ends["kind"].value_counts(normalize=True)
             names = ("minimum", "saddle", "maximum", "stall", "moving", "lost")
             shares.append({"momentum": momentum, "start": start, **{name: kinds.get(name, 0.0) for name in names}})
-            at_critical = ends[settled(dynamics, usam, starts) & ends["kind"].isin(CRITICAL) & ends["point"].notna()]
+            at_critical = ends[settled(usam, at_end) & ends["kind"].isin(CRITICAL) & ends["point"].notna()]
             for number, count in at_critical["point"].value_counts().items():
                 point = points[int(number)]
                 inside = admitted(point.eigenvalues, lr=LR, rho=RHO, momentum=momentum)

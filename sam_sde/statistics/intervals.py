@@ -16,7 +16,7 @@ EQUAL = 1e-12
 
 def student(degrees: int) -> float:
     """Half the width of a 95 % interval in standard errors; at least one degree of freedom."""
-    return float(stats.t.isf(TAIL, max(degrees, 1)))
+    return float(-special.stdtrit(max(degrees, 1), TAIL))
 
 
 def unseen_share(n: int) -> float:
@@ -54,8 +54,8 @@ def garwood_interval(events: int, exposure: float) -> Interval:
     """Exact interval of a Poisson rate, `events` seen in a total time `exposure` (Garwood 1936)."""
     if not exposure > 0:
         return math.nan, math.nan
-    low = stats.chi2.ppf(TAIL, 2 * events) / 2 if events > 0 else 0.0
-    high = stats.chi2.isf(TAIL, 2 * (events + 1)) / 2
+    low = special.gammaincinv(events, TAIL) if events > 0 else 0.0
+    high = special.gammainccinv(events + 1, TAIL)
     return float(low / exposure), float(high / exposure)
 
 

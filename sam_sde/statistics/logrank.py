@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from sam_sde.statistics.sample import Sample
 from sam_sde.statistics.survival import number_at_risk
@@ -32,8 +32,8 @@ def logrank(arm: Sample, reference: Sample) -> dict[str, float]:
     statistic = (np.count_nonzero(arm.escaped) - expected) / math.sqrt(variance) if variance > 0 else math.nan
     return {
         "logrank_statistic": float(statistic),
-        "p_value": float(2 * stats.norm.sf(abs(statistic))),
-        "log10_p_value": float((math.log(2) + stats.norm.logsf(abs(statistic))) / math.log(10)),
+        "p_value": float(2 * special.ndtr(-abs(statistic))),
+        "log10_p_value": float((math.log(2) + special.log_ndtr(-abs(statistic))) / math.log(10)),
     }
 
 

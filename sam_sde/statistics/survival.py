@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from sam_sde.statistics.intervals import EQUAL, Z, bounded_mean_interval
 from sam_sde.statistics.levels import mean_over_levels
@@ -46,8 +45,8 @@ def kaplan_meier(sample: Sample) -> KaplanMeier:
     observed, escaped = sample.times[~sample.failed], sample.escaped[~sample.failed]
     times, escapes = np.unique(observed[escaped], return_counts=True)
     at_risk = number_at_risk(observed, times)
-    survival = stats.ecdf(stats.CensoredData.right_censored(observed, ~escaped)).sf.evaluate(times)
     staying = at_risk - escapes
+    survival = np.cumprod(staying / at_risk)
     # Where nobody stays survival is 0 without a variance of its logarithm, and nothing comes after.
     variance_of_log = np.where(staying > 0, escapes / (at_risk * np.maximum(staying, 1.0)), 0.0)
     return KaplanMeier(times, at_risk, survival, variance_of_log)

@@ -58,6 +58,7 @@ def rosenbrock(a: float = 1.0, b: float = 100.0) -> LossSurface:
         partial(_rosenbrock, a=a, b=b),
         2,
         name="rosenbrock",
+        gradient=partial(_rosenbrock_gradient, a=a, b=b),
         critical_points=[CriticalPoint((a, a**2), "minimum")],
     )
 
@@ -71,6 +72,7 @@ def himmelblau() -> LossSurface:
         _himmelblau,
         2,
         name="himmelblau",
+        gradient=_himmelblau_gradient,
         critical_points=[
             CriticalPoint((3.0, 2.0), "minimum"),
             CriticalPoint((-2.80511808695274485, 3.13131251825057297), "minimum"),
@@ -177,9 +179,21 @@ def _rosenbrock(w: torch.Tensor, *, a: float, b: float) -> torch.Tensor:
     return (a - x) ** 2 + b * (y - x * x) ** 2
 
 
+def _rosenbrock_gradient(w: torch.Tensor, *, a: float, b: float) -> torch.Tensor:
+    x, y = w.unbind(-1)
+    along_y = 2 * b * (y - x * x)
+    return torch.stack([2 * (x - a) - 2 * along_y * x, along_y]).mT
+
+
 def _himmelblau(w: torch.Tensor) -> torch.Tensor:
     x, y = w.unbind()
     return (x * x + y - 11) ** 2 + (x + y * y - 7) ** 2
+
+
+def _himmelblau_gradient(w: torch.Tensor) -> torch.Tensor:
+    x, y = w.unbind(-1)
+    first, second = x * x + y - 11, x + y * y - 7
+    return 2 * torch.stack([2 * first * x + second, first + 2 * second * y]).mT
 
 
 def _styblinski_tang(w: torch.Tensor) -> torch.Tensor:

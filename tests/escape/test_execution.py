@@ -64,7 +64,7 @@ def test_an_interrupt_stops_the_blocks_of_any_executor():
         raise KeyboardInterrupt
 
     in_a_bowl = ss.SGD(ss.surfaces.quadratic([1.0, 1.0]), ss.IsotropicNoise(1.0), lr=0.01)
-    options = {**OPTIONS, "region": ss.Ball([0, 0], 1e3), "t_max": 2000.0}
+    options = {**OPTIONS, "region": ss.Ball([0, 0], 1e3), "t_max": 2000.0, "engine": "torchsde"}
     with ThreadPoolExecutor(2) as executor, pytest.raises(ss.EscapeInterrupted) as caught:
         ss.escape_times(in_a_bowl, executor=executor, progress=interrupt, **options)
     assert caught.value.result is None or caught.value.result.t_max < 2000.0

@@ -44,8 +44,10 @@ LOSS_IN_FILE = {"python": "loss.py:saddle", "dim": 2}
 
 
 @pytest.fixture(autouse=True)
-def few_pixels(monkeypatch):
-    monkeypatch.setattr("sam_sde.figures.folder.DPI", 30)
+def nothing_beside(monkeypatch):
+    """No files of figures, and no exponents of arms that hardly leave: they take longer than these runs."""
+    monkeypatch.setattr("sam_sde.jobs.escape.least_exponent", lambda run: None)
+    monkeypatch.setattr("sam_sde.figures.folder.save_figure", lambda figure, stem: [])
     monkeypatch.setattr("sam_sde.jobs.landscape.GRID", 11)
     monkeypatch.setattr("sam_sde.figures.folder.draw_result", lambda *arguments: [])
 
@@ -219,9 +221,10 @@ def test_what_is_kept_on_the_way_has_few_rows(tmp_path, monkeypatch):
     assert "paths.csv" in tables(tmp_path / "out")
 
 
-# The command line, with a stand-in for the figures, which come last.
+# The command line, with a stand-in for the figures, which come last, and without exponents.
 PROGRAM = """
-import sam_sde.figures.folder
+import sam_sde.figures.folder, sam_sde.jobs.escape
+sam_sde.jobs.escape.least_exponent = lambda run: None
 sam_sde.figures.folder.draw_result = lambda folder, command: (folder / "survival.png").touch()
 from sam_sde.cli import main
 main()

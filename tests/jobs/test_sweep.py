@@ -39,8 +39,9 @@ def few_pixels():
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    """But for the study of the fixture `alone`, which no test draws again."""
+    """But for the study of the fixture `alone`, which no test draws again. Nor exponents of arms that hardly leave."""
     monkeypatch.setattr("sam_sde.figures.folder.draw_result", lambda *arguments: [])
+    monkeypatch.setattr("sam_sde.jobs.escape.least_exponent", lambda run: None)
 
 
 def written(folder, **sections):

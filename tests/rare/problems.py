@@ -16,7 +16,7 @@ class Below(ss.Region):
     slope = 1.0
 
     def __init__(self, at: float):
-        self.at = at
+        self.at = float(at)  # a whole number would be compiled anew for each
 
     def levels(self, w):
         return w[:, :1] - self.at

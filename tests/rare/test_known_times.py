@@ -75,6 +75,15 @@ def three_holes(w):
     return x**4 / 5 + (y - 1 / 3) ** 4 / 5 - deep - top
 
 
+def slope_of_three_holes(w):
+    x, y = w.unbind(1)
+    wells = [(-5.0, 1.0, 0.0), (-5.0, -1.0, 0.0), (-3.0, 0.0, 5 / 3), (3.0, 0.0, 1 / 3)]
+    terms = [(2 * a * torch.exp(-((x - b) ** 2) - (y - c) ** 2), b, c) for a, b, c in wells]
+    along_x = 4 * x**3 / 5 - sum(term * (x - b) for term, b, _ in terms)
+    along_y = 4 * (y - 1 / 3) ** 3 / 5 - sum(term * (y - c) for term, _, c in terms)
+    return torch.stack([along_x, along_y], dim=1)
+
+
 class AroundTheRight(ss.Region):
     """Farther than 0.3 from the right hole."""
 
@@ -87,7 +96,7 @@ class AroundTheRight(ss.Region):
 @pytest.mark.slow
 def test_a_score_that_leads_past_the_way_out_is_not_trusted():
     """x, where most paths leave the left hole by way of the top one."""
-    surface = ss.LossSurface(three_holes, dim=2)
+    surface = ss.LossSurface(three_holes, dim=2, gradient=slope_of_three_holes)
     dynamics = ss.SGD(surface, ss.IsotropicNoise(math.sqrt(2 / 6.67 / 0.05)), lr=0.05, batch_size=1)
     with pytest.warns(UserWarning, match="not to be trusted"):
         ss.rare_escape_times(

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from sam_sde.statistics import Outcome, Sample, departure_from_constant_rate
+from sam_sde.statistics.intervals import garwood_interval, student
 from sam_sde.statistics.rates import rate
 
 ESCAPED, CENSORED, FAILED = Outcome
@@ -65,3 +66,15 @@ def test_the_departure_is_where_the_shares_of_escapes_and_of_time_differ_most():
 @pytest.mark.parametrize("outcome", [CENSORED, FAILED])
 def test_without_escapes_nothing_is_said_of_their_rate(outcome):
     assert departure_from_constant_rate(Sample(np.ones(5), np.full(5, outcome), t_max=2.0, lr=1)) is None
+
+
+@pytest.mark.parametrize("events", [1, 2, 30, 10_000])
+def test_garwood_bounds_are_where_the_tails_of_poisson_are_two_and_a_half_percent(events):
+    low, high = garwood_interval(events, exposure=2.0)
+    assert stats.poisson.sf(events - 1, 2 * low) == pytest.approx(0.025)
+    assert stats.poisson.cdf(events, 2 * high) == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 30, 10_000])
+def test_so_many_standard_errors_hold_95_of_100_by_student(degrees):
+    assert stats.t.cdf(student(degrees), degrees) == pytest.approx(0.975)

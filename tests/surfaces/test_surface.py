@@ -119,12 +119,26 @@ def test_a_gradient_has_the_dtype_of_the_weights():
     assert surface.gradient(torch.ones(3, 2)).dtype == torch.float32
 
 
+@pytest.mark.parametrize("shift", [lambda w: w.detach(), lambda w: w, lambda w: w.double()])
+def test_second_derivatives_are_those_of_the_loss_whatever_gradient_is_given(shift):
+    """One that torch cannot differentiate to the end is not taken for them, and one in another precision is rounded."""
+    surface = ss.LossSurface(lambda w: (w**4).sum() + w.prod(), 2, gradient=lambda w: 4 * shift(w) ** 3 + w.flip(-1))
+    w, v = points().float(), points().float().flip(0)
+    by_torch = ss.LossSurface(surface.loss, 2)
+    for each in ("hessian", "hessian_product"):
+        arguments = (w, v)[: 1 + (each == "hessian_product")]
+        found, expected = (getattr(one, each)(*arguments) for one in (surface, by_torch))
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_a_gradient_stays_with_its_loss():
     surface, w = ss.surfaces.quadratic([1.0, -2.0]), torch.ones(3, 2)
     for copied in (copy.deepcopy(surface), pickle.loads(pickle.dumps(surface))):
         assert copied._known_gradient[1] is copied.loss
     surface.loss = lambda w: (w**2).sum()
     torch.testing.assert_close(surface.gradient(w), 2 * w)
+    torch.testing.assert_close(surface.hessian(w), 2 * torch.eye(2).expand(3, 2, 2))
 
 
 def test_a_gradient_is_held_against_the_loss_where_paths_start():

@@ -13,7 +13,7 @@ from sam_sde.theory.exact.grid import Grid
 from sam_sde.theory.exact.rates import arm_rates, selling, weights_of
 
 GAUSS = (0.5 - 3**-0.5 / 2, 0.5 + 3**-0.5 / 2)  # places on an arm for an integral along it
-HALVINGS = 45
+PARTS, DIVISIONS = 8, 10  # of an arm, the part in which it leaves being divided again: to 1e-9 of it
 SHORTEST = 1e-9  # of an arm
 NEGLIGIBLE = 1e-13  # weight of a direction beside that of another
 MOST_CHANGE = 4.0  # of a weight from a point along its arm, where the vectors are about to change
@@ -120,19 +120,20 @@ class _Arms:
             self.growth[stays] += self.length[stays] * (p * vector[stays]).sum(-1) / len(GAUSS)
 
     def _cut_short(self, grid: Grid, index: np.ndarray, vector: np.ndarray, rows: np.ndarray) -> None:
-        low, high = np.zeros(len(rows)), np.ones(len(rows))
+        def at(part: np.ndarray) -> np.ndarray:
+            """The points (rows × parts, 2) at so many parts (rows, parts) of the arms."""
+            return grid.points((index[rows, None] + part[..., None] * vector[rows, None]).reshape(-1, 2))
 
-        def inside(part: np.ndarray) -> np.ndarray:
-            return grid.coefficients.inside(grid.points(index[rows] + part[:, None] * vector[rows]))
-
-        high = np.where(inside(high / 2), high, high / 2)
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            stays = inside(middle)
-            low, high = np.where(stays, middle, low), np.where(stays, high, middle)
+        low, width = np.zeros(len(rows)), np.where(grid.coefficients.inside(at(np.full((len(rows), 1), 0.5))), 1.0, 0.5)
+        for _ in range(DIVISIONS):
+            probes = low[:, None] + width[:, None] * (np.arange(1, PARTS) / PARTS)
+            stays = np.ones((len(rows), PARTS), dtype=bool)
+            stays[:, 1:] = grid.coefficients.inside(at(probes)).reshape(probes.shape)
+            last = stays.cumprod(axis=1).sum(axis=1) - 1  # of the probes before the first one that is out
+            low, width = low + width * last / PARTS, width / PARTS
         self.target[rows] = -1
         self.length[rows] = np.maximum(low, SHORTEST)
-        outside = grid.coefficients.levels(grid.points(index[rows] + high[:, None] * vector[rows]))
+        outside = grid.coefficients.levels(at((low + width)[:, None]))
         self.face[rows] = outside.argmax(-1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import make_interp_spline
+from scipy.interpolate import PPoly, make_interp_spline
 
 from sam_sde.theory.exact.coefficients import Coefficients
 
@@ -24,12 +24,13 @@ class Axis:
         xi *= CELLS / xi[-1]
         origin = float(make_interp_spline(positions, xi, k=5)(0.0))
         # Smooth beyond its second derivative, or the error of the grid would not be that of its order.
-        self._spline = make_interp_spline(xi - origin, positions, k=5)
-        self._shift = -float(self._spline(0.0))
+        spline = PPoly.from_spline(make_interp_spline(xi - origin, positions, k=5))
+        self._derivatives = [spline, spline.derivative(), spline.derivative(2)]
+        self._shift = -float(spline(0.0))
         self.low, self.high = -origin, CELLS - origin
 
     def __call__(self, xi: np.ndarray, derivative: int = 0) -> np.ndarray:
-        return self._spline(xi, derivative) + (self._shift if derivative == 0 else 0.0)
+        return self._derivatives[derivative](xi) + (self._shift if derivative == 0 else 0.0)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,14 @@ def ends_of(
     arm = require_arm(dynamics)
     n_steps = math.ceil(checks.positive("t_max", t_max) / arm.lr * (1 - 1e-12))
     ends = descend(dynamics, torch.from_numpy(np.asarray(starts, dtype=float)), n_steps).numpy()
+    return named(dynamics, ends, points=points, stalls=stalls)
+
+
+def named(
+    dynamics: Dynamics, ends: np.ndarray, *, points: Sequence[Critical], stalls: Sequence[Stall] = ()
+) -> pd.DataFrame:
+    """What `ends_of` returns, of runs that are at `ends` (starts, dim)."""
+    arm = require_arm(dynamics)
     kind = np.where(np.isfinite(ends).all(1), "moving", "lost").astype(object)
     number = np.full(len(ends), np.nan)
     reach = 0.5 * arm.rho if is_normalized(arm) else ARRIVED * (1.0 + np.linalg.norm(ends, axis=1))
