@@ -37,21 +37,22 @@ WORTH_COMPILING = 5e8
 OTHER_TORCH = (ImportError, AttributeError, TypeError)
 
 
-def compile_problem(
-    problem: Integration, start: torch.Tensor, step_of: Callable[[Integration], Callable] = step_of
-) -> Advance:
+def compile_problem(problem: Integration, start: torch.Tensor) -> Advance:
     """A function that advances paths of this problem, compiled for the dtype and device of `start` (paths, dim).
 
     Raises
         CannotCompileError: the loss, the noise or the level function is nothing that torch's compiler understands, or
             there is no C++ compiler.
     """
-    if not _in_one_recording(problem):
-        with _telling_why_not():
-            return _compiled_sums(problem, start)
-    layout = Layout(start.shape[1], problem.dynamics.channels)
     with _telling_why_not():
-        functions = _functions(problem, step_of(problem), start, layout)
+        if _in_one_recording(problem):
+            return _compiled_steps(problem, start, step_of)
+        return _compiled_sums(problem, start)
+
+
+def _compiled_steps(problem: Integration, start: torch.Tensor, step_of: Callable) -> "CompiledSteps":
+    layout = Layout(start.shape[1], problem.dynamics.channels)
+    functions = _functions(problem, step_of(problem), start, layout)
     return CompiledSteps(functions, layout, problem.stream.key, start)
 
 
@@ -84,6 +85,7 @@ def _in_one_recording(problem: Integration) -> bool:
     return all(part.n_samples <= SAMPLES_AT_ONCE for part in _data_of(problem))
 
 
+@torch.no_grad()
 def _compiled_sums(problem: Integration, start: torch.Tensor) -> SDEOnData:
     from sam_sde.engines.compiled.loops import sum_of_level_of, weighted_gradients_of
 
@@ -157,10 +159,10 @@ ENGINE = Engine(
 
 def compile_algorithm(problem: Integration, start: torch.Tensor) -> Advance:
     """As `compile_problem`, of the optimizer's own steps, on a formula or on data."""
-    if not _takes_samples(problem):
-        return compile_problem(problem, start, algorithm_step_of)
     with _telling_why_not():
-        return _compiled_on_data(problem, start)
+        if _takes_samples(problem):
+            return _compiled_on_data(problem, start)
+        return _compiled_steps(problem, start, algorithm_step_of)
 
 
 @torch.no_grad()

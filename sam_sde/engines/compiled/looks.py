@@ -31,7 +31,7 @@ def is_on_loss(region: Region | None) -> bool:
 
 
 def looks_for(problem: Integration, start: torch.Tensor, compile_sum: Callable) -> tuple["Looks | None", str]:
-    """Looks for states like `start` (paths, state_dim), or None and why there are none; "" where none are meant to be.
+    """Looks for states like `start` (paths, state_dim), or None; and what an engine's `way` says of it, "" mostly.
 
     compile_sum: from a `SumOfLevel` to the function, compiled.
     """
@@ -40,7 +40,7 @@ def looks_for(problem: Integration, start: torch.Tensor, compile_sum: Callable) 
     try:
         return Looks(problem, start, compile_sum), ""
     except Exception as error:  # whatever torch cannot compile, the region can do by itself
-        return None, first_line(error)
+        return None, f": its looks at the loss are not compiled, {first_line(error)}"
 
 
 class SumOfLevel:

@@ -71,8 +71,8 @@ class StepsOnData:
             [] if functions.summed is None else list(step.blocks())
             for step, functions in zip(self._steps, self._functions, strict=True)
         ]
-        self._looks, reason = looks_for(integration, start, lambda level: sum_of(level, start, n_paths))
-        self.way = f"in rows: its looks at the loss are not compiled, {reason}" if reason else "in rows"
+        self._looks, said = looks_for(integration, start, lambda level: sum_of(level, start, n_paths))
+        self.way = "in rows" + said
         self._memory = _Memory(start[:0].clone(), draw)
 
     @torch.no_grad()

@@ -102,8 +102,8 @@ class SDEOnData:
         for part in self._dynamics.parts:
             z = start.new_zeros(FEWEST_PATHS, part.channels)
             INCREMENTS[integration.method](part, 0.0, start[few % len(start)], z, integration.dt)
-        self._looks, reason = looks_for(integration, start, sum_of_level)
-        self.way = f"sums in rows: its looks at the loss are not compiled, {reason}" if reason else "sums in rows"
+        self._looks, said = looks_for(integration, start, sum_of_level)
+        self.way = "sums in rows" + said
 
     @torch.no_grad()
     def __call__(
